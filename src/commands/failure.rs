@@ -1,0 +1,28 @@
+//! How a command fails, and the exit code that says so.
+
+use std::process::ExitCode;
+
+/// Why a command did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Wrong usage or configuration: exit code 2. The text is complete, one mistake a paragraph.
+    #[error("{0}")]
+    Usage(String),
+    /// Something failed at run time: exit code 1.
+    #[error("{0:#}")]
+    Runtime(#[from] anyhow::Error),
+    /// A command whose output already said what failed, such as `check`: exit code 1.
+    #[error("")]
+    Reported,
+}
+
+impl Failure {
+    /// Prints what is to be said and gives the exit code.
+    pub fn report(&self) -> ExitCode {
+        let text = self.to_string();
+        if !text.is_empty() {
+            eprintln!("graph2mqtt: {text}");
+        }
+        ExitCode::from(if matches!(self, Self::Usage(_)) { 2 } else { 1 })
+    }
+}

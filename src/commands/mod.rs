@@ -1,0 +1,107 @@
+//! The command line: one file a subcommand, each wires the rooms together and nothing more.
+
+mod accounts;
+mod actuator;
+mod bridge;
+mod check;
+mod config;
+#[cfg(feature = "demo")]
+mod demo;
+mod discovery;
+mod failure;
+mod health;
+mod login;
+mod parts;
+mod run;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use failure::Failure;
+
+/// Microsoft Teams presence from Graph to MQTT, Home Assistant and Philips Hue.
+#[derive(Debug, Parser)]
+#[command(name = "graph2mqtt", version, about, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags that every subcommand takes.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// The configuration file [default: graph2mqtt.yaml in the working folder, if it is there]
+    #[arg(long, global = true, value_name = "FILE", env = "GRAPH2MQTT_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// How much is logged: error, warn, info, debug, trace, or a filter such as info,graph2mqtt::mqtt=debug
+    #[arg(long, global = true, value_name = "LEVEL", env = "GRAPH2MQTT_LOG", default_value = "info")]
+    pub(crate) log: String,
+    /// How log lines look
+    #[arg(long, global = true, value_name = "FORMAT", env = "GRAPH2MQTT_LOG_FORMAT", default_value = "text")]
+    pub(crate) log_format: LogFormat,
+    /// Sets one key of the configuration, above every other source, such as mqtt.url=mqtt://broker
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+/// `--log-format`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the bridge where there are accounts, the actuator where there are lights, both where both
+    Run,
+    /// Run the bridge: Graph to MQTT
+    Bridge,
+    /// Run the actuator: MQTT to lights
+    Actuator,
+    /// Show the whole chain with simulated people, hub and broker
+    #[cfg(feature = "demo")]
+    Demo(demo::Arguments),
+    /// Try every configured system and say what is missing
+    Check(check::Arguments),
+    /// Sign an account in by device code
+    Login(login::Arguments),
+    /// List the accounts and their sign-in, or remove one
+    Accounts(accounts::Arguments),
+    /// Print Home Assistant's discovery messages
+    Discovery,
+    /// Show the effective configuration, or its JSON Schema
+    Config(config::Arguments),
+    /// Ask a running process whether it is well
+    Health(health::Arguments),
+}
+
+impl Cli {
+    /// How much is logged, and how.
+    pub fn logging(&self) -> (&str, LogFormat) {
+        (&self.global.log, self.global.log_format)
+    }
+
+    /// Runs the one command that was asked for.
+    pub async fn run(self) -> Result<(), Failure> {
+        let global = self.global;
+        match self.command {
+            Command::Run => run::run(&global).await,
+            Command::Bridge => bridge::run(&global).await,
+            Command::Actuator => actuator::run(&global).await,
+            #[cfg(feature = "demo")]
+            Command::Demo(arguments) => demo::run(arguments).await,
+            Command::Check(arguments) => check::run(&global, arguments).await,
+            Command::Login(arguments) => login::run(&global, arguments).await,
+            Command::Accounts(arguments) => accounts::run(&global, arguments).await,
+            Command::Discovery => discovery::run(&global),
+            Command::Config(arguments) => config::run(&global, arguments),
+            Command::Health(arguments) => health::run(&global, arguments).await,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The parts that several commands wire: settings, HTTP clients, the store.

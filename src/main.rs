@@ -1,0 +1,43 @@
+//! The program's entry: TLS provider, tracing, the command line, exit codes.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::Parser;
+use graph2mqtt::commands::{Cli, Failure, LogFormat};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match start(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn start(cli: Cli) -> Result<(), Failure> {
+    let (level, format) = cli.logging();
+    log_to_stderr(level, format)?;
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| Failure::Runtime(anyhow::anyhow!("another TLS provider is installed already")))?;
+    // One thread is enough for a program that waits for sockets, and is resident in less memory.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Runtime(anyhow::Error::new(error).context("the runtime cannot start")))?;
+    runtime.block_on(cli.run())
+}
+
+/// Logs go to stderr, so that what a command prints can be piped.
+fn log_to_stderr(level: &str, format: LogFormat) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(level).map_err(|error| {
+        Failure::Usage(format!("--log {level}: {error}; use error, warn, info, debug, trace or module=level"))
+    })?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => builder.json().init(),
+    }
+    Ok(())
+}

@@ -1,0 +1,18 @@
+//! The domain, without I/O: what a person's presence is, what of it is published, and which of several counts.
+//!
+//! The words are Graph's: *availability* (Available, Busy, …) and *activity* (InACall, OutOfOffice, …).
+//! Source: Microsoft Graph's `presence` resource, v1.0.
+
+mod model;
+mod name;
+mod order;
+mod report;
+mod sequence;
+mod status;
+
+pub use model::{OutOfOffice, Presence, Reading, StatusMessage};
+pub use name::{AccountName, InvalidName, Name, ObjectId};
+pub use order::{Newest, Verdict};
+pub use report::{Report, UnreadableReport};
+pub use sequence::Sequence;
+pub use status::{Activity, Availability};

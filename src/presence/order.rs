@@ -1,0 +1,118 @@
+//! Which of Graph's answers is the newest: answers can overtake each other inside Graph.
+
+use super::{Presence, Reading};
+
+/// The newest presence known of one account, and a doubt about it.
+///
+/// Graph numbers a person's presences. An answer with a lower number than the last is an older
+/// presence that came late, unless the next answer says so too: then the numbering began anew.
+#[derive(Debug, Clone, Default)]
+pub struct Newest {
+    presence: Option<Presence>,
+    number: Option<Box<str>>,
+    doubted: bool,
+}
+
+/// What a [`Reading`] changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The presence is another one now.
+    Changed,
+    /// The same presence as before, perhaps under another number.
+    Same,
+    /// An older answer; not believed unless the next one says so too.
+    Doubted,
+}
+
+impl Newest {
+    /// Starts from a presence that was published earlier, by this process or its forerunner.
+    pub fn from_published(presence: Presence) -> Self {
+        Self { presence: Some(presence), number: None, doubted: false }
+    }
+
+    /// The newest presence known.
+    pub fn presence(&self) -> Option<&Presence> {
+        self.presence.as_ref()
+    }
+
+    /// Takes one answer of Graph.
+    pub fn take(&mut self, reading: Reading) -> Verdict {
+        let older = matches!((&self.number, &reading.number), (Some(last), Some(now)) if is_older(now, last));
+        if older && !self.doubted {
+            self.doubted = true;
+            return Verdict::Doubted;
+        }
+        self.doubted = false;
+        if reading.number.is_some() {
+            self.number = reading.number;
+        }
+        if self.presence.as_ref() == Some(&reading.presence) {
+            return Verdict::Same;
+        }
+        self.presence = Some(reading.presence);
+        Verdict::Changed
+    }
+}
+
+/// Whether one sequenceNumber sorts before another. Numbers of unequal length without other
+/// characters are compared as numbers: `"99"` comes before `"100"`.
+fn is_older(number: &str, last: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if digits(number) && digits(last) {
+        let (number, last) = (number.trim_start_matches('0'), last.trim_start_matches('0'));
+        return (number.len(), number) < (last.len(), last);
+    }
+    number < last
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::presence::{Activity, Availability};
+
+    fn reading(availability: Availability, number: &str) -> Reading {
+        let presence = Presence::new(availability, Activity::AVAILABLE);
+        Reading { user_id: None, presence, number: Some(number.into()) }
+    }
+
+    #[test]
+    fn a_change_of_the_number_alone_is_no_change() {
+        let mut newest = Newest::default();
+        assert_eq!(newest.take(reading(Availability::BUSY, "A1")), Verdict::Changed);
+        assert_eq!(newest.take(reading(Availability::BUSY, "A2")), Verdict::Same);
+    }
+
+    #[test]
+    fn an_older_answer_is_believed_when_the_next_one_says_so_too() {
+        let mut newest = Newest::default();
+        newest.take(reading(Availability::BUSY, "A5"));
+        assert_eq!(newest.take(reading(Availability::AWAY, "A4")), Verdict::Doubted);
+        assert_eq!(newest.presence().unwrap().availability, Availability::BUSY);
+        assert_eq!(newest.take(reading(Availability::AWAY, "A4")), Verdict::Changed);
+        assert_eq!(newest.take(reading(Availability::AWAY, "A4")), Verdict::Same);
+    }
+
+    #[test]
+    fn a_newer_answer_ends_the_doubt() {
+        let mut newest = Newest::default();
+        newest.take(reading(Availability::BUSY, "A5"));
+        newest.take(reading(Availability::AWAY, "A4"));
+        assert_eq!(newest.take(reading(Availability::BUSY, "A6")), Verdict::Same);
+        assert_eq!(newest.take(reading(Availability::AWAY, "A5")), Verdict::Doubted);
+    }
+
+    #[test]
+    fn an_answer_without_a_number_is_believed() {
+        let mut newest = Newest::default();
+        newest.take(reading(Availability::BUSY, "A5"));
+        let plain = Reading { number: None, ..reading(Availability::AWAY, "") };
+        assert_eq!(newest.take(plain), Verdict::Changed);
+    }
+
+    #[test]
+    fn plain_numbers_are_compared_as_numbers() {
+        assert!(is_older("99", "100") && !is_older("100", "99"));
+        assert!(is_older("A100", "A99"), "other strings sort as strings");
+        assert!(!is_older("007", "7"));
+    }
+}
