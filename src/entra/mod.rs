@@ -81,6 +81,11 @@ impl Tokens {
     pub async fn access(&self, _who: &Principal) -> Result<AccessToken, Trouble> {
         todo!()
     }
+    /// Forgets what is in memory where the store's grants changed (another process signed in or removed):
+    /// answers with the accounts concerned. Asked every few seconds.
+    pub async fn reload(&self) -> Result<Vec<AccountName>, Trouble> {
+        todo!()
+    }
     /// Graph answered 401 to this token: get another one, unless that already happened.
     pub async fn renew(&self, _who: &Principal, _refused: &AccessToken) -> Result<AccessToken, Trouble> {
         todo!()

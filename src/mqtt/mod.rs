@@ -37,14 +37,26 @@ pub struct Options {
     pub client_id: String,
     /// The retained last will; on a clean stop its payload is published before the disconnect.
     pub will: Message,
-    /// Topic filters, with the QoS; subscribed again on every ConnAck.
-    pub subscriptions: Vec<(String, u8)>,
+    /// Subscribed again on every ConnAck.
+    pub subscriptions: Vec<Subscription>,
+}
+
+/// One topic filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// The topic filter.
+    pub filter: String,
+    /// Quality of service, 0 or 1. A stock Mosquitto drops retained messages beyond about 1,000 on one
+    /// QoS 1 wildcard; QoS 0 gets them all.
+    pub qos: u8,
+    /// Whether our own messages are left out (MQTT 5's no local).
+    pub no_local: bool,
 }
 
 /// What the connection tells its role.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// ConnAck: subscriptions and the whole wanted state are on their way again.
+    /// ConnAck, and the broker answered our subscriptions. The whole wanted state is on its way again.
     Connected,
     /// The connection ended; it is tried again by itself with back-off. The text is for people.
     Disconnected(String),

@@ -24,6 +24,8 @@ pub struct Grant {
     pub object_id: ObjectId,
     /// The name that the person signed in with, for people to read.
     pub username: String,
+    /// `accounts.<account>.user` at the sign-in: under another one the grant is never used.
+    pub user: String,
     /// Whether the grant was given to a confidential client.
     pub confidential: bool,
     /// For compare-and-swap: a save succeeds only on the version that was read.
@@ -73,6 +75,10 @@ impl Store {
     }
     /// Durable compare-and-swap of the cache on the row's version. Answers with the new version.
     pub async fn refresh_grant(&self, _grant: &Grant) -> Result<i64, StoreError> {
+        todo!()
+    }
+    /// A number that changes when any process changed a grant; cheap, to be asked every few seconds.
+    pub async fn grants_revision(&self) -> Result<i64, StoreError> {
         todo!()
     }
     /// Forgets an account's grant. Answers whether there was one.
