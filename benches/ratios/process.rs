@@ -1,0 +1,103 @@
+//! A child process, and what the kernel says of it.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// `/proc/<pid>/stat` counts in hundredths of a second, whatever the kernel's own tick (USER_HZ, proc(5)).
+const TICK: Duration = Duration::from_millis(10);
+/// How long a process may take to end after SIGTERM.
+const STOP: Duration = Duration::from_secs(15);
+
+/// A running child; killed when it is dropped.
+pub struct Process {
+    child: Child,
+    /// When it was started.
+    pub started: Instant,
+}
+
+/// Resident memory in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Memory {
+    /// Now.
+    pub resident: f64,
+    /// The highest so far.
+    pub peak: f64,
+}
+
+impl Process {
+    /// Starts the command; what it prints goes to `log`.
+    pub fn start(mut command: Command, log: &Path) -> anyhow::Result<Self> {
+        let file = File::create(log).with_context(|| format!("{}", log.display()))?;
+        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+        let started = Instant::now();
+        let child =
+            command.spawn().with_context(|| format!("{} cannot be started", command.get_program().display()))?;
+        Ok(Self { child, started })
+    }
+
+    /// User and system time since the start.
+    pub fn cpu(&self) -> anyhow::Result<Duration> {
+        let stat = self.read("stat")?;
+        // The second field is the name in brackets, which may hold spaces: count from its end.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |place: usize| fields.get(place).and_then(|field| field.parse::<u32>().ok());
+        let (user, system) = ticks(11).zip(ticks(12)).context("an odd /proc/<pid>/stat")?;
+        Ok(TICK * (user + system))
+    }
+
+    /// VmRSS and VmHWM.
+    pub fn memory(&self) -> anyhow::Result<Memory> {
+        let status = self.read("status")?;
+        let bytes = |key: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+            line.split_whitespace().next()?.parse::<f64>().ok().map(|kibibytes| kibibytes * 1024.0)
+        };
+        let (resident, peak) = bytes("VmRSS:").zip(bytes("VmHWM:")).context("an odd /proc/<pid>/status")?;
+        Ok(Memory { resident, peak })
+    }
+
+    /// Says what happened if the process ended by itself.
+    pub fn check(&mut self) -> anyhow::Result<()> {
+        match self.child.try_wait()? {
+            None => Ok(()),
+            Some(status) => bail!("the process ended by itself: {status}"),
+        }
+    }
+
+    /// Ends it as a person would, and waits for the end.
+    pub fn stop(mut self) -> anyhow::Result<()> {
+        kill(self.pid(), Signal::SIGTERM)?;
+        let deadline = Instant::now() + STOP;
+        while self.child.try_wait()?.is_none() {
+            if Instant::now() > deadline {
+                bail!("the process did not end within {} s of SIGTERM", STOP.as_secs());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+
+    fn read(&self, file: &str) -> anyhow::Result<String> {
+        let path = format!("/proc/{}/{file}", self.child.id());
+        fs::read_to_string(&path).with_context(|| format!("{path} (the figures are read from Linux)"))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
