@@ -73,8 +73,8 @@ pub struct AccessToken {
 }
 
 impl Tokens {
-    /// `http` is used for Entra alone (redirects off).
-    pub fn new(_entra: settings::Entra, _http: reqwest::Client, _store: Store) -> Self {
+    /// `http` has its redirects off. Without an `entra` section: [`Trouble::Misconfigured`].
+    pub fn new(_settings: &settings::Settings, _http: reqwest::Client, _store: Store) -> Result<Self, Trouble> {
         todo!()
     }
     /// A token that is good for now: from memory, from the store, or refreshed well before expiry.

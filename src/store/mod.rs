@@ -2,95 +2,120 @@
 //!
 //! SQLite in WAL mode through sqlx `Any`, one set of SQL. Token caches are sealed
 //! (ChaCha20-Poly1305, additional data = the row's immutable id) with the key of the key file.
+//! Every write is durable when its call answers (`synchronous = FULL`), and is one statement or one
+//! transaction, so that other processes and a kill at any instant see all of it or nothing.
+
+mod error;
+mod grants;
+mod key;
+mod open;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::presence::{AccountName, ObjectId, Sequence};
+use sqlx::{AnyPool, Row};
+
+use crate::presence::Sequence;
+pub use error::StoreError;
+pub use grants::Grant;
+use open::Place;
 
 /// The open store. Cheap to clone.
 #[derive(Clone)]
-pub struct Store {}
-
-/// An account's row, its cache opened.
-#[derive(Debug, Clone)]
-pub struct Grant {
-    /// The row's immutable id.
-    pub id: String,
-    /// The account's name.
-    pub account: AccountName,
-    /// The tenant that the person signed in to.
-    pub tenant_id: ObjectId,
-    /// Who signed in.
-    pub object_id: ObjectId,
-    /// The name that the person signed in with, for people to read.
-    pub username: String,
-    /// `accounts.<account>.user` at the sign-in: under another one the grant is never used.
-    pub user: String,
-    /// Whether the grant was given to a confidential client.
-    pub confidential: bool,
-    /// For compare-and-swap: a save succeeds only on the version that was read.
-    pub version: i64,
-    /// When the grant was last refreshed.
-    pub refreshed_at: jiff::Timestamp,
-    /// The cache's content, opaque to the store.
-    pub cache: secrecy::SecretString,
+pub struct Store {
+    inner: Arc<Inner>,
 }
 
-/// Why the store cannot be used, and what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Somebody else wrote the row meanwhile: read it again.
-    #[error("the row was changed by another process")]
-    Conflict,
-    /// The rest: path, cause, remedy in the text.
-    #[error("{0}")]
-    Unusable(String),
+struct Inner {
+    pool: AnyPool,
+    key: key::Key,
+    place: Place,
+    instance: String,
+    made_now: bool,
 }
 
 impl Store {
-    /// Opens or makes the store. Nothing is overwritten when the key is wrong or a file is damaged.
-    pub async fn open(_url: &str, _key_file: &Path) -> Result<Self, StoreError> {
-        todo!()
+    /// Opens the store at `sqlite://<path>`, or makes it, its folder, and the key file (mode 0600).
+    ///
+    /// Nothing is overwritten when the key is wrong or missing, a file is damaged, or the store was
+    /// written by a newer version: each is an [`StoreError::Unusable`] that says what to do.
+    pub async fn open(url: &str, key_file: &Path) -> Result<Self, StoreError> {
+        let inner = open::open(url, key_file).await?;
+        Ok(Self { inner: Arc::new(inner) })
     }
-    /// The random instance of this installation, made with the store; and whether it was made now.
-    pub async fn instance(&self) -> Result<(String, bool), StoreError> {
-        todo!()
+
+    /// The random instance of this installation, made with the store; and whether this opening made it.
+    pub fn instance(&self) -> (&str, bool) {
+        (&self.inner.instance, self.inner.made_now)
     }
+
     /// Reserves sequences durably: the answer `n` means that `n+1 ..= n+count` are ours, above
-    /// everything reserved before and above `at_least`.
-    pub async fn reserve_sequences(&self, _at_least: Sequence, _count: u64) -> Result<Sequence, StoreError> {
-        todo!()
+    /// everything reserved before and not under `at_least`.
+    ///
+    /// `at_least` is the caller's: the clock in milliseconds, or what it saw on the broker if that is
+    /// more. Of both only values up to [`Sequence::LEARNABLE`] count, so that no clock and no stranger
+    /// can use the counter up.
+    pub async fn reserve_sequences(&self, at_least: Sequence, count: u64) -> Result<Sequence, StoreError> {
+        let count = count.min(Sequence::LEARNABLE.get());
+        let rows = sqlx::query(
+            "UPDATE installation
+             SET sequence_ceiling = $2 + CASE WHEN sequence_ceiling > $1 THEN sequence_ceiling ELSE $1 END
+             WHERE id = 1 AND sequence_ceiling <= $3
+             RETURNING sequence_ceiling",
+        )
+        .bind(whole(at_least.min(Sequence::LEARNABLE).get()))
+        .bind(whole(count))
+        .bind(whole(Sequence::MAX.get() - count))
+        .fetch_all(&self.inner.pool)
+        .await
+        .map_err(|error| self.explain(error))?;
+        let row = rows.first().ok_or_else(|| self.unusable("its sequences are used up; move the store away"))?;
+        let ceiling: i64 = row.try_get(0).map_err(|error| self.explain(error))?;
+        u64::try_from(ceiling)
+            .ok()
+            .and_then(|ceiling| Sequence::try_from(ceiling.checked_sub(count)?).ok())
+            .ok_or_else(|| self.unusable("its sequence is not a number that was reserved; restore a backup"))
     }
-    /// The grant of an account.
-    pub async fn grant(&self, _account: &AccountName) -> Result<Option<Grant>, StoreError> {
-        todo!()
-    }
-    /// Every grant whose seal opens; for `accounts`.
-    pub async fn grants(&self) -> Result<Vec<Grant>, StoreError> {
-        todo!()
-    }
-    /// Writes a new grant, in place of the account's old one. Answers with the row as stored.
-    pub async fn put_grant(&self, _grant: Grant) -> Result<Grant, StoreError> {
-        todo!()
-    }
-    /// Durable compare-and-swap of the cache on the row's version. Answers with the new version.
-    pub async fn refresh_grant(&self, _grant: &Grant) -> Result<i64, StoreError> {
-        todo!()
-    }
-    /// A number that changes when any process changed a grant; cheap, to be asked every few seconds.
-    pub async fn grants_revision(&self) -> Result<i64, StoreError> {
-        todo!()
-    }
-    /// Forgets an account's grant. Answers whether there was one.
-    pub async fn remove_grant(&self, _account: &AccountName) -> Result<bool, StoreError> {
-        todo!()
-    }
+
     /// The SHA-256 of the certificate that a hub (by bridge id) showed first.
-    pub async fn hub_pin(&self, _hub_id: &str) -> Result<Option<[u8; 32]>, StoreError> {
-        todo!()
+    pub async fn hub_pin(&self, hub_id: &str) -> Result<Option<[u8; 32]>, StoreError> {
+        let row = sqlx::query("SELECT sha256 FROM hub_pins WHERE hub_id = $1")
+            .bind(hub_id)
+            .fetch_optional(&self.inner.pool)
+            .await
+            .map_err(|error| self.explain(error))?;
+        let Some(row) = row else { return Ok(None) };
+        let pin: Vec<u8> = row.try_get(0).map_err(|error| self.explain(error))?;
+        let pin = pin.try_into().map_err(|_| self.unusable("a hub's pin has a wrong length; restore a backup"))?;
+        Ok(Some(pin))
     }
+
     /// Keeps a hub's pin.
-    pub async fn set_hub_pin(&self, _hub_id: &str, _pin: [u8; 32]) -> Result<(), StoreError> {
-        todo!()
+    pub async fn set_hub_pin(&self, hub_id: &str, pin: [u8; 32]) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO hub_pins (hub_id, sha256) VALUES ($1, $2)
+             ON CONFLICT (hub_id) DO UPDATE SET sha256 = excluded.sha256",
+        )
+        .bind(hub_id)
+        .bind(pin.to_vec())
+        .execute(&self.inner.pool)
+        .await
+        .map_err(|error| self.explain(error))?;
+        Ok(())
     }
+
+    fn explain(&self, error: sqlx::Error) -> StoreError {
+        error::explain(&self.inner.place, &error)
+    }
+
+    fn unusable(&self, what: &str) -> StoreError {
+        StoreError::Unusable(format!("the store {}: {what}", self.inner.place))
+    }
+}
+
+/// Databases count in signed numbers; ours stay far below their limit.
+fn whole(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
