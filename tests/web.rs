@@ -1,5 +1,7 @@
 //! The web server, asked as strangers, browsers, Prometheus and `graph2mqtt health` ask it.
 
+#![cfg(test)]
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
