@@ -1,0 +1,35 @@
+//! `check`: tries each hub with its key, and looks each light's target up.
+
+use std::collections::BTreeMap;
+
+use super::hue::HueHub;
+use crate::presence::Name;
+use crate::settings::Settings;
+use crate::store::Store;
+
+/// What one try came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What was tried: `hub office`, `light desk`.
+    pub subject: String,
+    /// What was found, or what is wrong with the remedy.
+    pub outcome: Result<String, String>,
+}
+
+/// Tries every configured hub, and every light on those that answer.
+pub async fn check(settings: &Settings, store: &Store) -> Vec<Finding> {
+    let hubs: BTreeMap<&Name, HueHub> =
+        settings.hubs.iter().map(|(name, hub)| (name, HueHub::new(name.clone(), hub.clone(), store.clone()))).collect();
+    let mut findings = Vec::new();
+    for (name, hub) in &hubs {
+        let outcome = hub.check().await.map_err(|trouble| trouble.to_string());
+        let usable = outcome.is_ok();
+        findings.push(Finding { subject: format!("hub {name}"), outcome });
+        let lights = settings.lights.iter().filter(|(_, light)| light.hub == **name && usable);
+        for (light, it) in lights {
+            let outcome = hub.check_target(&it.target).await.map_err(|trouble| trouble.to_string());
+            findings.push(Finding { subject: format!("light {light}"), outcome });
+        }
+    }
+    findings
+}

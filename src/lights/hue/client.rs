@@ -1,0 +1,159 @@
+//! The https client of one hub: no proxy, no redirect, no plain http, bounded in time and size.
+//!
+//! The application key is sent over connections whose certificate was taken, and over no other:
+//! it is in requests, and a request is written after the handshake.
+
+use std::error::Error;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{HeaderValue, RETRY_AFTER};
+use reqwest::{Method, StatusCode, redirect};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+
+use super::certificate::{Known, Taken, Verifier};
+use crate::lights::Trouble;
+use crate::presence::Name;
+use crate::settings;
+use crate::store::Store;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
+/// Below the hubs' own limit, so that a connection is rarely closed under a command.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+/// A Bridge Pro with 150 lights and 500 scenes stays below.
+const LARGEST_ANSWER: usize = 16 << 20;
+/// What a Retry-After can ask for at most.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// An answer that came whole.
+pub(super) struct Answer {
+    pub status: StatusCode,
+    pub retry_after: Option<Duration>,
+    pub body: Vec<u8>,
+}
+
+/// A connected hub.
+pub(super) struct Client {
+    hub: Name,
+    base: String,
+    key: HeaderValue,
+    http: reqwest::Client,
+    verifier: Arc<Verifier>,
+}
+
+impl Client {
+    /// Prepares the client; where the hub's certificate is to be taken at first contact, this is it.
+    pub async fn connect(hub: &Name, settings: &settings::Hub, store: &Store) -> Result<Self, Trouble> {
+        let key = settings.key.as_ref().ok_or_else(|| stop(hub, "no application key is set: set hubs.{}.key"))?;
+        let mut key = HeaderValue::from_str(key.expose_secret().trim())
+            .map_err(|_| stop(hub, "hubs.{}.key holds characters that no application key has"))?;
+        key.set_sensitive(true);
+        let kept = match (&settings.certificate_sha256, &settings.id) {
+            (None, Some(id)) => store.hub_pin(id).await.map_err(|error| busy(hub, None, &error.to_string()))?,
+            _ => None,
+        };
+        let first_contact = settings.certificate_sha256.is_none() && kept.is_none();
+        let known = Known { id: settings.id.clone(), configured: settings.certificate_sha256, kept };
+        let verifier = Verifier::new(hub.as_str(), known);
+        let http = http(&verifier).map_err(|error| busy(hub, None, &chain(&error)))?;
+        let client = Self { hub: hub.clone(), base: format!("https://{}", settings.host), key, http, verifier };
+        if let (true, Some(id)) = (first_contact, &settings.id) {
+            client.meet(id, store).await?;
+        }
+        Ok(client)
+    }
+
+    /// First contact: a question that needs no key, then the certificate is kept before the key is sent.
+    async fn meet(&self, id: &str, store: &Store) -> Result<(), Trouble> {
+        let answer = self.exchange(self.http.get(format!("{}/api/config", self.base))).await;
+        if let Some(Ok(Taken::First(pin))) = self.verifier.take_last() {
+            self.verifier.keep(pin);
+            store.set_hub_pin(id, pin).await.map_err(|error| busy(&self.hub, None, &error.to_string()))?;
+            tracing::info!(hub = %self.hub, id, "took the hub's certificate at the first contact; from now on it is held to");
+        }
+        answer.map(drop)
+    }
+
+    /// One request with the application key. Answers of any status are answers.
+    pub async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, Trouble> {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        let request = request.header("hue-application-key", self.key.clone());
+        self.exchange(if let Some(body) = body { request.json(body) } else { request }).await
+    }
+
+    async fn exchange(&self, request: reqwest::RequestBuilder) -> Result<Answer, Trouble> {
+        let mut response = request.send().await.map_err(|error| self.failed(error))?;
+        let status = response.status();
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(seconds);
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(error))? {
+            if body.len() + chunk.len() > LARGEST_ANSWER {
+                return Err(busy(&self.hub, None, "the answer has no end: this is no Hue hub"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer { status, retry_after, body })
+    }
+
+    fn failed(&self, error: reqwest::Error) -> Trouble {
+        let refused = if error.is_connect() { self.verifier.take_last() } else { None };
+        match refused {
+            Some(Err(refused)) => busy(&self.hub, None, &refused.to_string()),
+            _ if error.is_timeout() => busy(&self.hub, None, &format!("{} does not answer in time", self.base)),
+            _ => busy(&self.hub, None, &chain(&error.without_url())),
+        }
+    }
+}
+
+fn http(verifier: &Arc<Verifier>) -> reqwest::Result<reqwest::Client> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring has cipher suites for TLS 1.2 and 1.3")
+        .dangerous()
+        .with_custom_certificate_verifier(verifier.clone())
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    tls.resumption = rustls::client::Resumption::in_memory_sessions(4);
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .https_only(true)
+        .http1_only()
+        .no_proxy()
+        .redirect(redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(ANSWER_TIMEOUT)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .pool_max_idle_per_host(3)
+        .build()
+}
+
+/// Retry-After in seconds; a date is not used by hubs and is passed over.
+fn seconds(value: &HeaderValue) -> Option<Duration> {
+    let seconds = value.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
+}
+
+/// The hub cannot be used now.
+pub(super) fn busy(hub: &Name, after: Option<Duration>, what: &str) -> Trouble {
+    Trouble::Hub { after, reason: format!("hub {hub}: {what}") }
+}
+
+/// Nothing helps but another configuration; `{}` in `what` is the hub's name.
+fn stop(hub: &Name, what: &str) -> Trouble {
+    Trouble::Stop { reason: format!("hub {hub}: {}", what.replace("{}", hub.as_str())) }
+}
+
+/// An error with its causes, for people.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}
