@@ -5,13 +5,15 @@
 
 mod model;
 mod name;
+mod object_id;
 mod order;
 mod report;
 mod sequence;
 mod status;
 
 pub use model::{OutOfOffice, Presence, Reading, StatusMessage};
-pub use name::{AccountName, InvalidName, Name, ObjectId};
+pub use name::{AccountName, InvalidName, Name};
+pub use object_id::{InvalidObjectId, ObjectId};
 pub use order::{Newest, Verdict};
 pub use report::{Report, UnreadableReport};
 pub use sequence::Sequence;

@@ -1,4 +1,4 @@
-//! Names that users give to things, and the ids that Entra gives to people.
+//! Names that users give to things.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -6,6 +6,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+use super::ObjectId;
 
 /// The longest name taken, in characters: names become part of topics and of Home Assistant's ids.
 const LONGEST: usize = 64;
@@ -79,71 +81,6 @@ impl fmt::Debug for Name {
     }
 }
 
-/// A user's object id in Entra: a GUID, kept in lower case.
-///
-/// Sixteen bytes, not thirty-six characters: there can be tens of thousands of them.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct ObjectId(u128);
-
-/// Where the hyphens of a GUID stand.
-const HYPHENS: [usize; 4] = [8, 13, 18, 23];
-
-impl ObjectId {
-    /// The id as text, in lower case with hyphens.
-    pub fn as_str(&self) -> String {
-        let hex = format!("{:032x}", self.0);
-        [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
-    }
-}
-
-impl FromStr for ObjectId {
-    type Err = InvalidObjectId;
-
-    fn from_str(text: &str) -> Result<Self, InvalidObjectId> {
-        let shaped = text.len() == 36
-            && text
-                .bytes()
-                .enumerate()
-                .all(|(at, byte)| if HYPHENS.contains(&at) { byte == b'-' } else { byte.is_ascii_hexdigit() });
-        if !shaped {
-            return Err(InvalidObjectId);
-        }
-        u128::from_str_radix(&text.replace('-', ""), 16).map(Self).map_err(|_| InvalidObjectId)
-    }
-}
-
-/// Why a text is not an [`ObjectId`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not an object id: expected a GUID such as 00000000-0000-0000-0000-000000000000")]
-pub struct InvalidObjectId;
-
-impl TryFrom<String> for ObjectId {
-    type Error = InvalidObjectId;
-
-    fn try_from(text: String) -> Result<Self, InvalidObjectId> {
-        text.parse()
-    }
-}
-
-impl From<ObjectId> for String {
-    fn from(id: ObjectId) -> Self {
-        id.as_str()
-    }
-}
-
-impl fmt::Display for ObjectId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.as_str())
-    }
-}
-
-impl fmt::Debug for ObjectId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.as_str())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,14 +100,5 @@ mod tests {
         let id = "0123abcd-0000-4000-8000-00000000000f";
         assert_eq!(id.parse::<Name>().unwrap().as_str(), id);
         assert!(id.to_uppercase().parse::<Name>().is_err());
-    }
-
-    #[test]
-    fn an_object_id_is_a_guid_in_any_case_and_is_written_in_lower_case() {
-        let id: ObjectId = "0123ABCD-0000-4000-8000-00000000000F".parse().unwrap();
-        assert_eq!(id.to_string(), "0123abcd-0000-4000-8000-00000000000f");
-        for bad in ["", "0123abcd", "0123abcd-0000-4000-8000-00000000000g", "0123abcd00000-4000-8000-00000000000f"] {
-            assert!(bad.parse::<ObjectId>().is_err(), "{bad:?} was taken");
-        }
     }
 }

@@ -1,0 +1,277 @@
+//! Reading Graph's presences: every field can be missing, null, of another type or unheard of.
+//!
+//! Parsed straight from the body into what is kept, text borrowed until it is: a sweep of 20,000
+//! people costs little more than the requests.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use super::lenient::{Flag, List, Maybe, Text};
+use super::text::{expiry, plain};
+use crate::presence::{Activity, Availability, ObjectId, OutOfOffice, Presence, Reading, StatusMessage};
+
+/// The longest note kept, in characters. Teams takes 280 for a status message; automatic replies can be letters.
+const LONGEST_NOTE: usize = 2_000;
+
+/// The longest sequenceNumber and work location believed, in bytes; Graph's own are shorter than 40.
+const LONGEST_WORD: usize = 128;
+
+/// The answer about one person is not one: it has no availability.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NotAPresence;
+
+/// Reads the answer of `/me/presence`.
+pub(super) fn one(body: &[u8]) -> Result<Reading, NotAPresence> {
+    let Ok(Maybe(Some(answer))) = serde_json::from_slice::<Maybe<Answer<'_>>>(body) else { return Err(NotAPresence) };
+    answer.into_reading().ok_or(NotAPresence)
+}
+
+/// Reads the answer of `getPresencesByUserId`. What is not a presence with an id is left out.
+pub(super) fn many(body: &[u8]) -> Result<Vec<Reading>, NotAPresence> {
+    let Ok(Maybe(Some(answers))) = serde_json::from_slice::<Maybe<Answers<'_>>>(body) else { return Err(NotAPresence) };
+    let List(Some(answers)) = answers.value else { return Err(NotAPresence) };
+    let identified = |reading: &Reading| reading.user_id.is_some();
+    Ok(answers.into_iter().filter_map(|answer| answer.0?.into_reading()).filter(identified).collect())
+}
+
+/// Reads the id in the answer of `/users/{name}`.
+pub(super) fn user_id(body: &[u8]) -> Option<ObjectId> {
+    serde_json::from_slice::<Maybe<User<'_>>>(body).ok()?.0?.id.0?.parse().ok()
+}
+
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+struct User<'a> {
+    #[serde(default)]
+    id: Text<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+struct Answers<'a> {
+    #[serde(default)]
+    value: List<Maybe<Answer<'a>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct Answer<'a> {
+    #[serde(default)]
+    id: Text<'a>,
+    #[serde(default)]
+    availability: Text<'a>,
+    #[serde(default)]
+    activity: Text<'a>,
+    #[serde(default)]
+    status_message: Maybe<Note<'a>>,
+    #[serde(default)]
+    out_of_office_settings: Maybe<OutOfOfficeSettings<'a>>,
+    #[serde(default)]
+    work_location: Maybe<WorkLocation<'a>>,
+    #[serde(default)]
+    sequence_number: Text<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct Note<'a> {
+    #[serde(default)]
+    message: Maybe<Content<'a>>,
+    #[serde(default)]
+    expiry_date_time: Maybe<ZonedTime<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct Content<'a> {
+    #[serde(default)]
+    content: Text<'a>,
+    #[serde(default)]
+    content_type: Text<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct ZonedTime<'a> {
+    #[serde(default)]
+    date_time: Text<'a>,
+    #[serde(default)]
+    time_zone: Text<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct OutOfOfficeSettings<'a> {
+    #[serde(default)]
+    is_out_of_office: Flag,
+    #[serde(default)]
+    message: Text<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct WorkLocation<'a> {
+    #[serde(default)]
+    work_location_type: Text<'a>,
+}
+
+impl Answer<'_> {
+    fn into_reading(self) -> Option<Reading> {
+        let availability = self.availability.0?;
+        let activity = match self.activity.0 {
+            Some(word) => Activity::parse(&word),
+            // The base state says as much as is known: the vocabularies share most words.
+            None => {
+                Some(Activity::parse(&availability)).filter(Activity::is_known).unwrap_or(Activity::PRESENCE_UNKNOWN)
+            }
+        };
+        let presence = Presence {
+            availability: Availability::parse(&availability),
+            activity,
+            status_message: self.status_message.0.and_then(Note::into_message).map(Box::new),
+            out_of_office: self.out_of_office_settings.0.and_then(OutOfOfficeSettings::into_setting).map(Box::new),
+            work_location: self.work_location.0.and_then(|place| word(place.work_location_type)),
+        };
+        let user_id = self.id.0.and_then(|id| id.parse().ok());
+        Some(Reading { user_id, presence, number: word(self.sequence_number) })
+    }
+}
+
+impl Note<'_> {
+    fn into_message(self) -> Option<StatusMessage> {
+        let message = self.message.0?;
+        let html = message.content_type.0.is_some_and(|kind| kind.eq_ignore_ascii_case("html"));
+        let content = plain(&message.content.0?, html, LONGEST_NOTE)?;
+        let expires = self.expiry_date_time.0.and_then(|time| expiry(&time.date_time.0?, &time.time_zone.0?));
+        Some(StatusMessage { content, expires })
+    }
+}
+
+impl OutOfOfficeSettings<'_> {
+    /// Nothing where Graph says no more than "not out of office": most people, all the time.
+    fn into_setting(self) -> Option<OutOfOffice> {
+        let message = self.message.0.and_then(|text| plain(&text, looks_like_html(&text), LONGEST_NOTE));
+        let active = self.is_out_of_office.0;
+        (active || message.is_some()).then_some(OutOfOffice { active, message })
+    }
+}
+
+/// Automatic replies carry no content type, and are HTML all the same.
+fn looks_like_html(text: &str) -> bool {
+    text.contains("</") || text.contains("<br")
+}
+
+fn word(text: Text<'_>) -> Option<Box<str>> {
+    let word: Cow<'_, str> = text.0?;
+    (!word.is_empty() && word.len() <= LONGEST_WORD).then(|| word.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_presence_is_read() {
+        let reading = one(
+            br#"{"@odata.context":"x","id":"0000000A-0000-4000-8000-00000000000f","availability":"Busy","activity":"InACall",
+            "statusMessage":{"message":{"content":"<p>In town<br></p>","contentType":"html"},"publishedDateTime":"2026-11-24T08:00:00Z",
+            "expiryDateTime":{"dateTime":"2026-11-24T12:00:00.0000000","timeZone":"UTC"}},
+            "outOfOfficeSettings":{"isOutOfOffice":true,"message":"<div>Away</div>"},
+            "workLocation":{"workLocationType":"office","source":"manual","placeId":null},"sequenceNumber":"A0001"}"#,
+        )
+        .unwrap();
+        assert_eq!(reading.user_id, Some("0000000a-0000-4000-8000-00000000000f".parse().unwrap()));
+        assert_eq!(reading.number.as_deref(), Some("A0001"));
+        let presence = reading.presence;
+        assert_eq!((&presence.availability, &presence.activity), (&Availability::BUSY, &Activity::IN_A_CALL));
+        let note = presence.status_message.unwrap();
+        assert_eq!((note.content.as_str(), note.expires), ("In town", "2026-11-24T12:00:00Z".parse().ok()));
+        let out = presence.out_of_office.unwrap();
+        assert_eq!((out.active, out.message.as_deref()), (true, Some("Away")));
+        assert_eq!(presence.work_location.as_deref(), Some("office"));
+    }
+
+    #[test]
+    fn every_field_but_the_availability_can_be_missing_null_or_odd() {
+        let plain = Presence::new(Availability::AWAY, Activity::AWAY);
+        let odd = [
+            "null",
+            "7",
+            "-7",
+            "7.5",
+            "true",
+            "\"\"",
+            "[]",
+            "[[1],{\"a\":2}]",
+            "{}",
+            "{\"message\":null}",
+            "{\"message\":[]}",
+        ];
+        let fields = ["id", "statusMessage", "outOfOfficeSettings", "workLocation", "unheardOf"];
+        for (field, value) in fields.iter().flat_map(|field| odd.iter().map(move |value| (field, value))) {
+            let body = format!(r#"{{"{field}":{value},"availability":"away","activity":"away"}}"#);
+            let reading = one(body.as_bytes()).unwrap_or_else(|_| panic!("{body} was not read"));
+            assert_eq!((reading.presence, reading.user_id), (plain.clone(), None), "{body}");
+        }
+        assert_eq!(one(br#"{"availability":"Away"}"#).unwrap().presence, plain);
+        assert_eq!(
+            one(br#"{"availability":"AvailableIdle","activity":null}"#).unwrap().presence.activity,
+            Activity::PRESENCE_UNKNOWN
+        );
+        assert_eq!(
+            one(br#"{"availability":"Hovering","activity":"Levitating"}"#).unwrap().presence.activity.as_str(),
+            "Levitating"
+        );
+    }
+
+    #[test]
+    fn the_sequence_number_is_text_or_a_number() {
+        let number = |json: &str| {
+            one(format!(r#"{{"availability":"Away","sequenceNumber":{json}}}"#).as_bytes()).unwrap().number
+        };
+        assert_eq!(number("\"A0001\"").as_deref(), Some("A0001"));
+        assert_eq!(number("4711").as_deref(), Some("4711"));
+        for odd in ["null", "{}", "[]", "true", "\"\"", &format!("{:?}", "9".repeat(500))] {
+            assert_eq!(number(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_no_presence_is_refused() {
+        for body in [
+            &b""[..],
+            b"<html>",
+            b"[]",
+            b"null",
+            b"{}",
+            br#"{"availability":null}"#,
+            b"{\"availability\":\"Aw",
+            b"\xff",
+        ] {
+            assert_eq!(one(body), Err(NotAPresence), "{:?}", String::from_utf8_lossy(body));
+        }
+    }
+
+    #[test]
+    fn one_odd_person_does_not_cost_the_others() {
+        let body = br#"{"value":[null,7,"x",[],{},{"id":"00000000-0000-0000-0000-000000000001"},
+            {"id":"not a guid","availability":"Busy"},{"availability":"Busy"},
+            {"id":"00000000-0000-0000-0000-000000000002","availability":"Busy","activity":"Busy"}]}"#;
+        let readings = many(body).unwrap();
+        assert_eq!(readings.len(), 1);
+        assert_eq!(readings[0].user_id, "00000000-0000-0000-0000-000000000002".parse().ok());
+        for body in [&b"{}"[..], br#"{"value":null}"#, br#"{"value":{}}"#, b"[]", b"<html>", b"{\"value\":[{\"id\""] {
+            assert!(many(body).is_err(), "{:?}", String::from_utf8_lossy(body));
+        }
+        assert_eq!(many(br#"{"value":[]}"#), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn a_users_id_is_read_or_missing() {
+        assert!(user_id(br#"{"id":"00000000-0000-0000-0000-000000000001"}"#).is_some());
+        for body in [&b"{}"[..], br#"{"id":null}"#, br#"{"id":"x"}"#, b"<html>", b"[]"] {
+            assert_eq!(user_id(body), None);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The calls themselves: turn, token, request, answer.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use secrecy::ExposeSecret;
+use serde::Serialize;
+use url::Url;
+
+use super::limit::Turnstile;
+use super::trouble::{Question, Refusal, Trouble, retry_after};
+use super::{BATCH, answer};
+use crate::entra::{AccessToken, Principal, Tokens};
+use crate::presence::{ObjectId, Reading};
+use crate::settings;
+
+/// The largest answer read: 650 presences with long notes are under half of it.
+const LARGEST_ANSWER: usize = 2 << 20;
+
+/// The largest error answer read.
+const LARGEST_ERROR: usize = 64 << 10;
+
+/// The bounds of how long one call may take. Within them it is twice the active interval: an answer
+/// that takes longer is worth less than the next question.
+const TIME_LIMIT: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));
+
+/// How much longer a batch may take than a single call.
+const BATCH_FACTOR: u32 = 2;
+
+/// The client. Cheap to clone.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    endpoint: Url,
+    http: reqwest::Client,
+    tokens: Tokens,
+    time_limit: Duration,
+    turnstiles: Mutex<HashMap<Box<str>, Arc<Turnstile>>>,
+    made: AtomicU64,
+    throttled: AtomicU64,
+}
+
+/// How many calls were made since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Calls {
+    /// Requests sent to Graph.
+    pub made: u64,
+    /// Those that Graph answered with 429.
+    pub throttled: u64,
+}
+
+/// An answer that is not a success, read as far as it is of use.
+struct Refused {
+    status: StatusCode,
+    headers: reqwest::header::HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Client {
+    /// `http` is used for Graph alone (redirects off).
+    pub fn new(graph: &settings::Graph, http: reqwest::Client, tokens: Tokens) -> Self {
+        let inner = Inner {
+            endpoint: graph.endpoint.clone(),
+            http,
+            tokens,
+            time_limit: (graph.active * 2).clamp(TIME_LIMIT.0, TIME_LIMIT.1),
+            turnstiles: Mutex::default(),
+            made: AtomicU64::new(0),
+            throttled: AtomicU64::new(0),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// `GET /me/presence` as a person who signed in; `tenant` is the unit of Graph's limit.
+    pub async fn mine(&self, who: &Principal, tenant: &str) -> Result<Reading, Trouble> {
+        let request = self.request(Method::GET, &["me", "presence"]);
+        let body = self.ask(Question::Mine, who, tenant, request).await?;
+        answer::one(&body).map_err(|_| Trouble::passing("Graph's answer to /me/presence is not a presence".into()))
+    }
+
+    /// `POST /communications/getPresencesByUserId`, at most [`BATCH`] ids. People that Graph leaves out are left out.
+    pub async fn presences(&self, who: &Principal, tenant: &str, ids: &[ObjectId]) -> Result<Vec<Reading>, Trouble> {
+        #[derive(Serialize)]
+        struct Asked<'a> {
+            ids: &'a [ObjectId],
+        }
+        let ids = &ids[..ids.len().min(BATCH)];
+        let body = serde_json::to_vec(&Asked { ids }).expect("ids are text");
+        let request = self
+            .request(Method::POST, &["communications", "getPresencesByUserId"])
+            .header(CONTENT_TYPE, "application/json")
+            .timeout(self.inner.time_limit * BATCH_FACTOR)
+            .body(body);
+        let body = self.ask(Question::Presences, who, tenant, request).await?;
+        answer::many(&body)
+            .map_err(|_| Trouble::passing("Graph's answer to getPresencesByUserId is not a list of presences".into()))
+    }
+
+    /// `GET /users/{name}?$select=id`: needs User.ReadBasic.All.
+    pub async fn user_id(&self, who: &Principal, tenant: &str, name: &str) -> Result<ObjectId, Trouble> {
+        let request = self.request(Method::GET, &["users", name]).query(&[("$select", "id")]);
+        let body = self.ask(Question::UserId(name), who, tenant, request).await?;
+        answer::user_id(&body).ok_or_else(|| Trouble::passing(format!("Graph's answer about user {name:?} has no id")))
+    }
+
+    /// How many calls were made since the start.
+    pub fn calls(&self) -> Calls {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Calls { made: read(&self.inner.made), throttled: read(&self.inner.throttled) }
+    }
+
+    fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
+        let mut url = self.inner.endpoint.clone();
+        url.path_segments_mut().expect("an http URL has a path").pop_if_empty().extend(path);
+        self.inner.http.request(method, url).timeout(self.inner.time_limit)
+    }
+
+    /// Sends a request; after a 401 once more with a new token.
+    async fn ask(
+        &self,
+        question: Question<'_>,
+        who: &Principal,
+        tenant: &str,
+        request: RequestBuilder,
+    ) -> Result<Vec<u8>, Trouble> {
+        let turnstile = self.turnstile(tenant);
+        let again = request.try_clone();
+        let token = self.inner.tokens.access(who).await?;
+        let mut answer = self.send(&turnstile, request, &token).await?;
+        if let (Err(Refused { status: StatusCode::UNAUTHORIZED, .. }), Some(again)) = (&answer, again) {
+            tracing::debug!(?who, "Graph refused the token; asking Entra for another one");
+            let token = self.inner.tokens.renew(who, &token).await?;
+            answer = self.send(&turnstile, again, &token).await?;
+        }
+        answer.map_err(|refused| self.trouble(question, who, &turnstile, &refused))
+    }
+
+    async fn send(
+        &self,
+        turnstile: &Turnstile,
+        request: RequestBuilder,
+        token: &AccessToken,
+    ) -> Result<Result<Vec<u8>, Refused>, Trouble> {
+        turnstile.pass().await;
+        self.inner.made.fetch_add(1, Ordering::Relaxed);
+        let response = request.bearer_auth(token.secret.expose_secret()).send().await.map_err(no_answer)?;
+        let status = response.status();
+        if status.is_success() {
+            turnstile.answered();
+            return read(response, LARGEST_ANSWER).await.map(Ok);
+        }
+        let headers = response.headers().clone();
+        let body = read(response, LARGEST_ERROR).await.unwrap_or_default();
+        Ok(Err(Refused { status, headers, body }))
+    }
+
+    fn trouble(&self, question: Question<'_>, who: &Principal, turnstile: &Turnstile, refused: &Refused) -> Trouble {
+        let Refused { status, headers, body } = refused;
+        let mut after = retry_after(headers, Timestamp::now());
+        if *status == StatusCode::TOO_MANY_REQUESTS {
+            self.inner.throttled.fetch_add(1, Ordering::Relaxed);
+            after = Some(turnstile.refused(after));
+        }
+        let after = after.map(|after| after.min(super::limit::LONGEST_RETRY_AFTER));
+        Refusal { status: *status, headers, body }.trouble(question, who, after)
+    }
+
+    /// One for each tenant; the application is the same for all of them.
+    fn turnstile(&self, tenant: &str) -> Arc<Turnstile> {
+        let mut turnstiles = self.inner.turnstiles.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turnstile) = turnstiles.get(tenant) {
+            return turnstile.clone();
+        }
+        turnstiles.entry(tenant.into()).or_insert_with(|| Arc::new(Turnstile::new())).clone()
+    }
+}
+
+async fn read(mut response: Response, most: usize) -> Result<Vec<u8>, Trouble> {
+    let expected = response.content_length().map_or(0, |length| length.min(most as u64) as usize);
+    let mut body = Vec::with_capacity(expected);
+    while let Some(chunk) = response.chunk().await.map_err(no_answer)? {
+        if body.len() + chunk.len() > most {
+            return Err(Trouble::passing(format!("Graph's answer is larger than {most} bytes")));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// The URL holds no secret, but a user's name may be in it: the cause alone is told.
+fn no_answer(error: reqwest::Error) -> Trouble {
+    let error = error.without_url();
+    let mut causes = vec![error.to_string()];
+    let mut cause = std::error::Error::source(&error);
+    while let Some(inner) = cause {
+        causes.push(inner.to_string());
+        cause = inner.source();
+    }
+    causes.dedup();
+    Trouble::passing(format!("Graph did not answer: {}", causes.join(": ")))
+}

@@ -1,0 +1,246 @@
+//! What went wrong with Graph, by what to do next.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
+use reqwest::StatusCode;
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use serde::Deserialize;
+
+use super::lenient::{Maybe, Text};
+use super::text::plain;
+use crate::entra::{self, Principal};
+
+/// The longest piece of Graph's own words repeated, in characters.
+const LONGEST_QUOTE: usize = 300;
+
+/// What went wrong with Graph, by what to do next. Texts are for people and hold no secret.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Trouble {
+    /// Try again by itself, not before this time where Graph said so (429, 503, 5xx, no connection, odd answer).
+    #[error("{reason}")]
+    Retry {
+        /// From Retry-After.
+        after: Option<Duration>,
+        /// For people, with Graph's request-id.
+        reason: String,
+    },
+    /// Entra gave no token.
+    #[error(transparent)]
+    Token(#[from] entra::Trouble),
+    /// Graph refuses this principal (403, or 401 twice): the right is missing.
+    #[error("{reason}")]
+    Forbidden {
+        /// For people: which permission is missing and who grants it.
+        reason: String,
+    },
+    /// There is no such user (404).
+    #[error("{reason}")]
+    NoSuchUser {
+        /// For people.
+        reason: String,
+    },
+}
+
+impl Trouble {
+    /// One that goes by itself.
+    pub(super) fn passing(reason: String) -> Self {
+        Self::Retry { after: None, reason }
+    }
+}
+
+/// What was asked, for the words of a trouble and its remedy.
+#[derive(Clone, Copy)]
+pub(super) enum Question<'a> {
+    /// One's own presence.
+    Mine,
+    /// Other people's presences.
+    Presences,
+    /// The id of this user.
+    UserId(&'a str),
+}
+
+impl Question<'_> {
+    fn asked(self) -> String {
+        match self {
+            Self::Mine => "the own presence (/me/presence)".into(),
+            Self::Presences => "presences (getPresencesByUserId)".into(),
+            Self::UserId(name) => format!("the id of user {name:?} (/users)"),
+        }
+    }
+
+    /// The permission that Graph wants, and who grants it.
+    fn remedy(self, who: &Principal) -> String {
+        let permission = match self {
+            Self::Mine => "Presence.Read",
+            Self::Presences => "Presence.Read.All",
+            Self::UserId(_) => "User.ReadBasic.All",
+        };
+        match who {
+            Principal::Application(tenant) => format!(
+                "grant the application permission {permission} to the application in Entra, and let an administrator of {tenant} consent"
+            ),
+            Principal::Account(account) => format!(
+                "grant the delegated permission {permission} to the application in Entra, and sign in again: graph2mqtt login {account}"
+            ),
+        }
+    }
+
+    fn not_found(self, who: &Principal) -> String {
+        match (self, who) {
+            (Self::UserId(_), _) => {
+                "there is no such user in this tenant: correct `user` of the account, or its `tenant`".into()
+            }
+            (_, Principal::Account(account)) => {
+                format!("{account} has no presence: the person needs a licence for Teams in this tenant")
+            }
+            _ => "there is nothing at graph.endpoint: correct it".into(),
+        }
+    }
+}
+
+/// The head of an answer that is not a success, and what of its body was read.
+pub(super) struct Refusal<'a> {
+    pub(super) status: StatusCode,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) body: &'a [u8],
+}
+
+impl Refusal<'_> {
+    /// The trouble that this is. 401 and 429 are dealt with before; they come here when that did not help.
+    pub(super) fn trouble(&self, question: Question<'_>, who: &Principal, after: Option<Duration>) -> Trouble {
+        let said = format!("Graph answered {} to {}{}", self.status.as_u16(), question.asked(), self.quote());
+        match self.status {
+            StatusCode::UNAUTHORIZED if self.wants_claims() => Trouble::Forbidden {
+                reason: format!(
+                    "{said}; the organisation asks for another proof (a claims challenge), and a new token did not bring it: {}",
+                    question.remedy(who)
+                ),
+            },
+            StatusCode::UNAUTHORIZED => {
+                Trouble::Forbidden { reason: format!("{said}; a new token was refused too: {}", question.remedy(who)) }
+            }
+            StatusCode::FORBIDDEN => Trouble::Forbidden { reason: format!("{said}; {}", question.remedy(who)) },
+            StatusCode::NOT_FOUND => Trouble::NoSuchUser { reason: format!("{said}; {}", question.not_found(who)) },
+            status if status.is_redirection() => {
+                Trouble::passing(format!("{said}; a redirect is not followed: correct graph.endpoint, or the proxy"))
+            }
+            _ => Trouble::Retry { after, reason: said },
+        }
+    }
+
+    /// Whether Graph asks for a token with more claims (continuous access evaluation).
+    fn wants_claims(&self) -> bool {
+        let challenge = self.headers.get("www-authenticate").and_then(|value| value.to_str().ok());
+        challenge.is_some_and(|challenge| challenge.contains("insufficient_claims"))
+    }
+
+    /// Graph's own words, and the request-id by which an administrator finds the call.
+    fn quote(&self) -> String {
+        let error = serde_json::from_slice::<Maybe<Body<'_>>>(self.body).ok().and_then(|body| body.0?.error.0);
+        let header = self.headers.get("request-id").and_then(|value| value.to_str().ok()).map(Into::into);
+        let (mut words, mut id) = (Vec::new(), header);
+        if let Some(error) = error {
+            words.extend([error.code.0, error.message.0].into_iter().flatten());
+            id = error.inner_error.0.and_then(|inner| inner.request_id.0).or(id);
+        }
+        let said = plain(&words.join(", "), false, LONGEST_QUOTE).map_or_else(String::new, |said| format!(": {said}"));
+        let id = id.and_then(|id| plain(&id, false, 64));
+        said + &id.map_or_else(String::new, |id| format!(" (request-id {id})"))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'a"))]
+struct Body<'a> {
+    #[serde(default)]
+    error: Maybe<Error<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "'de: 'a"))]
+struct Error<'a> {
+    #[serde(default)]
+    code: Text<'a>,
+    #[serde(default)]
+    message: Text<'a>,
+    #[serde(default)]
+    inner_error: Maybe<InnerError<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", bound(deserialize = "'de: 'a"))]
+struct InnerError<'a> {
+    #[serde(default)]
+    request_id: Text<'a>,
+}
+
+/// Retry-After as seconds or as a date, the latter measured by the answer's own clock where it shows one.
+pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = |text: &str| DateTimeParser::new().parse_timestamp(text).ok();
+    let servers_now = headers.get(DATE).and_then(|value| date(value.to_str().ok()?)).unwrap_or(now);
+    Some(date(text)?.duration_since(servers_now).try_into().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn retry_after_comes_as_seconds_or_as_a_date() {
+        let now: Timestamp = "2026-11-24T08:00:00Z".parse().unwrap();
+        let cases: [(&[(&'static str, &str)], Option<u64>); 6] = [
+            (&[("retry-after", "41")], Some(41)),
+            (&[("retry-after", "Tue, 24 Nov 2026 08:05:15 GMT")], Some(315)),
+            (&[("retry-after", "Tue, 24 Nov 2026 07:00:00 GMT")], Some(0)),
+            (&[("retry-after", "Tue, 24 Nov 2026 08:05:15 GMT"), ("date", "Tue, 24 Nov 2026 08:05:00 GMT")], Some(15)),
+            (&[("retry-after", "soon")], None),
+            (&[], None),
+        ];
+        for (pairs, expected) in cases {
+            assert_eq!(retry_after(&headers(pairs), now).map(|after| after.as_secs()), expected, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn a_trouble_names_the_permission_and_graphs_request_id() {
+        let alex = Principal::Account("alex".parse().unwrap());
+        let app = Principal::Application("contoso.com".into());
+        let body = br#"{"error":{"code":"Forbidden","message":"no","innerError":{"request-id":"4711","date":"x"}}}"#;
+        let cases = [
+            (403, Question::Mine, &alex, &["Presence.Read ", "delegated", "graph2mqtt login alex", "4711"][..]),
+            (403, Question::Presences, &app, &["Presence.Read.All", "application permission", "contoso.com"]),
+            (403, Question::UserId("sam@contoso.com"), &app, &["User.ReadBasic.All", "sam@contoso.com"]),
+            (404, Question::UserId("sam@contoso.com"), &app, &["no such user"]),
+            (404, Question::Mine, &alex, &["licence"]),
+            (401, Question::Mine, &alex, &["new token was refused", "4711"]),
+            (302, Question::Mine, &alex, &["graph.endpoint"]),
+            (500, Question::Mine, &alex, &["500", "Forbidden, no"]),
+        ];
+        for (status, question, who, expected) in cases {
+            let refusal = Refusal { status: StatusCode::from_u16(status).unwrap(), headers: &headers(&[]), body };
+            let text = refusal.trouble(question, who, None).to_string();
+            for words in expected {
+                assert!(text.contains(words), "{status}: {words:?} is not in {text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_not_graphs_is_not_quoted() {
+        let body = b"<html><h1>gateway</h1>";
+        let headers = headers(&[("request-id", "4712")]);
+        let refusal = Refusal { status: StatusCode::BAD_GATEWAY, headers: &headers, body };
+        let text = refusal.trouble(Question::Presences, &Principal::Application("t".into()), None).to_string();
+        assert_eq!(text, "Graph answered 502 to presences (getPresencesByUserId) (request-id 4712)");
+    }
+}
