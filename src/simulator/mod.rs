@@ -1,1 +1,14 @@
-//! To be built.
+//! Stand-ins for Entra, Graph and a Hue hub, over real sockets, for the demo, the tests and the benchmarks.
+//!
+//! They know the real ones' answers, limits and errors, and go wrong in the ways that a test asks
+//! for ([`Fault`]). The rest of the program cannot tell them from the real ones: they are reached
+//! by configuration alone, and there is no special path to them.
+
+mod cloud;
+mod fault;
+mod log;
+mod server;
+
+pub use cloud::{Application, Call, Cloud, CodeError, Refusal, Route, Rules, Shown};
+pub use fault::{Fault, What};
+pub use log::{Late, Log};

@@ -1,0 +1,204 @@
+//! The hand that moves the simulated world: who there is, what they show, what they grant.
+//!
+//! A person, tenant or application that the directory does not know is a mistake of the caller: these methods panic.
+
+use std::time::Instant;
+
+use serde_json::Value;
+
+use super::device::CodeError;
+use super::directory::{Application, Refusal};
+use super::grants::Scopes;
+use super::presence::{Shown, Told};
+use super::tokens::{Access, Holder, guid};
+use super::{Cloud, World};
+use crate::presence::ObjectId;
+
+impl World {
+    fn person(&self, name: &str) -> usize {
+        self.directory.person(name).unwrap_or_else(|| panic!("the simulated directory has no person {name:?}"))
+    }
+
+    fn tenant(&self, name: &str) -> usize {
+        self.directory.tenant(name).unwrap_or_else(|| panic!("the simulated directory has no tenant {name:?}"))
+    }
+
+    fn application(&self, client_id: &str) -> usize {
+        let found = self.directory.application(client_id);
+        found.unwrap_or_else(|| panic!("the simulated directory has no application {client_id:?}"))
+    }
+}
+
+/// Who there is.
+impl Cloud {
+    /// A new tenant with this domain; answers with its id.
+    pub fn add_tenant(&self, domain: &str) -> String {
+        let id = guid();
+        self.shared.world().directory.add_tenant(domain, id.clone());
+        id
+    }
+
+    /// Registers an application in its home tenant, which must be there.
+    pub fn add_application(&self, application: Application) {
+        let mut world = self.shared.world();
+        let home = world.tenant(&application.home);
+        world.directory.add_application(application, home);
+    }
+
+    /// A person of the tenant whose domain the user principal name ends in; shows Offline until told otherwise.
+    pub fn add_person(&self, upn: &str, name: &str) -> ObjectId {
+        let id = guid().parse().expect("a GUID");
+        self.add_person_as(id, upn, name);
+        id
+    }
+
+    /// The same, with this object id.
+    pub fn add_person_as(&self, id: ObjectId, upn: &str, name: &str) {
+        let mut world = self.shared.world();
+        let tenant = world.tenant(upn.rsplit('@').next().unwrap_or_default());
+        world.directory.add_person(id, upn, name, tenant);
+    }
+
+    /// A tenant consents to delegated permissions of an application.
+    pub fn consent(&self, client_id: &str, tenant: &str, scopes: &[&str]) {
+        self.with_consent(client_id, tenant, |consent| {
+            consent.delegated.extend(scopes.iter().map(|s| (*s).to_owned()))
+        });
+    }
+
+    /// A tenant's administrator consents to application permissions.
+    pub fn consent_roles(&self, client_id: &str, tenant: &str, roles: &[&str]) {
+        self.with_consent(client_id, tenant, |consent| consent.roles.extend(roles.iter().map(|s| (*s).to_owned())));
+    }
+
+    /// A tenant takes back all that it has consented to. Tokens that are out stay good.
+    pub fn withdraw_consent(&self, client_id: &str, tenant: &str) {
+        self.with_consent(client_id, tenant, |consent| *consent = super::directory::Consent::default());
+    }
+
+    fn with_consent(&self, client_id: &str, tenant: &str, change: impl FnOnce(&mut super::directory::Consent)) {
+        let mut world = self.shared.world();
+        let (application, tenant) = (world.application(client_id), world.tenant(tenant));
+        change(world.directory.consent_mut(application, tenant));
+    }
+}
+
+/// What people show. Persons are named by user principal name or object id.
+impl Cloud {
+    /// Sets a person's status. The notes beside it stay.
+    pub fn set_presence(&self, person: &str, availability: &str, activity: &str) {
+        self.change(person, |shown| {
+            shown.availability = availability.to_owned();
+            shown.activity = activity.to_owned();
+        });
+    }
+
+    /// Changes whatever a person shows, odd fields and words included.
+    pub fn change(&self, person: &str, change: impl FnOnce(&mut Shown)) {
+        let mut world = self.shared.world();
+        let index = world.person(person);
+        let person = &mut world.directory.people[index];
+        change(&mut person.shown);
+        person.show();
+    }
+
+    /// Lets Graph answer with this JSON as the person's presence, whatever it is, until the next change.
+    pub fn set_raw_presence(&self, person: &str, json: &Value) {
+        let mut world = self.shared.world();
+        let index = world.person(person);
+        world.directory.people[index].told = Told::raw(json);
+    }
+
+    /// When an answer of Graph first carried what the person shows now.
+    pub fn first_told(&self, person: &str) -> Option<Instant> {
+        let world = self.shared.world();
+        world.directory.people[world.person(person)].first_told()
+    }
+}
+
+/// What people and administrators grant and take.
+impl Cloud {
+    /// The user codes that wait for somebody to type them, the oldest first.
+    pub fn pending_codes(&self) -> Vec<String> {
+        self.shared.world().grants.devices.pending()
+    }
+
+    /// A person types the code and approves.
+    pub fn approve(&self, user_code: &str, person: &str) -> Result<(), CodeError> {
+        let mut world = self.shared.world();
+        let person = world.person(person);
+        world.approve(user_code, person)
+    }
+
+    /// A person types the code and declines.
+    pub fn decline(&self, user_code: &str) -> Result<(), CodeError> {
+        self.shared.world().grants.devices.decline(user_code)
+    }
+
+    /// The time of all device codes is over.
+    pub fn expire_codes(&self) {
+        self.shared.world().grants.devices.expire();
+    }
+
+    /// Device codes of people of this tenant are refused by policy (53003), or not any more.
+    pub fn block_device_code(&self, tenant: &str, blocked: bool) {
+        let mut world = self.shared.world();
+        let tenant = world.tenant(tenant);
+        world.directory.tenants[tenant].device_code_blocked = blocked;
+    }
+
+    /// What the token endpoint would answer, had the person signed in: `access_token`, `refresh_token`, `id_token`.
+    ///
+    /// As a public client, or with the secret where the application has no public flows.
+    pub fn sign_in(&self, client_id: &str, person: &str, scope: &str) -> Value {
+        let mut world = self.shared.world();
+        let (application, person) = (world.application(client_id), world.person(person));
+        let public = world.directory.applications[application].public;
+        let scopes = Scopes::parse(scope).unwrap_or_else(|fail| panic!("{fail:?}"));
+        let answer = world.sign_in(self.shared.base(), person, application, public, scopes);
+        answer.unwrap_or_else(|fail| panic!("{fail:?}"))
+    }
+
+    /// An administrator revokes a person's grants, or resets the password: every refresh token is refused (50173).
+    pub fn revoke(&self, person: &str) {
+        let mut world = self.shared.world();
+        let person = world.person(person);
+        world.grants.revoke(person, false);
+    }
+
+    /// The person changes the password: only public clients lose their grants.
+    pub fn change_password(&self, person: &str) {
+        let mut world = self.shared.world();
+        let person = world.person(person);
+        world.grants.revoke(person, true);
+    }
+
+    /// Entra gives the person no token for this reason, or gives them again (none).
+    pub fn refuse(&self, person: &str, refusal: Option<Refusal>) {
+        let mut world = self.shared.world();
+        let person = world.person(person);
+        world.directory.people[person].refusal = refusal;
+    }
+
+    /// Graph challenges the person's tokens that were not asked for with claims (401, insufficient_claims), or not any more.
+    pub fn challenge(&self, person: &str, challenged: bool) {
+        let mut world = self.shared.world();
+        let person = world.person(person);
+        world.directory.people[person].challenged = challenged;
+    }
+
+    /// The time of a person's access tokens is over.
+    pub fn expire_access_tokens(&self, person: &str) {
+        let mut world = self.shared.world();
+        let holder = Holder::Person(world.person(person));
+        world.grants.access.expire(|access| access.holder == holder);
+    }
+
+    /// The time of an application's own access tokens is over.
+    pub fn expire_application_tokens(&self, client_id: &str) {
+        let mut world = self.shared.world();
+        let application = world.application(client_id);
+        let own = |access: &Access| access.holder == Holder::Application && access.application == application;
+        world.grants.access.expire(own);
+    }
+}

@@ -1,0 +1,188 @@
+//! Entra's token endpoint, and what its endpoints have in common: the form, the tenant, the client.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, Path, Request, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use url::form_urlencoded;
+
+use super::calls::Asked;
+use super::directory::{Application, Directory, Realm};
+use super::errors::Fail;
+use super::grants::{RESOURCES, Scopes};
+use super::tokens::{Access, Holder, opaque};
+use super::{Shared, World};
+
+/// The most that Entra reads of a form.
+const LARGEST: usize = 64 << 10;
+
+/// The fields of a request's form, its basic credentials among them.
+pub(super) struct Form(HashMap<String, String>);
+
+impl<S: Sync> FromRequest<S> for Form {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Infallible> {
+        let basic = request.headers().get(header::AUTHORIZATION).and_then(|value| credentials(value.to_str().ok()?));
+        let body = to_bytes(request.into_body(), LARGEST).await.unwrap_or_default();
+        let mut fields: HashMap<_, _> = form_urlencoded::parse(&body).into_owned().collect();
+        fields.extend(basic.into_iter().flatten());
+        Ok(Self(fields))
+    }
+}
+
+/// The client's id and secret from `Authorization: Basic`, each URL-encoded (RFC 6749, 2.3.1).
+fn credentials(value: &str) -> Option<[(String, String); 2]> {
+    let plain = String::from_utf8(STANDARD.decode(value.strip_prefix("Basic ")?).ok()?).ok()?;
+    let (id, secret) = plain.split_once(':')?;
+    let decode = |text: &str| form_urlencoded::parse(text.as_bytes()).next().map(|(text, _)| text.into_owned());
+    Some([("client_id".to_owned(), decode(id)?), ("client_secret".to_owned(), decode(secret)?)])
+}
+
+/// What a client showed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Credential {
+    Nothing,
+    Secret,
+}
+
+impl Credential {
+    pub(super) fn is_public(self) -> bool {
+        self == Self::Nothing
+    }
+}
+
+impl Form {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    pub(super) fn need(&self, name: &str) -> Result<&str, Fail> {
+        self.get(name).ok_or_else(|| Fail::missing(name))
+    }
+
+    /// Whether the client may come with what it shows.
+    pub(super) fn credential(&self, application: &Application) -> Result<Credential, Fail> {
+        let id = &*application.client_id;
+        if self.get("client_assertion").is_some() {
+            return Err(Fail::assertion());
+        }
+        let has = |secrets: &[String], shown: &str| secrets.iter().any(|secret| secret == shown);
+        match self.get("client_secret") {
+            None if application.public => Ok(Credential::Nothing),
+            None => Err(Fail::secret_needed()),
+            Some(shown) if has(&application.secrets, shown) => Ok(Credential::Secret),
+            Some(shown) if has(&application.expired_secrets, shown) => Err(Fail::secret_expired(id)),
+            Some(_) if application.public && application.secrets.is_empty() => Err(Fail::secret_unwanted()),
+            Some(_) => Err(Fail::secret_wrong(id)),
+        }
+    }
+}
+
+/// The tenant and the application of a request.
+pub(super) fn client(directory: &Directory, tenant: &str, form: &Form) -> Result<(Realm, usize), Fail> {
+    let realm = directory.realm(tenant).ok_or_else(|| Fail::unknown_tenant(tenant))?;
+    let client_id = form.need("client_id")?;
+    let unknown = || Fail::unknown_application(client_id, tenant);
+    let index = directory.application(client_id).ok_or_else(unknown)?;
+    let application = &directory.applications[index];
+    match realm {
+        Realm::Any if !application.multi_tenant => Err(Fail::one_tenant_only(client_id)),
+        Realm::One(one) if !application.multi_tenant && directory.tenant(&application.home) != Some(one) => {
+            Err(unknown())
+        }
+        _ => Ok((realm, index)),
+    }
+}
+
+pub(super) fn routes() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/{tenant}/oauth2/v2.0/token", post(token))
+        .route("/{tenant}/v2.0/.well-known/openid-configuration", get(openid_configuration))
+}
+
+async fn token(State(shared): State<Arc<Shared>>, Path(tenant): Path<String>, form: Form) -> Response {
+    let answer = shared.world().token(shared.base(), &tenant, &form);
+    let mut response = match answer {
+        Ok(answer) => ([(header::CACHE_CONTROL, "no-store, no-cache")], Json(answer)).into_response(),
+        Err(fail) => fail.into_response(),
+    };
+    if let Some(client_id) = form.get("client_id") {
+        response.extensions_mut().insert(Asked { principal: client_id.into(), size: 1 });
+    }
+    response
+}
+
+impl World {
+    fn token(&mut self, base: &str, tenant: &str, form: &Form) -> Result<Value, Fail> {
+        let (realm, index) = client(&self.directory, tenant, form)?;
+        match form.need("grant_type")? {
+            "urn:ietf:params:oauth:grant-type:device_code" => self.redeem(base, form, index),
+            "refresh_token" => {
+                let public = form.credential(&self.directory.applications[index])?.is_public();
+                let scopes = form.get("scope").map(Scopes::parse).transpose()?;
+                let claims = form.get("claims").is_some();
+                self.refresh(base, form.need("refresh_token")?, index, public, scopes, claims)
+            }
+            "client_credentials" => self.client_credentials(realm, form, index),
+            other => {
+                let text = format!("The app requested an unsupported grant type '{other}'.");
+                Err(Fail::bad("unsupported_grant_type", 70_003, text))
+            }
+        }
+    }
+
+    fn client_credentials(&mut self, realm: Realm, form: &Form, index: usize) -> Result<Value, Fail> {
+        let Realm::One(tenant) = realm else { return Err(Fail::tenant_needed()) };
+        if form.credential(&self.directory.applications[index])?.is_public() {
+            return Err(Fail::secret_needed());
+        }
+        let scope = form.need("scope")?;
+        if !RESOURCES.iter().any(|resource| scope.strip_prefix(resource) == Some(".default")) {
+            return Err(Fail::default_scope_needed(scope));
+        }
+        let roles = self.directory.consent(index, tenant).map(|consent| consent.roles.iter().cloned().collect());
+        let token = opaque("eyJ0", self.rules.token_length);
+        let access = Access {
+            holder: Holder::Application,
+            application: index,
+            tenant,
+            scopes: roles.unwrap_or_default(),
+            expires: std::time::Instant::now() + self.rules.access_token,
+            claims: form.get("claims").is_some(),
+        };
+        self.grants.access.add(token.clone(), access);
+        let seconds = self.rules.access_token.as_secs();
+        Ok(json!({"token_type": "Bearer", "expires_in": seconds, "ext_expires_in": seconds, "access_token": token}))
+    }
+}
+
+async fn openid_configuration(State(shared): State<Arc<Shared>>, Path(tenant): Path<String>) -> Response {
+    let world = shared.world();
+    let id = match world.directory.realm(&tenant) {
+        None => return Fail::unknown_tenant(&tenant).into_response(),
+        Some(Realm::Any) => "{tenantid}",
+        Some(Realm::One(index)) => &world.directory.tenants[index].id,
+    };
+    let base = shared.base();
+    Json(json!({
+        "issuer": format!("{base}/{id}/v2.0"),
+        "authorization_endpoint": format!("{base}/{tenant}/oauth2/v2.0/authorize"),
+        "token_endpoint": format!("{base}/{tenant}/oauth2/v2.0/token"),
+        "device_authorization_endpoint": format!("{base}/{tenant}/oauth2/v2.0/devicecode"),
+        "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
+        "response_types_supported": ["code"],
+        "subject_types_supported": ["pairwise"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+    }))
+    .into_response()
+}
