@@ -1,0 +1,118 @@
+//! Entra's refusals, read into [`Trouble`]: what, why, and what to do.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::Trouble;
+use super::codes::{self, Kind};
+
+/// How long nothing is asked after Entra saw a loop (AADSTS50196).
+const AFTER_A_LOOP: Duration = Duration::from_secs(15 * 60);
+
+/// The longest piece of Entra's own text that is shown, in characters.
+const LONGEST: usize = 300;
+
+/// The body of a refusal. Every field but `error` is optional and may be odd.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub error: String,
+    suberror: Option<String>,
+    numbers: Vec<u32>,
+    description: String,
+    trace: Option<String>,
+    correlation: Option<String>,
+}
+
+/// On whose behalf Entra was asked: what the remedies name.
+#[derive(Debug, Clone)]
+pub(super) struct Subject {
+    /// Such as `account alex`.
+    pub who: String,
+    /// What to do when a sign-in is needed.
+    pub sign_in: String,
+    /// The admin consent page of the tenant.
+    pub consent_url: String,
+}
+
+impl Refusal {
+    /// `None`: not one of Entra's error bodies.
+    pub(super) fn read(body: &[u8]) -> Option<Self> {
+        let value: Value = serde_json::from_slice(body).ok()?;
+        let text = |key: &str| value.get(key).and_then(Value::as_str).map(plain);
+        let description = text("error_description").unwrap_or_default();
+        let listed = value.get("error_codes").and_then(Value::as_array).into_iter().flatten();
+        let mut numbers: Vec<u32> = listed.filter_map(|number| number.as_u64()?.try_into().ok()).collect();
+        numbers.extend(number_in(&description));
+        Some(Self {
+            error: text("error")?,
+            suberror: text("suberror"),
+            numbers,
+            description,
+            trace: text("trace_id"),
+            correlation: text("correlation_id"),
+        })
+    }
+
+    /// What it comes to. `secrets` are what was sent: none of them is ever shown, whatever Entra echoes.
+    pub(super) fn trouble(&self, subject: &Subject, secrets: &[&str], after: Option<Duration>) -> Trouble {
+        let code = codes::known(&self.numbers);
+        let kind = codes::kind(&self.error, self.suberror.as_deref(), code);
+        let why = code.map_or_else(|| self.own_words(secrets), |code| code.words.to_owned());
+        let Subject { who, sign_in, consent_url } = subject;
+        let details = self.details();
+        let say = |remedy: &str| format!("{who}: {why}{remedy}{details}");
+        match kind {
+            Kind::SignIn => Trouble::SignIn { reason: say(&format!("; {sign_in}")) },
+            Kind::Consent => Trouble::Consent {
+                url: consent_url.clone(),
+                reason: say(&format!("; an administrator can consent at {consent_url}, then {sign_in}")),
+            },
+            Kind::Blocked => Trouble::Blocked {
+                reason: say("; signing in again from here does not help: show this to an administrator"),
+            },
+            Kind::Misconfigured => Trouble::Misconfigured { reason: say("") },
+            Kind::Retry => Trouble::Retry { after, reason: say("; it is tried again") },
+            Kind::RetryMuchLater => {
+                Trouble::Retry { after: Some(after.unwrap_or(AFTER_A_LOOP).max(AFTER_A_LOOP)), reason: say("") }
+            }
+        }
+    }
+
+    /// Entra's own text, for what has no words here.
+    fn own_words(&self, secrets: &[&str]) -> String {
+        let said = self.description.split(" Trace ID:").next().unwrap_or_default().trim();
+        let mut said = if said.is_empty() { self.error.clone() } else { said.to_owned() };
+        for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+            said = said.replace(secret, "…");
+        }
+        format!("Entra says: {}", said.chars().take(LONGEST).collect::<String>())
+    }
+
+    /// What administrators need to find the request in their logs.
+    pub(super) fn details(&self) -> String {
+        let named = |name: &str, id: &Option<String>| id.as_ref().map(|id| format!(", {name} {}", short(id)));
+        format!(
+            " ({}{}{}{})",
+            short(&self.error),
+            self.numbers.first().map(|number| format!(", AADSTS{number}")).unwrap_or_default(),
+            named("trace_id", &self.trace).unwrap_or_default(),
+            named("correlation_id", &self.correlation).unwrap_or_default(),
+        )
+    }
+}
+
+/// Without line breaks and other characters that steer a terminal.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(64).collect()
+}
+
+/// The number in a text that begins `AADSTS50076: …`.
+fn number_in(description: &str) -> Option<u32> {
+    let digits = description.strip_prefix("AADSTS")?;
+    digits.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}

@@ -1,0 +1,284 @@
+//! The application in Entra: what it is configured as, and what it asks for.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::time::Duration;
+
+use oauth2::basic::{
+    BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
+};
+use oauth2::{
+    AuthType, ClientId, ClientSecret, DeviceAuthorizationUrl, EndpointNotSet, EndpointSet, ErrorResponse,
+    ExtraTokenFields, RefreshToken, RequestTokenError, Scope, StandardRevocableToken, StandardTokenResponse,
+    TokenResponse, TokenUrl,
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::answers::Subject;
+use super::person::{self, Person};
+use super::scopes::{self, Reads, Resource};
+use super::transport::{NoAnswer, Transport};
+use super::{Trouble, reads};
+use crate::presence::AccountName;
+use crate::settings::{Credential, Settings, User, Via};
+
+/// How long a token is taken for good where Entra does not say.
+const LIFE_UNSAID: Duration = Duration::from_secs(300);
+
+/// The longest life of a token that is believed; the longest that Entra gives is 28 hours.
+const LONGEST_LIFE: Duration = Duration::from_secs(48 * 3600);
+
+/// The oauth2 crate's client with Entra's two endpoints.
+pub(super) type Client = oauth2::Client<
+    BasicErrorResponse,
+    Answer,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+    EndpointNotSet,
+    EndpointSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointSet,
+>;
+
+/// The token endpoint's answer.
+pub(super) type Answer = StandardTokenResponse<IdToken, BasicTokenType>;
+
+/// OpenID Connect's addition to it.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct IdToken {
+    id_token: Option<String>,
+}
+
+impl ExtraTokenFields for IdToken {}
+
+impl fmt::Debug for IdToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IdToken")
+    }
+}
+
+/// What Entra issued.
+#[derive(Debug)]
+pub(super) struct Issued {
+    pub access: SecretString,
+    pub refresh: Option<SecretString>,
+    pub life: Duration,
+    /// The permissions granted, where Entra names them.
+    granted: Option<Vec<String>>,
+    id_token: Option<SecretString>,
+}
+
+impl From<Answer> for Issued {
+    fn from(answer: Answer) -> Self {
+        Self {
+            access: answer.access_token().secret().clone().into(),
+            refresh: answer.refresh_token().map(|token| token.secret().clone().into()),
+            life: answer.expires_in().unwrap_or(LIFE_UNSAID).min(LONGEST_LIFE),
+            granted: answer.scopes().map(|scopes| scopes.iter().map(|scope| scope.to_string()).collect()),
+            id_token: answer.extra_fields().id_token.clone().map(Into::into),
+        }
+    }
+}
+
+/// An account that signs in, as it is configured.
+pub(super) struct Configured {
+    pub user: User,
+    pub reads: Reads,
+    tenant: Option<Box<str>>,
+}
+
+/// The application, and the accounts that sign in to it.
+pub(super) struct Application {
+    authority: Url,
+    tenant: String,
+    client_id: String,
+    secret: Option<SecretString>,
+    resource: Resource,
+    accounts: HashMap<AccountName, Configured>,
+    http: reqwest::Client,
+}
+
+impl Application {
+    pub(super) fn new(settings: &Settings, http: reqwest::Client) -> Result<Self, Trouble> {
+        let entra = settings.entra.as_ref().ok_or_else(|| {
+            Trouble::misconfigured("entra: missing, but accounts need it: set entra.tenant and entra.client_id")
+        })?;
+        let reads = reads(settings);
+        let signing_in = settings.accounts.iter().filter(|(_, account)| account.via == Via::SignIn);
+        let accounts = signing_in.map(|(name, account)| {
+            let reads = reads.get(name).copied().unwrap_or_default();
+            (name.clone(), Configured { user: account.user.clone(), tenant: account.tenant.clone(), reads })
+        });
+        Ok(Self {
+            authority: entra.authority.clone(),
+            tenant: entra.tenant.clone(),
+            client_id: entra.client_id.clone(),
+            secret: entra.credential.as_ref().map(|Credential::Secret(secret)| secret.clone()),
+            resource: Resource::of(&settings.graph.endpoint),
+            accounts: accounts.collect(),
+            http,
+        })
+    }
+
+    /// An account that signs in.
+    pub(super) fn account(&self, name: &AccountName) -> Result<&Configured, Trouble> {
+        self.accounts.get(name).ok_or_else(|| {
+            Trouble::misconfigured(format!("account {name}: not configured as one that signs in itself"))
+        })
+    }
+
+    /// Whether the application proves itself.
+    pub(super) fn is_confidential(&self) -> bool {
+        self.secret.is_some()
+    }
+
+    pub(super) fn transport(&self) -> Transport<'_> {
+        Transport::new(&self.http)
+    }
+
+    /// The client for an account's tenant. A public one shows no secret, even where there is one.
+    pub(super) fn client_of(&self, name: &AccountName, confidential: bool) -> Result<Client, Trouble> {
+        let tenant = self.tenant_of(self.account(name)?);
+        Ok(self.client(tenant, confidential))
+    }
+
+    pub(super) fn scopes_of(&self, configured: &Configured) -> Vec<Scope> {
+        self.resource.delegated(configured.reads).into_iter().map(Scope::new).collect()
+    }
+
+    /// A new access token for an account's refresh token.
+    pub(super) async fn refresh(&self, name: &AccountName, token: &str, confidential: bool) -> Result<Issued, Trouble> {
+        if confidential && !self.is_confidential() {
+            return Err(Trouble::sign_in(format!(
+                "account {name}: it signed in with the application's secret, which is not configured any more; \
+                 set entra.client_secret, or sign in again: graph2mqtt login {name}"
+            )));
+        }
+        let client = self.client_of(name, confidential)?;
+        let transport = self.transport();
+        let answer = client
+            .exchange_refresh_token(&RefreshToken::new(token.to_owned()))
+            .add_scopes(self.scopes_of(self.account(name)?))
+            .request_async(&transport)
+            .await;
+        answer.map(Issued::from).map_err(|error| self.trouble(&self.subject(name), &transport, &[token], error))
+    }
+
+    /// An access token of the application itself in a tenant.
+    pub(super) async fn own_token(&self, tenant: &str) -> Result<Issued, Trouble> {
+        if !self.is_confidential() {
+            return Err(Trouble::misconfigured(
+                "accounts with via: app need the application's credential: set entra.client_secret",
+            ));
+        }
+        let subject = Subject {
+            who: format!("the application in {tenant}"),
+            sign_in: "check its registration".to_owned(),
+            consent_url: self.consent_url(tenant),
+        };
+        let transport = self.transport();
+        let answer = self
+            .client(tenant, true)
+            .exchange_client_credentials()
+            .add_scope(Scope::new(self.resource.default_scope()))
+            .request_async(&transport)
+            .await;
+        answer.map(Issued::from).map_err(|error| self.trouble(&subject, &transport, &[], error))
+    }
+
+    /// Who signed in to an account: the person configured, with what is needed, or a refusal.
+    pub(super) fn person(&self, name: &AccountName, issued: &Issued, now: jiff::Timestamp) -> Result<Person, Trouble> {
+        let configured = self.account(name)?;
+        let id_token = issued.id_token.as_ref().map_or("", ExposeSecret::expose_secret);
+        let person = Person::read(id_token, &self.authority, &self.client_id, now)?;
+        person.must_be(name, &configured.user)?;
+        let granted: Option<Vec<&str>> = issued.granted.as_ref().map(|all| all.iter().map(String::as_str).collect());
+        let lacking = granted.map(|granted| scopes::missing(configured.reads.permissions(), &granted));
+        match lacking.filter(|names| !names.is_empty()) {
+            None => Ok(person),
+            Some(names) => {
+                let Subject { who, consent_url: url, .. } = self.subject(name);
+                let names = names.join(" and ");
+                let reason = format!("{who}: {names} was not granted; an administrator can consent at {url}");
+                Err(Trouble::Consent { url, reason })
+            }
+        }
+    }
+
+    /// The user of an account as the configuration names them.
+    pub(super) fn user_text(&self, name: &AccountName) -> Result<String, Trouble> {
+        Ok(person::text(&self.account(name)?.user))
+    }
+
+    pub(super) fn subject(&self, name: &AccountName) -> Subject {
+        let tenant = self.accounts.get(name).map_or(&*self.tenant, |account| self.tenant_of(account));
+        Subject {
+            who: format!("account {name}"),
+            sign_in: format!("sign in again: graph2mqtt login {name}"),
+            consent_url: self.consent_url(tenant),
+        }
+    }
+
+    /// What a failed request comes to. `sent` are secrets that the request held, besides the application's.
+    pub(super) fn trouble<E: ErrorResponse>(
+        &self,
+        subject: &Subject,
+        transport: &Transport<'_>,
+        sent: &[&str],
+        error: RequestTokenError<NoAnswer, E>,
+    ) -> Trouble {
+        let after = transport.retry_after();
+        let refusal = transport.refusal();
+        let retry = |what: String| {
+            let details = refusal.as_ref().map(|refusal| refusal.details()).unwrap_or_default();
+            Trouble::Retry { after, reason: format!("{}: Entra {what}; it is tried again{details}", subject.who) }
+        };
+        match error {
+            RequestTokenError::Request(no_answer) => retry(no_answer.to_string()),
+            // Neither the body nor the parser's error is shown: they may hold a token.
+            _ => match &refusal {
+                Some(refusal) => {
+                    let own = self.secret.as_ref().map_or("", ExposeSecret::expose_secret);
+                    let secrets: Vec<&str> = sent.iter().copied().chain([own]).collect();
+                    refusal.trouble(subject, &secrets, after)
+                }
+                None => retry("answers with JSON that is not what was asked for".to_owned()),
+            },
+        }
+    }
+
+    fn tenant_of<'a>(&'a self, configured: &'a Configured) -> &'a str {
+        configured.tenant.as_deref().unwrap_or(&self.tenant)
+    }
+
+    fn consent_url(&self, tenant: &str) -> String {
+        let mut url = self.at(tenant, &["adminconsent"]);
+        url.query_pairs_mut().append_pair("client_id", &self.client_id);
+        url.into()
+    }
+
+    fn client(&self, tenant: &str, confidential: bool) -> Client {
+        let token = self.at(tenant, &["oauth2", "v2.0", "token"]);
+        let device = self.at(tenant, &["oauth2", "v2.0", "devicecode"]);
+        let client = oauth2::Client::new(ClientId::new(self.client_id.clone()))
+            .set_auth_type(AuthType::RequestBody)
+            .set_token_uri(TokenUrl::from_url(token))
+            .set_device_authorization_url(DeviceAuthorizationUrl::from_url(device));
+        match self.secret.as_ref().filter(|_| confidential) {
+            Some(secret) => client.set_client_secret(ClientSecret::new(secret.expose_secret().to_owned())),
+            None => client,
+        }
+    }
+
+    fn at(&self, tenant: &str, path: &[&str]) -> Url {
+        let mut url = self.authority.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push(tenant).extend(path);
+        }
+        url
+    }
+}

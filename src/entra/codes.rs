@@ -1,0 +1,153 @@
+//! Entra's errors as data: what `error` and `suberror` mean for the caller, and the words for AADSTS numbers.
+//!
+//! Source: Microsoft's "Microsoft Entra authentication & authorization error codes" and the OAuth 2.0
+//! pages of the identity platform.
+
+/// What an error comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    SignIn,
+    Consent,
+    Blocked,
+    Misconfigured,
+    Retry,
+    /// A request loop was detected (50196): whoever asks on is blocked longer.
+    RetryMuchLater,
+}
+
+/// What the protocol's `error` decides. Those that leave it open are not here.
+const ERRORS: &[(&str, Kind)] = &[
+    ("consent_required", Kind::Consent),
+    ("authorization_declined", Kind::SignIn),
+    ("invalid_client", Kind::Misconfigured),
+    ("unauthorized_client", Kind::Misconfigured),
+    ("invalid_request", Kind::Misconfigured),
+    ("invalid_scope", Kind::Misconfigured),
+    ("invalid_resource", Kind::Misconfigured),
+    ("unsupported_grant_type", Kind::Misconfigured),
+    ("temporarily_unavailable", Kind::Retry),
+    ("server_error", Kind::Retry),
+    ("slow_down", Kind::Retry),
+];
+
+/// What is meant where neither `suberror` nor a number says more.
+const OPEN: &[(&str, Kind)] = &[
+    ("invalid_grant", Kind::SignIn),
+    ("interaction_required", Kind::SignIn),
+    ("login_required", Kind::SignIn),
+    ("access_denied", Kind::SignIn),
+    ("expired_token", Kind::SignIn),
+    ("bad_verification_code", Kind::SignIn),
+];
+
+/// What `suberror` adds to an `error` that leaves it open.
+const SUBERRORS: &[(&str, Kind)] = &[
+    ("consent_required", Kind::Consent),
+    ("message_only", Kind::Blocked),
+    ("additional_action", Kind::Blocked),
+    ("basic_action", Kind::SignIn),
+    ("bad_token", Kind::SignIn),
+    ("user_password_expired", Kind::SignIn),
+];
+
+/// An AADSTS number: the words, and what it is usually about.
+pub(super) struct Code {
+    number: u32,
+    usually: Kind,
+    /// A sentence for people, without its full stop.
+    pub words: &'static str,
+}
+
+const fn code(number: u32, usually: Kind, words: &'static str) -> Code {
+    Code { number, usually, words }
+}
+
+const CODES: &[Code] = &[
+    code(50034, Kind::SignIn, "this person does not exist in the tenant"),
+    code(50055, Kind::SignIn, "the password has expired and must be changed"),
+    code(50057, Kind::SignIn, "the account is disabled; an administrator can enable it"),
+    code(50072, Kind::SignIn, "more factors are asked for, and have to be set up"),
+    code(50074, Kind::SignIn, "more factors are asked for"),
+    code(50076, Kind::SignIn, "more factors are asked for"),
+    code(50078, Kind::SignIn, "the proof of more factors has expired"),
+    code(50079, Kind::SignIn, "more factors are asked for, and have to be set up"),
+    code(50132, Kind::SignIn, "the sign-in was revoked, as after a change of the password"),
+    code(50133, Kind::SignIn, "the sign-in was revoked, as after a change of the password"),
+    code(50173, Kind::SignIn, "the sign-in was revoked, by an administrator or a new password"),
+    code(54005, Kind::SignIn, "the code was used already"),
+    code(70000, Kind::SignIn, "the sign-in is not valid any more"),
+    code(70008, Kind::SignIn, "the sign-in has expired because it was not used"),
+    code(70017, Kind::SignIn, "the person declined"),
+    code(70018, Kind::SignIn, "the device code is not known"),
+    code(70020, Kind::SignIn, "the device code has expired"),
+    code(70043, Kind::SignIn, "a policy asks for a new sign-in from time to time, and its time has come"),
+    code(700020, Kind::SignIn, "the sign-in is not valid any more"),
+    code(700082, Kind::SignIn, "the sign-in has expired because it was not used for 90 days"),
+    code(65001, Kind::Consent, "nobody has consented that the application may read this"),
+    code(65004, Kind::Consent, "the person declined to consent"),
+    code(90094, Kind::Consent, "only an administrator may consent"),
+    code(7000215, Kind::Misconfigured, "entra.client_secret is wrong: enter the secret's value, not its id"),
+    code(7000222, Kind::Misconfigured, "entra.client_secret has expired: make a new one under Certificates & secrets"),
+    code(700016, Kind::Misconfigured, "the tenant does not know the application: check entra.client_id and the tenant"),
+    code(700027, Kind::Misconfigured, "the certificate is not registered with the application"),
+    code(
+        7000218,
+        Kind::Misconfigured,
+        "the application asks for a secret: set entra.client_secret, or allow public client flows under Authentication",
+    ),
+    code(
+        700025,
+        Kind::Misconfigured,
+        "the application is a public client and takes no secret: remove entra.client_secret, or register a web platform",
+    ),
+    code(
+        90002,
+        Kind::Misconfigured,
+        "there is no such tenant: check entra.tenant (and the account's), and entra.cloud",
+    ),
+    code(50059, Kind::Misconfigured, "the request names no tenant: set entra.tenant to a domain or id"),
+    code(
+        50194,
+        Kind::Misconfigured,
+        "the application is registered for one tenant: set entra.tenant to it instead of organizations",
+    ),
+    code(50011, Kind::Misconfigured, "the redirect URI is not registered with the application"),
+    code(70011, Kind::Misconfigured, "a permission that is asked for does not exist"),
+    code(650053, Kind::Misconfigured, "a permission that is asked for does not exist"),
+    code(50020, Kind::Misconfigured, "this person is not of the application's tenant"),
+    code(50105, Kind::Blocked, "the application is for assigned people only: an administrator assigns this person"),
+    code(50005, Kind::Blocked, "a policy does not know this kind of device"),
+    code(50097, Kind::Blocked, "a policy asks for a device that the organisation manages"),
+    code(50131, Kind::Blocked, "a Conditional Access policy does not allow this device or place"),
+    code(53000, Kind::Blocked, "a policy asks for a device that complies with the organisation's rules"),
+    code(53001, Kind::Blocked, "a policy asks for a device that is joined to the organisation"),
+    code(53002, Kind::Blocked, "a policy does not approve of this application"),
+    code(53003, Kind::Blocked, "a Conditional Access policy blocks this way of signing in"),
+    code(53011, Kind::Blocked, "the person is blocked because of a risk"),
+    code(530003, Kind::Blocked, "a policy asks for a device that the organisation manages"),
+    code(530032, Kind::Blocked, "a policy of the tenant blocks the sign-in"),
+    code(530034, Kind::Blocked, "the person is blocked because of a risk"),
+    code(530035, Kind::Blocked, "the tenant's security defaults block the sign-in"),
+    code(50033, Kind::Retry, "a passing fault of Entra"),
+    code(50087, Kind::Retry, "a passing fault of Entra"),
+    code(90006, Kind::Retry, "a passing fault of Entra"),
+    code(90012, Kind::Retry, "Entra took too long"),
+    code(90033, Kind::Retry, "a passing fault of Entra"),
+    code(50196, Kind::RetryMuchLater, "Entra saw a loop of requests and blocks them for a while"),
+];
+
+/// The first of these numbers that has words.
+pub(super) fn known(numbers: &[u32]) -> Option<&'static Code> {
+    numbers.iter().find_map(|number| CODES.iter().find(|code| code.number == *number))
+}
+
+/// What an error comes to: `error` decides, then `suberror`. A number counts only where both leave it
+/// open; an error that nobody has heard of is tried again.
+pub(super) fn kind(error: &str, suberror: Option<&str>, code: Option<&Code>) -> Kind {
+    let find = |table: &[(&str, Kind)], word: &str| table.iter().find(|(name, _)| *name == word).map(|(_, kind)| *kind);
+    find(ERRORS, error)
+        .or_else(|| suberror.and_then(|word| find(SUBERRORS, word)))
+        .or_else(|| code.map(|code| code.usually))
+        .or_else(|| find(OPEN, error))
+        .unwrap_or(Kind::Retry)
+}

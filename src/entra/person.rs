@@ -1,0 +1,101 @@
+//! Who signed in, by the id token, and whether that is the person whom the configuration names.
+//!
+//! The id token's signature is not checked: it came from the token endpoint itself (OpenID Connect Core, 3.1.3.7).
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use serde::Deserialize;
+use url::Url;
+
+use super::Trouble;
+use crate::presence::{AccountName, ObjectId};
+use crate::settings::User;
+use crate::store::Grant;
+
+/// The tenant of personal Microsoft accounts, which have no Teams presence in Graph.
+const PERSONAL: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
+
+/// How far the clock may be off.
+const CLOCK_SLACK: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
+
+/// What an id token says.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Person {
+    pub oid: ObjectId,
+    pub tid: ObjectId,
+    #[serde(default)]
+    pub preferred_username: String,
+    aud: String,
+    iss: String,
+    exp: i64,
+}
+
+impl Person {
+    /// Reads and checks the id token: issued by `authority` for this application, now.
+    pub(super) fn read(token: &str, authority: &Url, client_id: &str, now: Timestamp) -> Result<Self, Trouble> {
+        let payload = token.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part.trim_end_matches('=')).ok());
+        let person: Option<Self> = payload.and_then(|payload| serde_json::from_slice(&payload).ok());
+        let person = person.ok_or_else(|| Trouble::later("Entra's id token is not readable; try again"))?;
+        let issuer = format!("{}/{}/v2.0", authority.as_str().trim_end_matches('/'), person.tid);
+        if person.aud != client_id {
+            return Err(Trouble::misconfigured("Entra's id token is meant for another application"));
+        }
+        if person.iss != issuer {
+            return Err(Trouble::misconfigured(format!(
+                "Entra's id token comes from another issuer than {issuer}; check entra.authority and entra.cloud"
+            )));
+        }
+        if Timestamp::from_second(person.exp).is_ok_and(|end| end + CLOCK_SLACK < now) {
+            return Err(Trouble::later("Entra's id token has expired already: is this machine's clock right?"));
+        }
+        if person.tid.as_str() == PERSONAL {
+            return Err(Trouble::sign_in(
+                "a personal Microsoft account has no presence in Teams; sign in with a work or school account",
+            ));
+        }
+        Ok(person)
+    }
+
+    /// Refuses another person than the one configured for the account.
+    pub(super) fn must_be(&self, account: &AccountName, user: &User) -> Result<(), Trouble> {
+        if is_same(user, self.oid, &self.preferred_username) {
+            return Ok(());
+        }
+        let (name, wanted) = (&self.preferred_username, text(user));
+        Err(Trouble::sign_in(format!(
+            "account {account}: {name} (object id {}) signed in, but accounts.{account}.user is {wanted}; sign in as \
+             {wanted}, in a private window if the browser takes the other account by itself. If both are the same \
+             person, set accounts.{account}.user to the object id",
+            self.oid
+        )))
+    }
+}
+
+/// Refuses the grant of another user than the one configured now under the account's name.
+pub(super) fn must_fit(grant: &Grant, user: &User) -> Result<(), Trouble> {
+    let (account, wanted) = (&grant.account, text(user));
+    if grant.user.eq_ignore_ascii_case(&wanted) || is_same(user, grant.object_id, &grant.username) {
+        return Ok(());
+    }
+    Err(Trouble::sign_in(format!(
+        "account {account}: {} signed in, but accounts.{account}.user is {wanted} now; \
+         that person signs in: graph2mqtt login {account}",
+        grant.username
+    )))
+}
+
+fn is_same(user: &User, oid: ObjectId, name: &str) -> bool {
+    match user {
+        User::Id(id) => *id == oid,
+        User::Name(wanted) => wanted.to_lowercase() == name.to_lowercase(),
+    }
+}
+
+/// A user as the configuration names them.
+pub(super) fn text(user: &User) -> String {
+    match user {
+        User::Id(id) => id.as_str(),
+        User::Name(name) => name.to_string(),
+    }
+}

@@ -1,0 +1,316 @@
+//! The tokens of every principal: handed out, refreshed in time, and durable before they are used.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use tokio::sync::OwnedMutexGuard;
+use tokio::time::Instant;
+
+use super::application::{Application, Issued};
+use super::cache::Cache;
+use super::slot::{Look, Slot, Start, due_after};
+use super::{Prompt, Trouble, device, person};
+use crate::presence::AccountName;
+use crate::settings::Settings;
+use crate::store::{Grant, Store, StoreError};
+
+/// How often a refresh is begun anew because another process changed the grant meanwhile.
+const ATTEMPTS: u32 = 4;
+
+/// By whose right Graph is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Principal {
+    /// A person who signed in under this account's name.
+    Account(AccountName),
+    /// The application itself, in this tenant (domain or id).
+    Application(Box<str>),
+}
+
+/// An access token, and which one it is, so that a refused one is replaced only once.
+#[derive(Debug, Clone)]
+pub struct AccessToken {
+    /// For the Authorization header.
+    pub secret: SecretString,
+    /// Another one for each token that was handed out.
+    pub generation: u64,
+}
+
+/// The tokens of every principal. Cheap to clone; one refresh at a time for each principal.
+#[derive(Clone)]
+pub struct Tokens {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    application: Application,
+    store: Store,
+    slots: Mutex<HashMap<Principal, Arc<Slot>>>,
+    generations: AtomicU64,
+    /// The store's revision of grants that memory agrees with; -1: never asked.
+    revision: AtomicI64,
+    clock: fn() -> Timestamp,
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tokens")
+    }
+}
+
+/// How a refresh failed, and whether Entra was asked for it.
+struct Failed {
+    trouble: Trouble,
+    asked_entra: bool,
+}
+
+impl From<Trouble> for Failed {
+    fn from(trouble: Trouble) -> Self {
+        Self { trouble, asked_entra: false }
+    }
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Trouble::from(error).into()
+    }
+}
+
+impl Tokens {
+    /// `http` has its redirects off. Without an `entra` section: [`Trouble::Misconfigured`].
+    pub fn new(settings: &Settings, http: reqwest::Client, store: Store) -> Result<Self, Trouble> {
+        Self::with_clock(settings, http, store, Timestamp::now)
+    }
+
+    /// With another wall clock, by which stored tokens are judged.
+    pub(super) fn with_clock(
+        settings: &Settings,
+        http: reqwest::Client,
+        store: Store,
+        clock: fn() -> Timestamp,
+    ) -> Result<Self, Trouble> {
+        let inner = Inner {
+            application: Application::new(settings, http)?,
+            store,
+            slots: Mutex::default(),
+            generations: AtomicU64::new(1),
+            revision: AtomicI64::new(-1),
+            clock,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// A token that is good for now: from memory, from the store, or refreshed well before expiry.
+    ///
+    /// While a token is good, nobody waits: a refresh that is due happens behind it, and one that
+    /// fails for a while goes unnoticed until the token ends.
+    pub async fn access(&self, who: &Principal) -> Result<AccessToken, Trouble> {
+        let slot = self.slot(who);
+        match slot.look(Instant::now()) {
+            Look::Good(token) => return Ok(token),
+            Look::Failed(trouble) => return Err(trouble),
+            Look::Due(token) => {
+                if let Ok(flight) = slot.flight.clone().try_lock_owned() {
+                    tokio::spawn(self.inner.clone().refresh(who.clone(), slot, flight));
+                }
+                return Ok(token);
+            }
+            Look::Needed => {}
+        }
+        let flight = slot.flight.clone().lock_owned().await;
+        match slot.look(Instant::now()) {
+            Look::Good(token) | Look::Due(token) => Ok(token),
+            Look::Failed(trouble) => Err(trouble),
+            // In a task of its own: what Entra answers is kept even if the caller is gone by then.
+            Look::Needed => tokio::spawn(self.inner.clone().refresh(who.clone(), slot, flight))
+                .await
+                .unwrap_or_else(|_| Err(Trouble::later("the refresh was ended; it is tried again"))),
+        }
+    }
+
+    /// Forgets what is in memory where the store's grants changed (another process signed in or removed):
+    /// answers with the accounts concerned. Asked every few seconds.
+    pub async fn reload(&self) -> Result<Vec<AccountName>, Trouble> {
+        let revision = self.inner.store.grants_revision().await?;
+        if self.inner.revision.load(Ordering::Relaxed) == revision {
+            return Ok(Vec::new());
+        }
+        let rows: HashMap<AccountName, String> = self.inner.store.grant_ids().await?.into_iter().collect();
+        let mut changed = Vec::new();
+        for (principal, slot) in self.inner.slots().iter() {
+            let Principal::Account(name) = principal else { continue };
+            if slot.differs_from(rows.get(name)) {
+                slot.forget();
+                changed.push(name.clone());
+            }
+        }
+        self.inner.revision.store(revision, Ordering::Relaxed);
+        Ok(changed)
+    }
+
+    /// Graph answered 401 to this token: get another one, unless that already happened.
+    pub async fn renew(&self, who: &Principal, refused: &AccessToken) -> Result<AccessToken, Trouble> {
+        if let Err(after) = self.slot(who).refuse(refused, Instant::now()) {
+            return Err(Trouble::Retry {
+                after: Some(after),
+                reason: "Graph refuses a token that Entra has just given; do graph.endpoint and entra.authority \
+                         belong to one cloud?"
+                    .to_owned(),
+            });
+        }
+        self.access(who).await
+    }
+
+    /// Signs a person in to an account by device code, and keeps the grant. `show` is called with
+    /// each code: a new one comes when one expires. Dropping the future cancels, and changes nothing.
+    ///
+    /// Refuses another person than `accounts.<account>.user`.
+    pub async fn sign_in(&self, account: &AccountName, show: impl FnMut(&Prompt)) -> Result<Grant, Trouble> {
+        let issued = device::sign_in(&self.inner.application, account, show).await?;
+        let grant = self.inner.keep(account, &issued).await?;
+        self.slot(&Principal::Account(account.clone())).forget();
+        Ok(grant)
+    }
+
+    fn slot(&self, who: &Principal) -> Arc<Slot> {
+        let mut slots = self.inner.slots();
+        if let Some(slot) = slots.get(who) {
+            return slot.clone();
+        }
+        slots.entry(who.clone()).or_default().clone()
+    }
+}
+
+impl Inner {
+    fn slots(&self) -> MutexGuard<'_, HashMap<Principal, Arc<Slot>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gets a token into the slot, and says which. Whoever calls holds the slot's flight.
+    async fn refresh(
+        self: Arc<Self>,
+        who: Principal,
+        slot: Arc<Slot>,
+        _flight: OwnedMutexGuard<()>,
+    ) -> Result<AccessToken, Trouble> {
+        let start = slot.start();
+        let fresh = match &who {
+            Principal::Account(account) => self.account_token(account, &slot, &start).await,
+            Principal::Application(tenant) => self.own_token(tenant).await,
+        };
+        let now = Instant::now();
+        match fresh {
+            Ok((secret, left, due)) => {
+                let generation = self.generations.fetch_add(1, Ordering::Relaxed);
+                let token = AccessToken { secret, generation };
+                slot.succeed(&start, token.clone(), left, due, now);
+                Ok(token)
+            }
+            Err(Failed { trouble, asked_entra }) => {
+                tracing::debug!(?who, %trouble, "no new token");
+                slot.fail(&start, &trouble, asked_entra, fastrand::f64(), now);
+                Err(trouble)
+            }
+        }
+    }
+
+    async fn own_token(&self, tenant: &str) -> Result<(SecretString, Duration, Duration), Failed> {
+        let issued =
+            self.application.own_token(tenant).await.map_err(|trouble| Failed { trouble, asked_entra: true })?;
+        tracing::debug!(tenant, life = ?issued.life, "the application has a new token");
+        Ok((issued.access, issued.life, due_after(issued.life, fastrand::f64())))
+    }
+
+    /// From the store where another process or an earlier start left a good one, from Entra otherwise.
+    async fn account_token(
+        &self,
+        account: &AccountName,
+        slot: &Slot,
+        start: &Start,
+    ) -> Result<(SecretString, Duration, Duration), Failed> {
+        let configured = self.application.account(account)?;
+        let permissions = configured.reads.permissions();
+        for _ in 0..ATTEMPTS {
+            let row = self.store.grant(account).await?;
+            slot.uses_row(start, row.as_ref().map(|grant| grant.id.clone()));
+            let grant = row.ok_or_else(|| not_signed_in(account))?;
+            person::must_fit(&grant, &configured.user)?;
+            let cache = Cache::read(account, &grant.cache)?;
+            if let Some((token, left)) = cache.still_good(permissions, start.replacing.as_ref(), (self.clock)()) {
+                return Ok((token, left, due_after(left, fastrand::f64())));
+            }
+            match self.application.refresh(account, cache.refresh_token(), grant.confidential).await {
+                Ok(issued) => {
+                    if let Some(fresh) = self.save(&grant, &cache, issued, permissions).await {
+                        return Ok(fresh);
+                    }
+                }
+                Err(trouble) if !self.was_changed(&grant).await => return Err(Failed { trouble, asked_entra: true }),
+                Err(_) => {}
+            }
+        }
+        Err(Trouble::later(format!("account {account}: other processes keep changing its grant; it is tried again"))
+            .into())
+    }
+
+    /// Makes what was issued durable. `None`: another process was first, and what it got is to be used.
+    async fn save(
+        &self,
+        grant: &Grant,
+        old: &Cache,
+        issued: Issued,
+        permissions: &[&str],
+    ) -> Option<(SecretString, Duration, Duration)> {
+        let now = (self.clock)();
+        let cache = Cache::new(&issued, Some(old.refresh_token()), permissions, now)?;
+        let row = Grant { cache: cache.write(), refreshed_at: now, ..grant.clone() };
+        let account = &grant.account;
+        match self.store.refresh_grant(&row).await {
+            Err(StoreError::Conflict) => return None,
+            // The old refresh token stays on disk, and Entra does not revoke it: the presence goes on.
+            Err(StoreError::Unusable(reason)) => tracing::warn!(%account, reason, "a new token could not be kept"),
+            Ok(_) => tracing::debug!(%account, life = ?issued.life, "the account has a new token"),
+        }
+        let due = due_after(issued.life, fastrand::f64());
+        Some((issued.access, issued.life, due))
+    }
+
+    /// Whether another process refreshed, replaced or removed the grant since it was read.
+    async fn was_changed(&self, grant: &Grant) -> bool {
+        let now = self.store.grant(&grant.account).await;
+        now.is_ok_and(|now| now.is_none_or(|now| (now.id, now.version) != (grant.id.clone(), grant.version)))
+    }
+
+    /// Keeps the grant of the person who signed in, if it is the right one.
+    async fn keep(&self, account: &AccountName, issued: &Issued) -> Result<Grant, Trouble> {
+        let now = (self.clock)();
+        let person = self.application.person(account, issued, now)?;
+        let permissions = self.application.account(account)?.reads.permissions();
+        let cache = Cache::new(issued, None, permissions, now).ok_or_else(|| {
+            Trouble::misconfigured(format!(
+                "account {account}: Entra gave no refresh token; allow offline_access to the application"
+            ))
+        })?;
+        let grant = Grant {
+            id: String::new(),
+            account: account.clone(),
+            tenant_id: person.tid,
+            object_id: person.oid,
+            username: person.preferred_username,
+            user: self.application.user_text(account)?,
+            confidential: self.application.is_confidential(),
+            version: 0,
+            refreshed_at: now,
+            cache: cache.write(),
+        };
+        Ok(self.store.put_grant(grant).await?)
+    }
+}
+
+fn not_signed_in(account: &AccountName) -> Trouble {
+    Trouble::sign_in(format!("account {account}: nobody has signed in; sign in: graph2mqtt login {account}"))
+}
