@@ -1,0 +1,281 @@
+//! From single values to the typed settings, section by section, and what the sections must agree on.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use url::Url;
+
+use super::accounts;
+use super::keys;
+use super::mistake::Mistake;
+use super::parse;
+use super::reader::Reader;
+use super::types::{
+    Actuator, Color, Credential, Entra, Graph, HomeAssistant, Hub, Light, Mqtt, Settings, Show, Store, Via, Web,
+};
+use crate::presence::Name;
+
+/// Authority and endpoint of each of [`keys::CLOUDS`].
+const CLOUD_URLS: &[(&str, &str)] = &[
+    ("https://login.microsoftonline.com", "https://graph.microsoft.com/v1.0"),
+    ("https://login.microsoftonline.us", "https://graph.microsoft.us/v1.0"),
+    ("https://login.microsoftonline.us", "https://dod-graph.microsoft.us/v1.0"),
+    ("https://login.partner.microsoftonline.cn", "https://microsoftgraph.chinacloudapi.cn/v1.0"),
+];
+
+/// MQTT writes the keep-alive as 16 bits of seconds.
+const LONGEST_KEEP_ALIVE: Duration = Duration::from_secs(65_535);
+const LONGEST_POLL: Duration = Duration::from_secs(3600);
+
+/// Reads every section, so that every mistake is found; none where there is one.
+pub(super) fn settings(
+    reader: &mut Reader,
+    accounts: accounts::Reader,
+) -> Option<(Settings, accounts::AccountOrigins)> {
+    let mqtt = mqtt(reader);
+    let home_assistant = home_assistant(reader);
+    let cloud = reader.value("entra.cloud", |text| parse::choice(text, keys::CLOUDS));
+    let entra = entra(reader, cloud, &accounts);
+    let graph = graph(reader, cloud);
+    let store = store(reader);
+    let web = web(reader);
+    let actuator = reader.value("actuator.location", parse::name).map(|location| Actuator { location });
+    let hubs: BTreeMap<Name, Option<Hub>> =
+        reader.names("hubs").into_iter().map(|name| (name.clone(), hub(reader, &name))).collect();
+    let lights: BTreeMap<Name, Option<Light>> =
+        reader.names("lights").into_iter().map(|name| (name.clone(), light(reader, &name, &hubs, &accounts))).collect();
+    let colors = reader.colors("colors");
+    accounts.check_via(&mut reader.mistakes);
+    Some((
+        Settings {
+            mqtt: mqtt?,
+            home_assistant: home_assistant?,
+            entra: entra?,
+            graph: graph?,
+            accounts: accounts.accounts,
+            store: store?,
+            web: web?,
+            actuator: actuator?,
+            hubs: whole(hubs)?,
+            lights: whole(lights)?,
+            colors,
+        },
+        accounts.origins,
+    ))
+}
+
+fn whole<T>(named: BTreeMap<Name, Option<T>>) -> Option<BTreeMap<Name, T>> {
+    named.into_iter().map(|(name, value)| Some((name, value?))).collect()
+}
+
+fn mqtt(reader: &mut Reader) -> Option<Mqtt> {
+    let url = reader.value("mqtt.url", parse::broker);
+    let username = reader.value("mqtt.username", parse::text);
+    let password = reader.secret("mqtt.password");
+    let base_topic = reader.value("mqtt.base_topic", parse::topic);
+    let client_id = reader.value("mqtt.client_id", parse::text);
+    let keep_alive =
+        reader.value("mqtt.keep_alive", |text| parse::duration(text, Duration::from_secs(5), LONGEST_KEEP_ALIVE));
+    let ca_file = reader.file("mqtt.ca_file");
+    let client_certificate_file = reader.file("mqtt.client_certificate_file");
+    let client_key_file = reader.file("mqtt.client_key_file");
+    both(reader, "mqtt.client_certificate_file", "mqtt.client_key_file");
+    let (tls, host, port) = url?;
+    if !tls {
+        for key in ["mqtt.ca_file", "mqtt.client_certificate_file"] {
+            if reader.is_set(key) {
+                reader.clash(
+                    key,
+                    "is of no use without TLS",
+                    "Let mqtt.url begin with mqtts://, or leave the key out.",
+                );
+            }
+        }
+    }
+    let (base_topic, keep_alive) = (base_topic?, keep_alive?);
+    Some(Mqtt {
+        host,
+        port,
+        tls,
+        username,
+        password,
+        base_topic,
+        client_id,
+        keep_alive,
+        ca_file,
+        client_certificate_file,
+        client_key_file,
+    })
+}
+
+/// Says so when only one of two keys is set.
+fn both(reader: &mut Reader, one: &str, other: &str) {
+    for (set, missing) in [(one, other), (other, one)] {
+        if reader.is_set(set) && !reader.is_set(missing) {
+            reader.clash(set, format!("needs {missing} beside it"), format!("Set {missing}, or leave both out."));
+        }
+    }
+}
+
+fn home_assistant(reader: &mut Reader) -> Option<HomeAssistant> {
+    let discovery = reader.value("home_assistant.discovery", parse::switch);
+    let prefix = reader.value("home_assistant.prefix", parse::topic);
+    let status_topic = reader.value("home_assistant.status_topic", parse::topic);
+    let definitions = reader.folder("home_assistant.definitions");
+    Some(HomeAssistant { discovery: discovery?, prefix: prefix?, status_topic: status_topic?, definitions })
+}
+
+/// The outer option is none after a mistake, the inner one where nothing needs an application.
+fn entra(reader: &mut Reader, cloud: Option<usize>, accounts: &accounts::Reader) -> Option<Option<Entra>> {
+    let authority = service(reader, "entra.authority", cloud.map(|cloud| CLOUD_URLS[cloud].0));
+    let is_needed = accounts.named > 0;
+    let (tenant, client_id) = if is_needed {
+        let why = "there are accounts";
+        (reader.required("entra.tenant", why, parse::tenant), reader.required("entra.client_id", why, parse::client_id))
+    } else {
+        (reader.value("entra.tenant", parse::tenant), reader.value("entra.client_id", parse::client_id))
+    };
+    let secret_is_set = reader.is_set("entra.client_secret") || reader.is_set("entra.client_secret_file");
+    let credential = reader.secret("entra.client_secret").map(Credential::Secret);
+    if let Some((name, account)) = accounts.first_by_application() {
+        by_application(reader, name, account, tenant.as_deref(), secret_is_set);
+    }
+    by_others_in_china(reader, cloud, accounts);
+    match (authority?, tenant, client_id) {
+        (authority, Some(tenant), Some(client_id)) => Some(Some(Entra { authority, tenant, client_id, credential })),
+        _ if is_needed => None,
+        _ => Some(None),
+    }
+}
+
+/// What `via: app` needs of the application.
+fn by_application(
+    reader: &mut Reader,
+    name: &Name,
+    account: &super::types::Account,
+    tenant: Option<&str>,
+    secret_is_set: bool,
+) {
+    if !secret_is_set {
+        let problem = format!("is missing: accounts.{name} is read by the application's right (via: app)");
+        let remedy = "Set entra.client_secret_file (or entra.client_secret) to the application's secret.";
+        reader.mistakes.add(Mistake::new("entra.client_secret", problem, remedy));
+    }
+    if account.tenant.as_deref().or(tenant) == Some("organizations") {
+        let problem = format!("is no tenant of its own, as via: app of accounts.{name} needs");
+        reader.clash("entra.tenant", problem, "Write the tenant's domain or id, here or as the account's tenant.");
+    }
+}
+
+/// Microsoft does not offer the presence of others in China.
+fn by_others_in_china(reader: &mut Reader, cloud: Option<usize>, accounts: &accounts::Reader) {
+    let by_others = accounts.accounts.iter().find(|(_, account)| account.via != Via::SignIn);
+    if let (Some("china"), Some((name, _))) = (cloud.map(|cloud| keys::CLOUDS[cloud]), by_others) {
+        let problem = format!("does not offer the presence of others, as via of accounts.{name} asks for");
+        reader.clash("entra.cloud", problem, "Leave via out: each person then signs in.");
+    }
+}
+
+/// A service's URL: what is set, or what follows from the cloud.
+fn service(reader: &mut Reader, key: &str, by_cloud: Option<&str>) -> Option<Url> {
+    if reader.is_set(key) {
+        return reader.value(key, parse::web_service);
+    }
+    let url = by_cloud?;
+    reader.derived(key, url, "entra.cloud");
+    Some(Url::parse(url).expect("the table holds URLs"))
+}
+
+fn graph(reader: &mut Reader, cloud: Option<usize>) -> Option<Graph> {
+    let endpoint = service(reader, "graph.endpoint", cloud.map(|cloud| CLOUD_URLS[cloud].1));
+    let ca_file = reader.file("graph.ca_file");
+    let poll = |text: &str| parse::duration(text, Duration::from_secs(1), LONGEST_POLL);
+    let active = reader.value("graph.poll.active", poll);
+    let quiet = reader.value("graph.poll.quiet", poll);
+    let (active, quiet) = (active?, quiet?);
+    if quiet < active {
+        let problem = format!("is shorter than graph.poll.active ({})", parse::short(active));
+        reader.clash("graph.poll.quiet", problem, "Make quiet at least as long as active.");
+    }
+    Some(Graph { endpoint: endpoint?, ca_file, active, quiet })
+}
+
+fn store(reader: &mut Reader) -> Option<Store> {
+    let path = reader.value("store.url", parse::store_path);
+    let key_file = reader.path("store.key_file");
+    let url = format!("sqlite://{}", reader.from_folder(&path?).display());
+    Some(Store { url, key_file: key_file? })
+}
+
+fn web(reader: &mut Reader) -> Option<Web> {
+    let listen = reader.value("web.listen", parse::listen);
+    let hosts = reader.list("web.hosts", parse::host_name).unwrap_or_default();
+    Some(Web { listen: listen?, hosts })
+}
+
+fn hub(reader: &mut Reader, name: &Name) -> Option<Hub> {
+    let key = |field: &str| format!("hubs.{name}.{field}");
+    let host = reader.required(&key("host"), "a hub is reached by its address", parse::hub_host);
+    let id = reader.value(&key("id"), parse::bridge_id);
+    let application_key = reader.secret(&key("key"));
+    let certificate_sha256 = reader.value(&key("certificate_sha256"), parse::sha256);
+    Some(Hub { host: host?, id, key: application_key, certificate_sha256 })
+}
+
+fn light(
+    reader: &mut Reader,
+    name: &Name,
+    hubs: &BTreeMap<Name, Option<Hub>>,
+    accounts: &accounts::Reader,
+) -> Option<Light> {
+    let key = |field: &str| format!("lights.{name}.{field}");
+    let hub = reader.required(&key("hub"), "a light hangs on a hub", parse::name);
+    let target = reader.required(&key("target"), "it says which room, zone or light", parse::target);
+    let follow = reader.list(&key("follow"), parse::name);
+    let show = reader.value(&key("show"), |text| parse::choice(text, keys::SHOWS));
+    let offline = if reader.is_set(&key("offline.color")) || reader.is_set(&key("offline.brightness")) {
+        reader.color(&key("offline"))
+    } else {
+        Some(Color::Keep)
+    };
+    let colors = reader.colors(&key("colors"));
+    if let Some(hub) = &hub
+        && !hubs.contains_key(hub)
+    {
+        let known = listed(hubs.keys());
+        reader.clash(
+            &key("hub"),
+            "names a hub that is not there",
+            format!("Name one of hubs ({known}), or add it there."),
+        );
+    }
+    follows(reader, &key("follow"), follow.as_deref(), accounts);
+    let show = match keys::SHOWS[show?] {
+        "latest" => Show::Latest,
+        "first" => Show::First,
+        _ => Show::Busiest,
+    };
+    Some(Light { hub: hub?, target: target?, follow: follow?, show, offline: offline?, colors })
+}
+
+/// Accounts of another bridge can be followed; where there are accounts here, they are meant.
+fn follows(reader: &mut Reader, key: &str, follow: Option<&[Name]>, accounts: &accounts::Reader) {
+    let Some(follow) = follow.filter(|follow| !follow.is_empty()) else {
+        return reader.clash(key, "is missing: a light follows at least one account", "Set it, such as follow: alex.");
+    };
+    for name in follow {
+        if accounts.named > 0 && !accounts.accounts.contains_key(name) {
+            let problem = format!("names the account {name}, which is not there");
+            let known = listed(accounts.accounts.keys());
+            reader.clash(key, problem, format!("Name one of accounts ({known}), or add it there."));
+        }
+    }
+}
+
+/// The first few of some names, for a person.
+fn listed<'a>(names: impl ExactSizeIterator<Item = &'a Name>) -> String {
+    const LISTED: usize = 8;
+    let more = if names.len() > LISTED { ", …" } else { "" };
+    let names: Vec<&str> = names.take(LISTED).map(Name::as_str).collect();
+    if names.is_empty() { "there is none".into() } else { format!("{}{more}", names.join(", ")) }
+}
