@@ -12,7 +12,9 @@ mod layers;
 mod mistake;
 mod parse;
 mod reader;
+mod schema;
 mod sections;
+mod show;
 mod types;
 
 #[cfg(test)]
@@ -28,6 +30,8 @@ use layers::{Layer, Overrides};
 
 pub use mistake::{Mistake, Mistakes, Origin};
 pub use reader::{Effective, Entry};
+pub use schema::schema;
+pub use show::show;
 pub use types::*;
 
 /// The file that is read where none is named.
