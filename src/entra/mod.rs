@@ -23,6 +23,7 @@ mod transport;
 mod trouble;
 
 pub use device::Prompt;
+pub use person::is_grant_of;
 pub use scopes::{Reads, reads};
 pub use tokens::{AccessToken, Principal, Tokens};
 pub use trouble::Trouble;

@@ -72,10 +72,16 @@ impl Person {
     }
 }
 
+/// Whether a grant is of the user who is configured now: by how they were configured then, or by who
+/// signed in.
+pub fn is_grant_of(grant: &Grant, user: &User) -> bool {
+    grant.user.to_lowercase() == text(user).to_lowercase() || is_same(user, grant.object_id, &grant.username)
+}
+
 /// Refuses the grant of another user than the one configured now under the account's name.
 pub(super) fn must_fit(grant: &Grant, user: &User) -> Result<(), Trouble> {
     let (account, wanted) = (&grant.account, text(user));
-    if grant.user.eq_ignore_ascii_case(&wanted) || is_same(user, grant.object_id, &grant.username) {
+    if is_grant_of(grant, user) {
         return Ok(());
     }
     Err(Trouble::sign_in(format!(
