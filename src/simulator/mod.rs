@@ -6,9 +6,12 @@
 
 mod cloud;
 mod fault;
+mod guid;
+mod hub;
 mod log;
 mod server;
 
 pub use cloud::{Application, Call, Cloud, CodeError, Refusal, Route, Rules, Shown};
 pub use fault::{Fault, What};
+pub use hub::{Certificate, Change, Command, Gamut, Hub, Kind, LampState, Limits, Plan, Request, Root};
 pub use log::{Late, Log};

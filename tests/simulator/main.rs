@@ -1,8 +1,10 @@
 //! What a plain HTTP client sees of the simulated Entra, Graph and hub: the documented answers, limits and errors.
 #![cfg(feature = "demo")]
 
+mod certificate;
 mod entra;
 mod graph;
+mod hub;
 
 use graph2mqtt::simulator::{Application, Cloud};
 use reqwest::{Client, Response};

@@ -10,9 +10,10 @@ use super::device::CodeError;
 use super::directory::{Application, Refusal};
 use super::grants::Scopes;
 use super::presence::{Shown, Told};
-use super::tokens::{Access, Holder, guid};
+use super::tokens::{Access, Holder};
 use super::{Cloud, World};
 use crate::presence::ObjectId;
+use crate::simulator::guid::guid;
 
 impl World {
     fn person(&self, name: &str) -> usize {

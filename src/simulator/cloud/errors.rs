@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::directory::Refusal;
-use super::tokens::guid;
+use crate::simulator::guid::guid;
 
 /// One of Entra's errors.
 #[derive(Debug, Clone)]

@@ -16,9 +16,10 @@ use serde_json::json;
 
 use super::calls::Asked;
 use super::errors::CLAIMS;
-use super::tokens::{Access, Holder, guid};
+use super::tokens::{Access, Holder};
 use super::{Shared, World};
 use crate::presence::ObjectId;
+use crate::simulator::guid::guid;
 
 /// The most ids that getPresencesByUserId takes.
 const BATCH: usize = 650;
