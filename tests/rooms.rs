@@ -69,7 +69,7 @@ fn every_file_says_what_it_is_for_and_stays_short() {
     let mut faults = Vec::new();
     for path in sources() {
         let text = fs::read_to_string(&path).unwrap();
-        if !text.starts_with("//! ") {
+        if !text.starts_with("//! ") && !is_test_file(&path) {
             faults.push(format!("{}: open it with `//! ` and what it is for", path.display()));
         }
         let lines = text.lines().count();
@@ -86,8 +86,10 @@ fn outside_tests_nothing_is_unwrapped_and_nothing_is_left_for_later() {
     let mut faults = Vec::new();
     for path in sources().into_iter().filter(|path| !is_test_file(path)) {
         let text = fs::read_to_string(&path).unwrap();
-        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-        for (number, line) in code.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
+        let lines: Vec<&str> = text.lines().collect();
+        let tests = lines.windows(2).position(|pair| is_test_attribute(pair[0]) && pair[1].starts_with("mod tests {"));
+        let code = &lines[..tests.unwrap_or(lines.len())];
+        for (number, line) in code.iter().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
             if let Some(banned) = BANNED.iter().find(|banned| line.contains(**banned)) {
                 faults.push(format!("{}:{}: {banned}", path.display(), number + 1));
             }
@@ -155,9 +157,23 @@ fn word(text: &str) -> String {
     text.chars().take_while(|letter| letter.is_ascii_alphanumeric() || *letter == '_').collect()
 }
 
-/// Tests that live in files beside what they test.
+/// Whether a file holds tests, or is declared for them alone (`#[cfg(test)] mod name;`).
 fn is_test_file(path: &Path) -> bool {
-    path.components().any(|part| matches!(part.as_os_str().to_str(), Some("tests.rs" | "tests")))
+    let named = path.components().any(|part| matches!(part.as_os_str().to_str(), Some("tests.rs" | "tests")));
+    named || {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let folder = path.parent().unwrap();
+        let parents = [folder.join("mod.rs"), folder.with_extension("rs"), folder.join("lib.rs")];
+        parents.iter().filter_map(|parent| fs::read_to_string(parent).ok()).any(|text| {
+            let lines: Vec<&str> = text.lines().map(str::trim).collect();
+            let declares = |line: &str| line.ends_with(&format!("mod {name};"));
+            lines.windows(2).any(|pair| is_test_attribute(pair[0]) && declares(pair[1]))
+        })
+    }
+}
+
+fn is_test_attribute(line: &str) -> bool {
+    line.starts_with("#[cfg(test)]") || line.starts_with("#[cfg(all(test,")
 }
 
 /// `src/mqtt/link.rs` is of `mqtt`, `src/main.rs` of `main`.
