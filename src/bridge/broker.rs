@@ -1,0 +1,302 @@
+//! The broker's side of a running bridge: what was found there at the start, and what it tells later.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Failure;
+use super::account::Moment;
+use super::contest::{Contest, Step};
+use super::info::Owner;
+use super::layout::Place;
+use super::readback::ReadBack;
+use super::running::{Bridge, Phase};
+use super::sign_in::SignIn;
+use super::topics::{Leaf, Topics};
+use crate::mqtt::{Event, Message, Options, Received, Slot, Subscription, Wanted};
+use crate::presence::{AccountName, Report};
+use crate::settings::Settings;
+
+/// How long reading back may take: where it is forbidden, the marker never comes.
+const READING: Duration = Duration::from_secs(2);
+
+/// The bounds of the wait after Home Assistant's birth, in milliseconds.
+const BIRTH: (u64, u64) = (500, 3_000);
+
+/// The largest payload of our own topics that is looked at. Ours are far smaller.
+const LARGEST: usize = 64 << 10;
+
+/// How a bridge connects.
+pub(super) fn options(settings: &Settings, topics: &Topics, instance: &str) -> Options {
+    let subscribe = |filter: String, no_local: bool| Subscription { filter, qos: 0, no_local };
+    let mut subscriptions = vec![
+        subscribe(topics.bridge("info"), true),
+        subscribe(topics.bridge("health"), true),
+        // A half-open connection's will comes under our own name, and so does what we ask in a contest.
+        subscribe(topics.bridge("state"), false),
+        subscribe(topics.account("+", "+"), true),
+        subscribe(crate::discovery::topic(&settings.home_assistant.prefix, "+"), true),
+        // Behind all of these: when it comes back, they have been read.
+        subscribe(topics.bridge("marker"), false),
+    ];
+    if settings.home_assistant.discovery {
+        subscriptions.push(subscribe(settings.home_assistant.status_topic.clone(), true));
+    }
+    let will = Message { topic: topics.bridge("state"), payload: b"offline".to_vec() };
+    Options { client_id: client_id(settings, instance), will, subscriptions }
+}
+
+/// Stable for a base, a role and an instance.
+fn client_id(settings: &Settings, instance: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let base: String = settings.mqtt.base_topic.chars().map(plain).collect();
+    let prefix = settings.mqtt.client_id.as_deref().map_or_else(String::new, |prefix| format!("{prefix}-"));
+    let instance: String = instance.chars().filter(char::is_ascii_alphanumeric).take(12).collect();
+    format!("{prefix}{base}-bridge-{instance}")
+}
+
+/// A marker of this process.
+pub(super) fn marker() -> String {
+    format!("{:016x}", fastrand::u64(..))
+}
+
+impl Bridge {
+    pub(super) fn on_event(&mut self, event: Event) -> Result<(), Failure> {
+        match event {
+            Event::Connected => self.on_connected(),
+            Event::Disconnected(_) => {
+                self.monitor.connected(false);
+                if matches!(self.phase, Phase::Reading { .. } | Phase::Contested(_)) {
+                    self.phase = Phase::Connecting;
+                }
+            }
+            Event::Refused(_) => {}
+            Event::Received(received) => self.on_message(&received)?,
+        }
+        Ok(())
+    }
+
+    fn on_connected(&mut self) {
+        self.monitor.connected(true);
+        if !matches!(self.phase, Phase::Connecting | Phase::Reading { .. } | Phase::Contested(_)) {
+            // Everything is on its way again, and what was once found counts no more.
+            self.found = None;
+            return;
+        }
+        self.found = Some(ReadBack::new(self.board.slots()));
+        self.phase = Phase::Reading { until: Instant::now() + READING };
+        let topic = self.board.topics().bridge("marker");
+        self.connection.publish(Message { topic, payload: self.marker.clone().into_bytes() }, 0);
+    }
+
+    fn on_message(&mut self, message: &Received) -> Result<(), Failure> {
+        if message.topic == self.settings.home_assistant.status_topic {
+            self.on_home_assistant(message);
+            return Ok(());
+        }
+        match self.board.topics().bridge_leaf(&message.topic) {
+            Some("marker") => return self.on_marker(&message.payload),
+            Some("state") => return self.on_state(message),
+            Some("info") => self.on_info(message),
+            Some("health") => return self.on_health(message),
+            Some(_) => return Ok(()),
+            None => {}
+        }
+        if message.payload.len() > LARGEST {
+            return Ok(());
+        }
+        match self.board.topics().account_leaf(&message.topic) {
+            Some((account, leaf)) => self.on_account(message, account, leaf),
+            None => self.on_device(message),
+        }
+        Ok(())
+    }
+
+    fn on_home_assistant(&mut self, message: &Received) {
+        if !message.retained && &*message.payload == b"online" && self.birth.is_none() {
+            let wait = Duration::from_millis(self.rng.u64(BIRTH.0..BIRTH.1));
+            self.birth = Some(Instant::now() + wait);
+        }
+    }
+
+    fn on_marker(&mut self, payload: &[u8]) -> Result<(), Failure> {
+        if matches!(self.phase, Phase::Reading { .. }) && payload == self.marker.as_bytes() {
+            self.all_read()?;
+        }
+        Ok(())
+    }
+
+    /// All that the broker holds of ours was read, or two seconds were not enough.
+    pub(super) fn all_read(&mut self) -> Result<(), Failure> {
+        let owner = self.found.as_ref().and_then(|found| found.owner.clone().filter(|_| found.online));
+        match owner.filter(|owner| *owner != self.instance) {
+            None => self.open(),
+            Some(owner) => {
+                tracing::info!(
+                    "another bridge, instance {owner}, stands on this base topic; waiting whether it is alive"
+                );
+                self.phase = Phase::Contested(Contest::new(owner, self.settings.mqtt.keep_alive, Instant::now()));
+            }
+        }
+        Ok(())
+    }
+
+    fn on_info(&mut self, message: &Received) {
+        self.found_at(Place::Info, &message.payload);
+        let owner = serde_json::from_slice::<Owner>(&message.payload).ok().map(|owner| owner.instance);
+        if let Some(found) = &mut self.found {
+            found.owner = owner;
+        }
+    }
+
+    fn on_state(&mut self, message: &Received) -> Result<(), Failure> {
+        let online = &*message.payload == b"online";
+        match &self.phase {
+            Phase::Running if !online && !message.retained => {
+                tracing::debug!("somebody said offline in our name");
+                self.connection.changed(self.board.layout().slot(Place::State));
+            }
+            Phase::Contested(contest) => {
+                let step = contest.heard(online, !message.retained);
+                return self.step(step);
+            }
+            _ => {
+                self.found_at(Place::State, &message.payload);
+                if let Some(found) = &mut self.found {
+                    found.online = online;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn on_health(&mut self, message: &Received) -> Result<(), Failure> {
+        match &self.phase {
+            Phase::Contested(contest) => {
+                let step = contest.heard_health(!message.retained);
+                self.step(step)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn contest_at(&mut self, now: Instant) -> Result<(), Failure> {
+        let Phase::Contested(contest) = &mut self.phase else { return Ok(()) };
+        let step = contest.at(now);
+        self.step(step)
+    }
+
+    fn step(&mut self, step: Step) -> Result<(), Failure> {
+        let Phase::Contested(contest) = &self.phase else { return Ok(()) };
+        match step {
+            Step::Wait => {}
+            Step::Ask => {
+                let topic = self.board.topics().bridge("state");
+                self.connection.publish(Message { topic, payload: b"offline".to_vec() }, 0);
+            }
+            Step::Take => {
+                tracing::info!("the other bridge is gone; taking the base topic over");
+                self.open();
+            }
+            Step::Yield => {
+                return Err(Failure::Misconfigured(format!(
+                    "mqtt.base_topic {:?} belongs to another bridge that is running (instance {}); \
+                     stop that one, or set another mqtt.base_topic here",
+                    self.settings.mqtt.base_topic, contest.owner
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn on_account(&mut self, message: &Received, account: AccountName, leaf: Leaf) {
+        let index = self.board.write().index(&account);
+        let Some(index) = index else { return self.found_orphan(message, account) };
+        let slot = self.board.layout().slot(Place::Account(index, leaf));
+        let open = self.is_open();
+        if open && !message.retained && self.board.render(slot).is_none_or(|ours| ours.payload != message.payload) {
+            tracing::debug!(topic = message.topic, "somebody else wrote on our topic; it is written again soon");
+            self.disturbed.insert(slot);
+        }
+        self.found_slot(slot, &message.payload);
+        match leaf {
+            Leaf::Presence => self.found_presence(index, &message.payload, open),
+            Leaf::SignIn if !open => {
+                if let Ok(found) = serde_json::from_slice::<SignIn>(&message.payload) {
+                    self.board.write().accounts[index as usize].found_sign_in(found);
+                }
+            }
+            Leaf::SignIn | Leaf::State => {}
+        }
+    }
+
+    fn found_presence(&mut self, index: u32, payload: &[u8], open: bool) {
+        let Ok(report) = Report::from_json(payload) else { return };
+        let now = Moment::now();
+        self.counter.learn(report.sequence);
+        let changes = {
+            let mut board = self.board.write();
+            let account = &mut board.accounts[index as usize];
+            if account.name != report.account {
+                return;
+            }
+            account.found(report, now, open.then_some(&mut self.counter))
+        };
+        if open {
+            self.apply(index, changes);
+        }
+    }
+
+    /// A topic of an account that is not configured. What comes after the reading is cleared all the same.
+    fn found_orphan(&mut self, message: &Received, account: AccountName) {
+        match &mut self.found {
+            Some(found) if !is_open(&self.phase) => found.orphan(&message.topic, account, &message.payload),
+            _ if message.retained && !message.payload.is_empty() => self.clear_late(&message.topic, account),
+            _ => {}
+        }
+    }
+
+    fn clear_late(&mut self, topic: &str, account: AccountName) {
+        let mut late = ReadBack::new(0);
+        late.orphan(topic, account, b"late");
+        let at = {
+            let mut board = self.board.write();
+            let known = board.clears.iter().position(|clear| clear == topic);
+            known.or_else(|| {
+                board.clears.extend(late.take_orphans(self.new_instance).clear.into_iter().take(1));
+                board.clears.last().filter(|last| *last == topic)?;
+                Some(board.clears.len() - 1)
+            })
+        };
+        if let Some(at) = at {
+            self.connection.changed(self.board.layout().slot(Place::Clear(at)));
+        }
+    }
+
+    fn on_device(&mut self, message: &Received) {
+        let Some(account) = self.board.device_account(&message.topic, &message.payload) else { return };
+        match self.board.slot_of_device(&account) {
+            Some(slot) => self.found_slot(slot, &message.payload),
+            None => self.found_orphan(message, account),
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        is_open(&self.phase)
+    }
+
+    fn found_at(&mut self, place: Place, payload: &[u8]) {
+        self.found_slot(self.board.layout().slot(place), payload);
+    }
+
+    fn found_slot(&mut self, slot: Slot, payload: &[u8]) {
+        if let Some(found) = &mut self.found {
+            found.holds(slot, payload);
+        }
+    }
+}
+
+/// Whether presences are published already.
+fn is_open(phase: &Phase) -> bool {
+    matches!(phase, Phase::Settling { .. } | Phase::Running)
+}

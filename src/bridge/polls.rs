@@ -1,0 +1,180 @@
+//! Graph's side of a running bridge: polls that are due are sent, and what they bring is taken.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::account::{Account, Changes, Known, Moment};
+use super::agenda::{Index, Poll, Way};
+use super::jobs::{self, Outcome, Question};
+use super::monitor::Counter as Count;
+use super::running::Bridge;
+use super::sign_in::{Obstacle, Standing};
+use super::talk::News;
+use crate::entra;
+use crate::graph::Trouble;
+use crate::presence::{AccountName, ObjectId, Reading};
+use crate::settings::{User, Via};
+
+impl Bridge {
+    /// Sends every poll that is due.
+    pub(super) fn launch(&mut self) {
+        let now = Instant::now();
+        while let Some(poll) = self.agenda.next(now) {
+            let (tenant, way) = self.agenda.way(poll.queue);
+            let tenant = tenant.into();
+            let board = self.board.write();
+            let account = |index: &Index| &board.accounts[*index as usize];
+            let ids = poll.accounts.iter().filter_map(|index| account(index).user_id()).collect();
+            let first = account(&poll.accounts[0]);
+            let user = self.settings.accounts.get(&first.name).and_then(|settings| match &settings.user {
+                User::Name(name) => Some(&**name),
+                User::Id(_) => None,
+            });
+            let question = Question::of(way, &first.name, ids, user);
+            self.jobs.push(jobs::poll(self.graph.clone(), self.store.clone(), tenant, poll, question));
+        }
+    }
+
+    pub(super) fn on_poll(&mut self, poll: Poll, begun: Instant, at: Moment, outcome: Outcome) {
+        self.agenda.ended(poll.queue);
+        self.monitor.count(Count::Polls);
+        self.monitor.set(Count::Throttled, self.graph.calls().throttled);
+        match outcome {
+            Outcome::Readings(Ok(readings)) => self.on_readings(&poll, begun, at, readings),
+            Outcome::Id(Ok(id)) => self.on_id(&poll, at, id),
+            Outcome::Readings(Err(trouble)) | Outcome::Id(Err(trouble)) => {
+                self.monitor.count(Count::Failures);
+                self.on_trouble(&poll.accounts, at, &trouble);
+            }
+        }
+        self.settle_if_complete();
+    }
+
+    fn on_readings(&mut self, poll: &Poll, begun: Instant, at: Moment, mut readings: Vec<Reading>) {
+        let beat = self.pace.beat(&mut self.rng);
+        let own = *self.agenda.way(poll.queue).1 == Way::Own;
+        readings.sort_unstable_by_key(|reading| reading.user_id);
+        let mut left_out = Vec::new();
+        for &index in &poll.accounts {
+            let user_id = self.board.write().accounts[index as usize].user_id();
+            let reading = match own {
+                true => readings.pop(),
+                false => find(&readings, user_id).cloned(),
+            };
+            let Some(reading) = reading else {
+                left_out.push(index);
+                continue;
+            };
+            self.update(index, at, |account, counter| account.answered(reading, at, counter));
+            let wait = {
+                let board = self.board.write();
+                let account = &board.accounts[index as usize];
+                account.presence().map(|presence| beat.until_next(presence, account.changed_lately(at.instant)))
+            };
+            self.agenda.schedule(index, (begun + wait.unwrap_or(self.pace.active)).max(at.instant));
+        }
+        if !left_out.is_empty() {
+            let reason =
+                "Graph's answer leaves this user out: the object id is of another tenant, or the user has no presence";
+            self.on_trouble(&left_out, at, &Trouble::Retry { after: None, reason: reason.into() });
+        }
+    }
+
+    fn on_id(&mut self, poll: &Poll, at: Moment, id: ObjectId) {
+        let (tenant, Way::Lookup(principal)) = self.agenda.way(poll.queue) else { return };
+        let (tenant, way) = (tenant.to_owned(), Way::Batch(principal.clone()));
+        let queue = self.agenda.queue(&tenant, way);
+        for &index in &poll.accounts {
+            self.board.write().accounts[index as usize].identified(id);
+            self.agenda.move_to(index, queue);
+            self.agenda.schedule(index, at.instant);
+        }
+    }
+
+    fn on_trouble(&mut self, accounts: &[Index], at: Moment, trouble: &Trouble) {
+        let obstacle = Obstacle::of(trouble);
+        let reason = trouble.to_string();
+        let Some(&first) = accounts.first() else { return };
+        let failures = self.board.write().accounts[first as usize].failures().saturating_add(1);
+        let wait = self.wait_after(trouble, obstacle.is_some(), failures);
+        for &index in accounts {
+            let changes = self.update(index, at, |account, _| account.failed(obstacle.as_ref(), at));
+            match (&obstacle, changes) {
+                (Some(_), Changes { sign_in: true, .. }) => self.tell_of(News::SignIn, index, &reason),
+                (None, Changes { state: true, .. }) => self.tell_of(News::Unknown, index, &reason),
+                _ => {}
+            }
+            self.agenda.schedule(index, at.instant + wait);
+        }
+        tracing::debug!(accounts = accounts.len(), failures, ?wait, "a poll failed: {reason}");
+    }
+
+    /// What Graph or Entra asked for, and a little more, so that not all come at once; else our own back-off.
+    fn wait_after(&mut self, trouble: &Trouble, obstacle: bool, failures: u8) -> Duration {
+        match trouble {
+            Trouble::Retry { after: Some(after), .. }
+            | Trouble::Token(entra::Trouble::Retry { after: Some(after), .. }) => {
+                *after + self.pace.active.mul_f64(self.rng.f64() / 2.0)
+            }
+            _ if obstacle => self.pace.after_obstacle(failures, &mut self.rng),
+            _ => self.pace.after_failure(failures, &mut self.rng),
+        }
+    }
+
+    /// Changes an account, and does what follows from the change.
+    fn update(
+        &mut self,
+        index: Index,
+        at: Moment,
+        change: impl FnOnce(&mut Account, Option<&mut super::sequence::Counter>) -> Changes,
+    ) -> Changes {
+        let open = self.is_open();
+        let seen = |account: &Account| {
+            let needed = account.sign_in().is_some_and(|sign_in| sign_in.state != Standing::Ok);
+            (account.known(), needed)
+        };
+        let mut board = self.board.write();
+        let account = &mut board.accounts[index as usize];
+        let (known, needed) = seen(account);
+        let changes = change(account, open.then_some(&mut self.counter));
+        let (known_now, needed_now) = seen(account);
+        drop(board);
+        self.count((known, known_now), (needed, needed_now));
+        if known == Known::No && known_now == Known::Yes {
+            self.tell_of(News::Known, index, "");
+        }
+        if open {
+            self.apply(index, changes);
+            if changes.presence {
+                self.announce(index, at);
+            }
+        }
+        changes
+    }
+
+    /// Another process signed these accounts in, or removed them: they and all whom they read for are
+    /// asked for at once.
+    pub(super) fn on_grants_changed(&mut self, changed: &[AccountName]) {
+        if changed.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        for (index, (name, account)) in self.settings.accounts.iter().enumerate() {
+            let concerned = match &account.via {
+                Via::SignIn => changed.contains(name),
+                Via::Account(other) => changed.contains(other),
+                Via::App => false,
+            };
+            if concerned {
+                self.agenda.hasten(index as Index, now);
+            }
+        }
+    }
+}
+
+/// The reading of a user in a list sorted by user.
+fn find(readings: &[Reading], user_id: Option<ObjectId>) -> Option<&Reading> {
+    let at = readings.binary_search_by_key(&Some(user_id?), |reading| reading.user_id).ok()?;
+    readings.get(at)
+}

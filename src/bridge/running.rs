@@ -1,0 +1,391 @@
+//! The loop of a running bridge: one task, which waits for the broker, for Graph and for the clock.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::account::{Changes, Known, Moment};
+use super::agenda::{Agenda, Index};
+use super::board::Board;
+use super::contest::Contest;
+use super::jobs::{self, Done, Job};
+use super::layout::Place;
+use super::monitor::{Change, Counter as Count, Monitor};
+use super::pace::Pace;
+use super::readback::ReadBack;
+use super::sequence::Counter;
+use super::talk::{News, Talk};
+use super::topics::Leaf;
+use super::{Failure, Parts, broker, info, plan};
+use crate::discovery::Definitions;
+use crate::entra::Tokens;
+use crate::graph;
+use crate::mqtt::{Connection, Event, Slot, Wanted};
+use crate::settings::Settings;
+use crate::store::Store;
+
+/// How often it looks after what no event tells: grants changed by another process, answers grown old.
+const ROUND: Duration = Duration::from_secs(5);
+
+/// How often `bridge/health` is written.
+const HEALTH: Duration = Duration::from_secs(60);
+
+/// How long a start waits for the first answer about every account, before the rest is said to be unknown.
+pub(super) const SETTLE: Duration = Duration::from_secs(3);
+
+/// How long a clean stop may take.
+const GOODBYE: Duration = Duration::from_secs(3);
+
+/// A bridge and all that it knows.
+pub(super) struct Bridge {
+    pub(super) settings: Arc<Settings>,
+    pub(super) store: Store,
+    pub(super) tokens: Tokens,
+    pub(super) graph: graph::Client,
+    pub(super) monitor: Monitor,
+    shutdown: CancellationToken,
+    pub(super) instance: String,
+    /// Whether the store is new, so that who enrolled before is not known.
+    pub(super) new_instance: bool,
+    pub(super) board: Arc<Board>,
+    pub(super) connection: Connection,
+    events: mpsc::Receiver<Event>,
+    pub(super) agenda: Agenda,
+    pub(super) pace: Pace,
+    pub(super) counter: Counter,
+    pub(super) rng: fastrand::Rng,
+    pub(super) jobs: FuturesUnordered<Job>,
+    pub(super) talk: Talk,
+    pub(super) phase: Phase,
+    /// What the broker held at the start, until all of it was compared with what is wanted.
+    pub(super) found: Option<ReadBack>,
+    /// What a marker holds when it is ours and of this connection.
+    pub(super) marker: String,
+    /// Slots that somebody else wrote over; written again with the next round, so that no two quarrel at full speed.
+    pub(super) disturbed: BTreeSet<Slot>,
+    reserving: bool,
+    reserved: bool,
+    online: u64,
+    needed: u64,
+    staleness: Duration,
+    begun: Instant,
+    next_round: Instant,
+    next_health: Instant,
+    /// Home Assistant was born: everything is sent again then.
+    pub(super) birth: Option<Instant>,
+}
+
+/// How far the start has come.
+pub(super) enum Phase {
+    /// Nothing was read yet.
+    Connecting,
+    /// What the broker holds is on its way.
+    Reading { until: Instant },
+    /// Somebody else may own the base topic.
+    Contested(Contest),
+    /// It is read, and the store has to reserve sequences yet.
+    Read,
+    /// Presences are published as they come; the first answers of some are still awaited.
+    Settling { until: Instant },
+    /// `online`
+    Running,
+}
+
+impl Bridge {
+    /// Begins to connect and to poll.
+    pub(super) fn start(parts: Parts) -> Result<Self, Failure> {
+        let Parts { settings, store, tokens, graph, monitor, shutdown } = parts;
+        let (instance, new_instance) = store.instance();
+        let instance = instance.to_owned();
+        let now = Instant::now();
+        let (accounts, agenda) = plan::plan(&settings, now);
+        monitor.set(Count::Accounts, accounts.len() as u64);
+        let home_assistant = &settings.home_assistant;
+        let definitions = home_assistant
+            .discovery
+            .then(|| Definitions::load(home_assistant.definitions.as_deref()))
+            .transpose()
+            .map_err(|error| Failure::Misconfigured(error.to_string()))?;
+        let board = Arc::new(Board::new(settings.clone(), definitions, accounts));
+        board.write().info = info::info(&settings, &instance);
+        let options = broker::options(&settings, board.topics(), &instance);
+        let (connection, events) = Connection::open(&settings.mqtt, options, board.clone())
+            .map_err(|error| Failure::Misconfigured(error.to_string()))?;
+        Ok(Self {
+            pace: Pace { active: settings.graph.active, quiet: settings.graph.quiet },
+            staleness: plan::staleness(&settings),
+            marker: broker::marker(),
+            settings,
+            store,
+            tokens,
+            graph,
+            monitor,
+            shutdown,
+            instance,
+            new_instance,
+            board,
+            connection,
+            events,
+            agenda,
+            counter: Counter::default(),
+            rng: fastrand::Rng::new(),
+            jobs: FuturesUnordered::new(),
+            talk: Talk::default(),
+            phase: Phase::Connecting,
+            found: None,
+            disturbed: BTreeSet::new(),
+            reserving: false,
+            reserved: false,
+            online: 0,
+            needed: 0,
+            begun: now,
+            next_round: now + ROUND,
+            next_health: now + HEALTH,
+            birth: None,
+        })
+    }
+
+    /// Until the shutdown.
+    pub(super) async fn run(mut self) -> Result<(), Failure> {
+        let shutdown = self.shutdown.clone();
+        self.reserve_ahead();
+        loop {
+            self.launch();
+            let wake = self.wake();
+            tokio::select! {
+                // What the broker says comes first: it is never much, and the connection waits for us to take it.
+                biased;
+                () = shutdown.cancelled() => break,
+                event = self.events.recv() => match event {
+                    Some(event) => self.on_event(event)?,
+                    None => return Err(Failure::Unable("the connection to the broker ended for good".into())),
+                },
+                Some(done) = self.jobs.next() => self.on_done(done)?,
+                () = tokio::time::sleep_until(wake) => self.on_time()?,
+            }
+        }
+        tracing::info!("stopping");
+        self.connection.close(GOODBYE).await;
+        self.monitor.connected(false);
+        Ok(())
+    }
+
+    /// When something is due next.
+    fn wake(&mut self) -> Instant {
+        let start = match &self.phase {
+            Phase::Reading { until } | Phase::Settling { until } => Some(*until),
+            Phase::Contested(contest) => Some(contest.wake()),
+            Phase::Connecting | Phase::Read | Phase::Running => None,
+        };
+        let dates = [self.agenda.wake(), start, self.birth, Some(self.next_round), Some(self.next_health)];
+        dates.into_iter().flatten().min().expect("the rounds never end")
+    }
+
+    fn on_time(&mut self) -> Result<(), Failure> {
+        let now = Moment::now();
+        match &self.phase {
+            Phase::Reading { until } if *until <= now.instant => self.all_read()?,
+            Phase::Contested(_) => self.contest_at(now.instant)?,
+            Phase::Settling { until } if *until <= now.instant => self.settle(),
+            _ => {}
+        }
+        if self.birth.is_some_and(|birth| birth <= now.instant) {
+            self.birth = None;
+            tracing::debug!("everything is published again for Home Assistant");
+            self.connection.all_changed();
+        }
+        if self.next_round <= now.instant {
+            self.next_round = now.instant + ROUND;
+            self.round(now);
+        }
+        if self.next_health <= now.instant {
+            self.next_health = now.instant + HEALTH;
+            self.write_health();
+        }
+        Ok(())
+    }
+
+    fn on_done(&mut self, done: Done) -> Result<(), Failure> {
+        match done {
+            Done::Poll { poll, begun, at, outcome } => self.on_poll(poll, begun, at, outcome),
+            Done::Reserved(reserved) => self.on_reserved(reserved)?,
+            Done::Reloaded(Ok(changed)) => self.on_grants_changed(&changed),
+            Done::Reloaded(Err(trouble)) => tracing::debug!("the store's grants could not be looked at: {trouble}"),
+        }
+        Ok(())
+    }
+
+    fn round(&mut self, now: Moment) {
+        self.jobs.push(jobs::reload(self.tokens.clone()));
+        self.reserve_ahead();
+        let count = self.board.write().accounts.len();
+        for index in 0..count as Index {
+            let changes = self.board.write().accounts[index as usize].aged(now.instant, self.staleness);
+            if changes.state {
+                self.tell_of(
+                    News::Unknown,
+                    index,
+                    "Graph has not been asked for too long: its limit, or a pause it imposed",
+                );
+                self.apply(index, changes);
+            }
+        }
+        for slot in std::mem::take(&mut self.disturbed) {
+            self.connection.changed(slot);
+        }
+        self.talk.sum_up();
+    }
+
+    fn write_health(&mut self) {
+        let uptime = self.begun.elapsed().as_secs();
+        let snapshot = self.monitor.snapshot();
+        self.board.write().health = Some(info::health(snapshot, self.graph.calls().made, uptime));
+        self.touch(Place::Health);
+    }
+
+    fn reserve_ahead(&mut self) {
+        let short = self.counter.short(Moment::now().wall);
+        if let Some(above) = short.filter(|_| !self.reserving) {
+            self.reserving = true;
+            self.jobs.push(jobs::reserve(self.store.clone(), above));
+        }
+    }
+
+    fn on_reserved(
+        &mut self,
+        reserved: Result<crate::presence::Sequence, crate::store::StoreError>,
+    ) -> Result<(), Failure> {
+        self.reserving = false;
+        match reserved {
+            Ok(floor) => self.counter.reserved(floor),
+            Err(error) if !self.reserved => return Err(Failure::Unable(error.to_string())),
+            // The clock and what the broker holds still order the presences.
+            Err(error) => tracing::error!("sequences cannot be reserved: {error}"),
+        }
+        self.reserved = true;
+        if matches!(self.phase, Phase::Read) {
+            self.open();
+        }
+        Ok(())
+    }
+
+    /// What the broker holds is known, and the base topic is ours: from now on presences are published.
+    pub(super) fn open(&mut self) {
+        if !self.reserved {
+            self.phase = Phase::Read;
+            return;
+        }
+        let now = Moment::now();
+        let orphans = self.found.as_mut().map(|found| found.take_orphans(self.new_instance)).unwrap_or_default();
+        let (count, clears) = {
+            let mut board = self.board.write();
+            for account in &mut board.accounts {
+                account.open(now.wall, &mut self.counter);
+            }
+            board.clears = orphans.clear;
+            board.open = true;
+            (board.accounts.len() as Index, board.clears.len())
+        };
+        if clears > 0 {
+            tracing::info!("clearing {clears} retained topics of accounts that are not configured any more");
+        }
+        for account in orphans.enrolled {
+            tracing::info!(%account, "enrolled with a store that is lost; its topics are left alone: graph2mqtt discovery clear");
+        }
+        self.phase = Phase::Settling { until: now.instant.max(self.begun + SETTLE) };
+        self.touch(Place::Info);
+        for index in 0..count {
+            self.apply(index, Changes { presence: true, state: true, sign_in: true });
+        }
+        for at in 0..clears {
+            self.touch(Place::Clear(at));
+        }
+        self.settle_if_complete();
+    }
+
+    /// Every account was asked for: says `online`.
+    pub(super) fn settle_if_complete(&mut self) {
+        let complete = |board: &Board| board.write().accounts.iter().all(|account| account.known() != Known::NotYet);
+        if matches!(self.phase, Phase::Settling { .. }) && complete(&self.board) {
+            self.settle();
+        }
+    }
+
+    fn settle(&mut self) {
+        let count = self.board.write().accounts.len() as Index;
+        for index in 0..count {
+            let changes = self.board.write().accounts[index as usize].settle();
+            self.apply(index, changes);
+        }
+        self.board.write().online = true;
+        self.phase = Phase::Running;
+        self.touch(Place::State);
+        for index in 0..count {
+            self.touch(Place::Device(index));
+        }
+        self.write_health();
+        self.found = None;
+        tracing::info!(accounts = count, online = self.online, "the bridge is online");
+    }
+
+    /// An account's topics changed: they are sent, where they are not what the broker holds already.
+    pub(super) fn apply(&mut self, index: Index, changes: Changes) {
+        for (leaf, changed) in
+            [(Leaf::Presence, changes.presence), (Leaf::State, changes.state), (Leaf::SignIn, changes.sign_in)]
+        {
+            if changed {
+                self.touch(Place::Account(index, leaf));
+            }
+        }
+    }
+
+    /// A slot's message changed, or may have.
+    pub(super) fn touch(&mut self, place: Place) {
+        let slot: Slot = self.board.layout().slot(place);
+        if let Some(found) = &mut self.found {
+            let Some(message) = self.board.render(slot) else { return };
+            if found.take_same(slot, &message.payload) {
+                return;
+            }
+        }
+        self.connection.changed(slot);
+    }
+
+    /// Tells those who watch of a change that is on its way.
+    pub(super) fn announce(&self, index: Index, at: Moment) {
+        let board = self.board.write();
+        let account = &board.accounts[index as usize];
+        let (Some(presence), Some(sequence)) = (account.presence(), account.sequence()) else { return };
+        self.monitor.count(Count::Published);
+        tracing::info!(account = %account.name, availability = %presence.availability, activity = %presence.activity, "presence");
+        if self.monitor.watched() {
+            self.monitor.changed(Change {
+                account: account.name.clone(),
+                availability: presence.availability.clone(),
+                activity: presence.activity.clone(),
+                sequence,
+                answered: at.instant.into_std(),
+            });
+        }
+    }
+
+    pub(super) fn tell_of(&mut self, news: News, index: Index, what: &str) {
+        let board = self.board.clone();
+        self.talk.say(news, &board.write().accounts[index as usize].name, what);
+    }
+
+    /// Keeps the sums that others see.
+    pub(super) fn count(&mut self, known: (Known, Known), needed: (bool, bool)) {
+        let moved = |sum: u64, before: bool, after: bool| sum + u64::from(after) - u64::from(before);
+        self.online = moved(self.online, known.0 == Known::Yes, known.1 == Known::Yes);
+        self.needed = moved(self.needed, needed.0, needed.1);
+        self.monitor.set(Count::Online, self.online);
+        self.monitor.set(Count::Needed, self.needed);
+    }
+}
