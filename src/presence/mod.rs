@@ -3,6 +3,7 @@
 //! The words are Graph's: *availability* (Available, Busy, …) and *activity* (InACall, OutOfOffice, …).
 //! Source: Microsoft Graph's `presence` resource, v1.0.
 
+mod busy;
 mod model;
 mod name;
 mod object_id;
@@ -11,6 +12,7 @@ mod report;
 mod sequence;
 mod status;
 
+pub use busy::Busyness;
 pub use model::{OutOfOffice, Presence, Reading, StatusMessage};
 pub use name::{AccountName, InvalidName, Name};
 pub use object_id::{InvalidObjectId, ObjectId};
