@@ -155,21 +155,18 @@ impl Role<'_> {
         match event {
             Event::Connected => {
                 let now = Instant::now();
-                tracing::info!(location = %self.actuator.settings.actuator.location, "the actuator is connected");
                 board.set_connected(true);
                 self.knowledge.connected(now);
                 self.read_at = Some(now + READING);
                 self.wake();
             }
             Event::Disconnected(reason) => {
-                if board.is_connected() {
-                    tracing::warn!("the actuator lost the broker: {reason}; lights stay as they are until it is back");
-                }
+                tracing::debug!("lights stay as they are until the broker is back: {reason}");
                 board.set_connected(false);
                 self.knowledge.disconnected();
                 self.read_at = None;
             }
-            Event::Refused(reason) => tracing::error!("the actuator: {reason}"),
+            Event::Refused(reason) => tracing::debug!("refused: {reason}"),
             Event::Received(received) => self.receive(&received),
         }
     }
