@@ -2,13 +2,26 @@
 //!
 //! MQTT 5 by rumqttc. A broker may lose everything: what is wanted retained is published again on
 //! every ConnAck. Retained payloads are rendered when they are sent ([`Wanted`]), never kept here.
+//!
+//! # Layout
+//! - [`Connection`]: the handle that roles hold; it only notes what is to be done.
+//! - `pending`: what is to be done: changed slots, the full resend behind them, messages.
+//! - `driver`: the one task: connects, backs off, logs, forwards events.
+//! - `link`: one connection's life, from ConnAck to its end: flow control, acks, refusals.
+//! - `dialect`: the options that rumqttc is given; `tls`: its certificates.
+//! - `trouble`: what went wrong, in words for people, and how long to wait.
 
-use std::sync::Arc;
-use std::time::Duration;
+mod backoff;
+mod connection;
+mod dialect;
+mod driver;
+mod link;
+mod pending;
+mod slots;
+mod tls;
+mod trouble;
 
-use tokio::sync::mpsc;
-
-use crate::settings;
+pub use connection::Connection;
 
 /// A message to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +50,7 @@ pub struct Options {
     pub client_id: String,
     /// The retained last will; on a clean stop its payload is published before the disconnect.
     pub will: Message,
-    /// Subscribed again on every ConnAck.
+    /// Subscribed on every ConnAck.
     pub subscriptions: Vec<Subscription>,
 }
 
@@ -58,9 +71,11 @@ pub struct Subscription {
 pub enum Event {
     /// ConnAck, and the broker answered our subscriptions. The whole wanted state is on its way again.
     Connected,
-    /// The connection ended; it is tried again by itself with back-off. The text is for people.
+    /// The connection ended or could not be made; it is tried again by itself with back-off. Comes after
+    /// every attempt that fails. The text is for people, and is in the log already.
     Disconnected(String),
-    /// The broker refused something for good (rights); said once. The text is for people.
+    /// The broker refused something (rights, size); said once for topics of one kind. The text is for
+    /// people, and is in the log already.
     Refused(String),
     /// A message came.
     Received(Received),
@@ -75,37 +90,6 @@ pub struct Received {
     pub payload: bytes::Bytes,
     /// Whether it was retained, that is, sent because of a subscription.
     pub retained: bool,
-}
-
-/// The sending side. Cheap to clone.
-#[derive(Clone)]
-pub struct Connection {}
-
-impl Connection {
-    /// Starts connecting in the background.
-    pub fn open(
-        _settings: &settings::Mqtt,
-        _options: Options,
-        _wanted: Arc<dyn Wanted>,
-    ) -> Result<(Self, mpsc::Receiver<Event>), Unusable> {
-        todo!()
-    }
-    /// A slot's message changed: send it as soon as possible. Never blocks; changes coalesce.
-    pub fn changed(&self, _slot: Slot) {
-        todo!()
-    }
-    /// Everything is sent again (Home Assistant's birth).
-    pub fn all_changed(&self) {
-        todo!()
-    }
-    /// Publishes without retention. Dropped while disconnected.
-    pub fn publish(&self, _message: Message, _qos: u8) {
-        todo!()
-    }
-    /// Sends what is pending, then the will's payload, waits for its ack (at most `limit`), disconnects.
-    pub async fn close(self, _limit: Duration) {
-        todo!()
-    }
 }
 
 /// The connection cannot even be tried: unreadable certificate files.

@@ -1,0 +1,8 @@
+//! What the black-box tests share: a broker of their own, and an observer of what it is told.
+#![allow(dead_code, reason = "every test binary compiles this and uses a part of it, so `expect` cannot hold")]
+
+pub mod broker;
+pub mod observer;
+
+pub use broker::Broker;
+pub use observer::Observer;
