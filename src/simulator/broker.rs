@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
+use mqtt5::broker::MqttBroker;
 use mqtt5::broker::config::{BrokerConfig, StorageBackend, StorageConfig};
-use mqtt5::broker::{BrokerShutdownHandle, MqttBroker};
+use tokio::sync::oneshot;
 use tracing::subscriber::NoSubscriber;
 
 /// More than any demo or test holds; without a word it caps what it takes.
@@ -17,7 +18,7 @@ const MANY: usize = 1_000_000;
 /// nobody's: what a demo shows is graph2mqtt's.
 pub struct Broker {
     address: SocketAddr,
-    shutdown: BrokerShutdownHandle,
+    stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -34,12 +35,13 @@ impl Broker {
     pub fn start(bind: SocketAddr) -> Result<Self, BrokerFailed> {
         let failed = |why: String| BrokerFailed { address: bind, why };
         let (started, outcome) = mpsc::sync_channel(1);
+        let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new()
             .name("broker".to_owned())
-            .spawn(move || run(bind, &started))
+            .spawn(move || run(bind, &started, stopped))
             .map_err(|error| failed(error.to_string()))?;
         match outcome.recv() {
-            Ok(Ok((address, shutdown))) => Ok(Self { address, shutdown, thread: Some(thread) }),
+            Ok(Ok(address)) => Ok(Self { address, stop: Some(stop), thread: Some(thread) }),
             Ok(Err(why)) => Err(failed(why)),
             Err(_) => Err(failed("it ended at once".to_owned())),
         }
@@ -56,35 +58,37 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        self.shutdown.shutdown();
+        drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
             drop(thread.join());
         }
     }
 }
 
-/// What a started broker hands out: where it listens, and how it is ended.
-type Started = Result<(SocketAddr, BrokerShutdownHandle), String>;
+/// Where a started broker listens, or why it does not.
+type Started = Result<SocketAddr, String>;
 
-fn run(bind: SocketAddr, started: &mpsc::SyncSender<Started>) {
+fn run(bind: SocketAddr, started: &mpsc::SyncSender<Started>, stopped: oneshot::Receiver<()>) {
     let _silence = tracing::subscriber::set_default(NoSubscriber::default());
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return drop(started.send(Err(error.to_string()))),
     };
-    runtime.block_on(serve(bind, started));
+    // All its connections are tasks of this runtime, and end with it.
+    runtime.block_on(serve(bind, started, stopped));
 }
 
-async fn serve(bind: SocketAddr, started: &mpsc::SyncSender<Started>) {
+async fn serve(bind: SocketAddr, started: &mpsc::SyncSender<Started>, stopped: oneshot::Receiver<()>) {
     let mut broker = match MqttBroker::with_config(config(bind)).await {
         Ok(broker) => broker,
         Err(error) => return drop(started.send(Err(error.to_string()))),
     };
-    let listening = broker.local_addr().ok_or_else(|| "it does not listen".to_owned());
-    let outcome = listening.map(|address| (address, broker.shutdown_handle()));
-    drop(started.send(outcome));
-    // Connections wait in the listener's queue until it runs. It ends by its handle alone.
-    drop(broker.run().await);
+    drop(started.send(broker.local_addr().ok_or_else(|| "it does not listen".to_owned())));
+    // Its own shutdown is lost when it is asked for before `run` listens to it, so `run` is dropped.
+    tokio::select! {
+        _ = broker.run() => {}
+        _ = stopped => {}
+    }
 }
 
 fn config(bind: SocketAddr) -> BrokerConfig {
