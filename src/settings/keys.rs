@@ -255,8 +255,13 @@ pub(super) fn may_be_secret(path: &str) -> bool {
     matches!(find(path), Place::Key(Key { kind: Kind::Secret, .. })) || WORDS.iter().any(|word| path.contains(word))
 }
 
+/// More of an unknown key says nothing about which one was meant.
+const LONGEST_COMPARED: usize = 100;
+
 /// The known key that is most like an unknown one, with the names that the unknown one has.
 pub(super) fn nearest(path: &str) -> String {
+    let path: String = path.chars().take(LONGEST_COMPARED).collect();
+    let path = path.as_str();
     let given: Vec<&str> = path.split('.').collect();
     let flat = path.replace("__", "_").replace('.', "_");
     candidates(&given)
@@ -274,13 +279,21 @@ fn candidates(given: &[&str]) -> impl Iterator<Item = String> {
         filled.collect::<Vec<_>>().join(".")
     };
     let under_colors = |key: &&Key| !key.path.ends_with("colors.*");
+    // Thousands of accounts can have the same wrong key: only their own keys are compared with it.
+    let only = if given[0] == "accounts" && given.len() > 2 { "accounts." } else { "" };
     let plain = KEYS.iter().filter(under_colors).map(|key| key.path.to_owned());
     let own = statuses().map(|status| format!("lights.*.colors.{status}"));
     let colors = statuses().map(|status| format!("colors.{status}"));
     let fields = COLOR_FIELDS.iter().map(|(field, ..)| format!("colors.*.{field}"));
     let own_fields = COLOR_FIELDS.iter().map(|(field, ..)| format!("lights.*.colors.*.{field}"));
-    let all: Vec<String> =
-        plain.chain(own).chain(colors).chain(fields).chain(own_fields).map(|pattern| fill(&pattern)).collect();
+    let all: Vec<String> = plain
+        .chain(own)
+        .chain(colors)
+        .chain(fields)
+        .chain(own_fields)
+        .filter(|pattern| pattern.starts_with(only))
+        .map(|pattern| fill(&pattern))
+        .collect();
     all.into_iter()
 }
 

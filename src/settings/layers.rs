@@ -95,11 +95,10 @@ impl Layer {
                     let path = canonical(key);
                     layer.outside(&path, value, Origin::Flag(path.as_str().into()), overrides, mistakes);
                 }
-                None => mistakes.add(Mistake::new(
-                    "--set",
-                    "has no =",
-                    "Write --set KEY=VALUE, such as --set mqtt.url=mqtt://broker.",
-                )),
+                None => {
+                    let remedy = "Write --set KEY=VALUE, such as --set mqtt.url=mqtt://broker.";
+                    mistakes.add(Mistake::new(flag, "has no = behind its key", remedy).at(Origin::Flag("".into())));
+                }
             }
         }
         layer
@@ -255,7 +254,7 @@ pub(super) fn is_chosen_name(text: &str) -> bool {
 
 pub(super) fn bad_name(path: &str, origin: Origin) -> Mistake {
     let remedy = "Use 1 to 64 of the characters a-z, 0-9 and _; what people read goes into a name: of its own.";
-    Mistake::new(path, "is not named in the way that names are", remedy).at(origin)
+    Mistake::new(path, "is not a name that can be used", remedy).at(origin)
 }
 
 fn expected(kind: Kind) -> &'static str {
@@ -280,9 +279,17 @@ pub(super) fn unknown(path: &str, content: &Content, origin: Origin) -> Mistake 
     };
     let mistake = Mistake::new(path, "is not a known key", format!("Did you mean {spelt}?")).at(origin);
     match content {
-        Content::Text(text) if !keys::may_be_secret(path) && !keys::may_be_secret(&nearest) => mistake.with_value(text),
+        Content::Text(text) if ![path, &nearest].into_iter().any(keys::may_be_secret) && !looks_secret(text) => {
+            mistake.with_value(text)
+        }
         _ => mistake,
     }
+}
+
+/// Whether a text is built like a token, or holds what a URL could hide.
+fn looks_secret(text: &str) -> bool {
+    const LONGEST_PLAIN: usize = 24;
+    text.len() > LONGEST_PLAIN || text.contains(['@', '?'])
 }
 
 /// The environment variable that sets a key.

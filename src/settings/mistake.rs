@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::keys;
+
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
@@ -39,6 +41,7 @@ impl fmt::Display for Origin {
             Self::File { file, line: Some(line) } => write!(f, "{file}:{line}"),
             Self::File { file, line: None } => f.write_str(file),
             Self::Environment(variable) => f.write_str(variable),
+            Self::Flag(key) if key.is_empty() => f.write_str("--set"),
             Self::Flag(key) => write!(f, "--set {key}"),
             Self::SecretFile { path, named } => write!(f, "{}, named by {named}", path.display()),
         }
@@ -65,7 +68,8 @@ const QUOTED: usize = 100;
 
 impl Mistake {
     pub(super) fn new(key: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { key: key.into(), value: None, origin: None, problem: problem.into(), remedy: remedy.into() }
+        let key: String = keys::spelt(&key.into()).chars().filter(|c| !c.is_control()).take(QUOTED).collect();
+        Self { key, value: None, origin: None, problem: problem.into(), remedy: remedy.into() }
     }
 
     pub(super) fn at(self, origin: Origin) -> Self {
@@ -104,6 +108,20 @@ const PRINTED: usize = 50;
 impl Mistakes {
     pub(super) fn add(&mut self, mistake: Mistake) {
         self.0.push(mistake);
+    }
+
+    /// Whether something was said of a key already.
+    pub(super) fn names(&self, key: &str) -> bool {
+        self.0.iter().any(|mistake| mistake.key == key)
+    }
+
+    /// In the order of the file, then what came from elsewhere.
+    pub(super) fn sorted(mut self) -> Self {
+        self.0.sort_by_key(|mistake| match &mistake.origin {
+            Some(Origin::File { line, .. }) => (0, *line),
+            _ => (1, None),
+        });
+        self
     }
 }
 

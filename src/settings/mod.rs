@@ -119,7 +119,7 @@ fn read(
         Some((settings, accounts)) if reader.mistakes.0.is_empty() => {
             Ok(Loaded { settings, entries: reader.entries, accounts })
         }
-        _ => Err(reader.mistakes),
+        _ => Err(reader.mistakes.sorted()),
     }
 }
 

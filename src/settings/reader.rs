@@ -77,6 +77,9 @@ impl<'a> Reader<'a> {
 
     /// A value that must be set.
     pub fn required<T>(&mut self, key: &str, why: &str, parse: impl FnOnce(&str) -> Parsed<T>) -> Option<T> {
+        if self.mistakes.names(key) {
+            return None;
+        }
         if self.text(key).is_none() {
             let origin = self.origin_of_parent(key);
             let mistake = Mistake::new(key, format!("is missing: {why}"), example(key));
@@ -246,6 +249,15 @@ impl<'a> Reader<'a> {
         if self.leaves.contains_key(key) { self.value(key, parse) } else { parse(default).ok() }
     }
 
+    /// One colour, or the default of its key.
+    pub fn color_or(&mut self, path: &str, default: (&str, Color)) -> Option<Color> {
+        if COLOR_FIELDS.iter().any(|(field, ..)| self.leaves.contains_key(&format!("{path}.{field}"))) {
+            return self.color(path);
+        }
+        self.entry(path, Effective::Text(default.0.to_owned()), Origin::Default);
+        Some(default.1)
+    }
+
     /// Notes a value that follows from another key.
     pub fn derived(&mut self, key: &str, value: &str, from: &'static str) {
         self.entry(key, Effective::Text(value.to_owned()), Origin::Key(from));
@@ -289,8 +301,9 @@ impl<'a> Reader<'a> {
     }
 
     fn wrong(&mut self, key: &str, value: Option<&str>, wrong: Wrong, origin: Origin) {
-        let mistake = Mistake::new(keys::spelt(key), wrong.problem, wrong.remedy).at(origin);
-        let may_be_secret = value.is_none_or(|value| value.contains('@') && value.contains("//"));
+        let mistake = Mistake::new(key, wrong.problem, wrong.remedy).at(origin);
+        // A URL's credentials, or what was meant to be one's.
+        let may_be_secret = value.is_none_or(|value| value.contains(['@', '?']));
         self.mistakes.add(match value {
             Some(value) if !may_be_secret => mistake.with_value(value),
             _ => mistake,

@@ -233,11 +233,7 @@ fn light(
     let target = reader.required(&key("target"), "it says which room, zone or light", parse::target);
     let follow = reader.list(&key("follow"), parse::name);
     let show = reader.value(&key("show"), |text| parse::choice(text, keys::SHOWS));
-    let offline = if reader.is_set(&key("offline.color")) || reader.is_set(&key("offline.brightness")) {
-        reader.color(&key("offline"))
-    } else {
-        Some(Color::Keep)
-    };
+    let offline = reader.color_or(&key("offline"), ("keep", Color::Keep));
     let colors = reader.colors(&key("colors"));
     if let Some(hub) = &hub
         && !hubs.contains_key(hub)

@@ -124,3 +124,281 @@ fn the_environment_overrides_the_file_and_flags_override_both() {
     assert_eq!(settings.lights[&name("door")].follow, [name("alex"), name("new")]);
     assert!(matches!(settings.colors.0["InACall"], Color::On { rgb: [0, 0, 255], .. }));
 }
+
+/// A configuration with one mistake, and what the report must say of it.
+const MISTAKES: &[(&str, &[&str])] = &[
+    ("mqtt: { ur: x }", &["graph2mqtt.yaml:1: mqtt.ur \"x\" is not a known key", "mqtt.url"]),
+    ("tenant: contoso.com", &["tenant \"contoso.com\" is not a known key", "entra.tenant"]),
+    ("entra: { managed_identity: true }", &["entra.managed_identity is not in this version yet"]),
+    ("web: { enrol: { tenants: [] } }", &["web.enrol is not in this version yet"]),
+    ("mqtt: { url: [a] }", &["mqtt.url has a value of the wrong type"]),
+    ("mqtt: { url: { a: b } }", &["mqtt.url has a value of the wrong type"]),
+    ("mqtt: broker", &["mqtt takes keys of its own", "mqtt.url"]),
+    ("mqtt.url: mqtt://x", &["has a dot"]),
+    ("mqtt: { url: 'broker:1883' }", &["\"broker:1883\" has no scheme", "mqtt://"]),
+    ("mqtt: { url: 'tcp://broker' }", &["scheme", "mqtt://"]),
+    ("mqtt: { url: 'ws://broker' }", &["WebSocket"]),
+    ("mqtt: { url: 'mqtt://broker/path' }", &["goes on behind the port"]),
+    ("mqtt: { url: 'mqtt://broker:99999' }", &["mqtt.url"]),
+    ("mqtt: { base_topic: 'a/#' }", &["wildcard"]),
+    ("mqtt: { base_topic: /a }", &["empty level"]),
+    ("mqtt: { base_topic: $SYS }", &["$"]),
+    ("mqtt: { base_topic: '' }", &["is empty"]),
+    ("mqtt: { keep_alive: 4s }", &["is too short", "5s"]),
+    ("mqtt: { keep_alive: 30 }", &["\"30\" has no unit", "30s"]),
+    ("mqtt: { keep_alive: 30 parsecs }", &["unit that is not known"]),
+    ("mqtt: { url: 'mqtts://b', client_certificate_file: Cargo.toml }", &["client_key_file"]),
+    ("mqtt: { url: 'mqtts://b', ca_file: nowhere.pem }", &["\"nowhere.pem\" cannot be read"]),
+    ("mqtt: { password: '' }", &["mqtt.password is empty"]),
+    ("mqtt: { password_file: nowhere }", &["mqtt.password_file \"nowhere\" cannot be read"]),
+    ("mqtt: { password: a, password_file: b }", &["given twice", "graph2mqtt.yaml:1"]),
+    ("home_assistant: { discovery: maybe }", &["neither true nor false"]),
+    ("entra: { cloud: moon }", &["choices", "us_government"]),
+    ("entra: { authority: 'http://login.example.net' }", &["unencrypted", "https://"]),
+    ("graph: { endpoint: 'http://10.0.0.1/v1.0' }", &["unencrypted"]),
+    ("graph: { endpoint: 'ftp://x' }", &["scheme"]),
+    ("graph: { poll: { active: 5 } }", &["graph.poll.active \"5\" has no unit", "5s"]),
+    ("graph: { poll: { active: 900ms } }", &["too short", "1s"]),
+    ("graph: { poll: { active: 40s } }", &["graph.poll.quiet \"30s\" is shorter than graph.poll.active (40s)"]),
+    ("accounts: { a: { user: a@b.c } }", &["entra.tenant is missing", "entra.client_id is missing"]),
+    ("accounts: { Alex: { user: a@b.c } }", &["accounts.Alex is not a name"]),
+    ("accounts: { a: }", &["accounts.a.user is missing"]),
+    ("accounts: { a: { user: alex } }", &["accounts.a.user \"alex\" is neither"]),
+    ("accounts: { a: { user: a@b.c, vai: app } }", &["accounts.a.vai", "accounts.a.via"]),
+    ("accounts: { a: { user: a@b.c, via: b } }", &["accounts.a.via \"b\" names an account that is not there"]),
+    ("accounts: { a: { user: a@b.c, via: a } }", &["names the account itself"]),
+    ("accounts: { a: { user: a@b.c, via: b }, b: { user: b@b.c, via: app } }", &["does not sign in itself"]),
+    ("accounts: { a: { user: a@b.c, via: app } }", &["entra.client_secret is missing", "accounts.a"]),
+    ("store: { url: 'postgres://x' }", &["PostgreSQL"]),
+    ("store: { url: data.db }", &["sqlite://"]),
+    ("web: { listen: 8480 }", &["0.0.0.0:8480"]),
+    ("web: { hosts: ['http://a'] }", &["host name"]),
+    ("actuator: { location: Living Room }", &["actuator.location \"Living Room\" is not a name"]),
+    ("hubs: { a: {} }", &["hubs.a.host is missing"]),
+    ("hubs: { a: { host: 'https://1.2.3.4' } }", &["hubs.a.host \"https://1.2.3.4\" has a scheme"]),
+    ("hubs: { a: { host: h, id: 123 } }", &["16 hex digits"]),
+    ("hubs: { a: { host: h, certificate_sha256: 12 } }", &["64 hex digits"]),
+    ("lights: { a: }", &["lights.a.hub is missing", "lights.a.target is missing", "lights.a.follow is missing"]),
+    ("lights: { a: { hub: b, target: c, follow: d } }", &["lights.a.hub \"b\" names a hub that is not there"]),
+    ("lights: { a: { hub: b, target: c, follow: d, show: all } }", &["busiest, latest, first"]),
+    ("lights: { a: { hub: b, target: c, follow: d, offline: blue } }", &["lights.a.offline \"blue\" is not a colour"]),
+    ("colors: { InACal: off }", &["is not a known key", "colors.InACall"]),
+    ("colors: { Busy: #ff0000\n }", &["colors.Busy", "in", "quotes"]),
+    ("colors: { Busy: '#ff00' }", &["colors.Busy \"#ff00\" is not a colour"]),
+    ("colors: { Busy: { color: '#ff0000', brightness: 0 } }", &["colors.Busy.brightness \"0\" is out of range"]),
+    ("colors: { Busy: { color: '#ff0000', effect: flash } }", &["not in this version yet"]),
+    ("colors: { Busy: { color: '#ff0000', transition: 1 } }", &["has no unit"]),
+    ("colors: { Busy: 'scene:sunset' }", &["not in this version yet"]),
+    ("mqtt: &a { username: x }", &["anchor"]),
+    ("mqtt: { password: !secret x }", &["tag"]),
+    ("mqtt: { username: a, USERNAME: b }", &["is there twice"]),
+    ("mqtt:\n  username: a\nmqtt:\n  url: b", &["graph2mqtt.yaml:3: mqtt is there twice"]),
+    ("a: [", &["graph2mqtt.yaml:2", "is not YAML"]),
+    ("- a", &["is not a map of sections"]),
+    ("mqtt:\n---\nmqtt:", &["second document"]),
+    ("[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]: 1", &["key"]),
+];
+
+#[test]
+fn each_mistake_says_the_key_the_value_the_origin_and_what_to_do() {
+    for (yaml, expected) in MISTAKES {
+        let report = mistakes(yaml, &[]);
+        for part in *expected {
+            assert!(report.contains(part), "{yaml}\nshould say {part:?}, but says\n{report}");
+        }
+    }
+}
+
+#[test]
+fn a_light_may_follow_an_account_of_another_bridge_but_not_an_unknown_one_of_this() {
+    let light = "hubs: { h: { host: h } }\nlights: { l: { hub: h, target: t, follow: zoe } }\n";
+    assert!(from_yaml(light, Path::new("")).is_ok());
+    let with_accounts = format!("{light}accounts: {{ alex: {{ user: a@b.c }} }}");
+    let report = mistakes(&with_accounts, &[]);
+    assert!(report.contains("lights.l.follow names the account zoe, which is not there"), "{report}");
+}
+
+#[test]
+fn all_mistakes_come_at_once() {
+    let report = mistakes("mqtt: { ur: x, keep_alive: 1s }\nfoo: 1\nhubs: { a: }", &[("GRAPH2MQTT_MQTT_URL", "x")]);
+    for part in ["5 mistakes", "mqtt.ur", "mqtt.keep_alive", "foo", "hubs.a.host", "GRAPH2MQTT_MQTT__URL"] {
+        assert!(report.contains(part), "{part}: {report}");
+    }
+}
+
+#[test]
+fn a_variable_with_one_underscore_too_few_is_answered_with_the_right_one() {
+    for (variable, right) in [
+        ("GRAPH2MQTT_MQTT_URL", "GRAPH2MQTT_MQTT__URL?"),
+        ("GRAPH2MQTT_ENTRA_CLIENT_SECRET", "GRAPH2MQTT_ENTRA__CLIENT_SECRET?"),
+        ("GRAPH2MQTT_GRAPH__POLL_ACTIVE", "GRAPH2MQTT_GRAPH__POLL__ACTIVE?"),
+        ("GRAPH2MQTT_HUBS_OFFICE_HOST", "GRAPH2MQTT_HUBS__<NAME>__HOST?"),
+        ("GRAPH2MQTT_COLORS__INACAL", "GRAPH2MQTT_COLORS__INACALL?"),
+    ] {
+        let report = mistakes("", &[(variable, "x")]);
+        assert!(report.contains(variable) && report.contains(right), "{report}");
+    }
+}
+
+#[test]
+fn no_report_and_no_debug_text_shows_a_secret() {
+    for yaml in [
+        "mqtt: { url: 'mqtt://u:hunter2@broker' }",
+        "mqtt: { url: 'u:hunter2@broker' }",
+        "mqtt: { pasword: hunter2 }",
+        "mqtt: { url2: 'mqtt://u:hunter2@broker' }",
+        "mqtt: hunter2",
+        "entra: { client_secret: hunter2, client_secret_file: x }",
+        "entra: { client_secret: [hunter2] }",
+        "entra: { clientsecret: hunter2 }",
+        "entra: { certificate_password: hunter2 }",
+        "hubs: { a: hunter2 }",
+        "hubs: { a: { host: h, key: \"hunter2\\n2\" } }",
+        "hubs: { a: { host: 'hunter2@h' } }",
+        "graph: { endpoint: 'https://u:hunter2@h' }",
+        "mqtt: { password: hunter2 }\nfoo: 1",
+    ] {
+        let report = mistakes(yaml, &[("GRAPH2MQTT_PASSWORD", "hunter2"), ("GRAPH2MQTT_HUBS__B__KYE", "hunter2")]);
+        assert!(!report.contains("hunter2"), "{yaml}: {report}");
+    }
+    let loaded = load_with(COMPLETE, &[], &[]).unwrap();
+    for text in [format!("{loaded:?}"), show(&loaded)] {
+        assert!(!["s#cret", "0017e10", "001788010203"].iter().any(|secret| text.contains(secret)), "{text}");
+    }
+}
+
+#[test]
+fn of_a_secret_and_its_file_the_higher_source_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    std::fs::write(&file, "from file\r\n").unwrap();
+    let file = file.to_str().unwrap();
+    let password = |yaml: &str, environment: &[(&str, &str)]| {
+        load_with(yaml, environment, &[]).unwrap().settings.mqtt.password.unwrap().expose_secret().to_owned()
+    };
+    let named = format!("mqtt: {{ password_file: '{file}' }}");
+    assert_eq!(password(&named, &[]), "from file");
+    assert_eq!(password(&named, &[("GRAPH2MQTT_MQTT__PASSWORD", "env")]), "env");
+    assert_eq!(password("mqtt: { password: yaml }", &[("GRAPH2MQTT_MQTT__PASSWORD_FILE", file)]), "from file");
+    assert_eq!(password("mqtt: { password_file: nowhere }", &[("GRAPH2MQTT_MQTT__PASSWORD", "env")]), "env");
+    let both = [("GRAPH2MQTT_MQTT__PASSWORD", "env"), ("GRAPH2MQTT_MQTT__PASSWORD_FILE", file)];
+    let report = mistakes("", &both);
+    assert!(report.contains("GRAPH2MQTT_MQTT__PASSWORD:") && report.contains("GRAPH2MQTT_MQTT__PASSWORD_FILE"));
+}
+
+#[test]
+fn what_is_shown_reads_back_as_the_same_configuration() {
+    let loaded = load_with(COMPLETE, &[("GRAPH2MQTT_MQTT__BASE_TOPIC", "env")], &[]).unwrap();
+    let shown = show(&loaded);
+    assert!(shown.contains("# GRAPH2MQTT_MQTT__BASE_TOPIC") && shown.contains("# graph2mqtt.yaml:13"), "{shown}");
+    let again = from_yaml(&shown, Path::new("/etc/g")).unwrap();
+    assert_eq!(format!("{again:?}"), format!("{:?}", loaded.settings));
+}
+
+#[test]
+fn an_empty_variable_counts_as_not_set() {
+    let settings = load_with("", &[("GRAPH2MQTT_MQTT__USERNAME", "")], &[]).unwrap().settings;
+    assert_eq!(settings.mqtt.username, None);
+}
+
+#[test]
+fn the_schema_is_the_committed_one_and_takes_the_example() {
+    let committed: serde_json::Value =
+        serde_json::from_str(include_str!("../../config/graph2mqtt.schema.json")).unwrap();
+    assert_eq!(committed, schema(), "run: graph2mqtt config schema > config/graph2mqtt.schema.json");
+    let example = include_str!("../../config/graph2mqtt.example.yaml");
+    assert!(example.starts_with("# yaml-language-server: $schema=graph2mqtt.schema.json\n"));
+    from_yaml(example, Path::new("config")).unwrap();
+    let validator = jsonschema::validator_for(&committed).unwrap();
+    let complete = COMPLETE.replace("inacall", "InACall");
+    for yaml in [example, &complete, "mqtt:\ncolors: { Away: { color: off } }\nweb: { hosts: a }"] {
+        let instance: serde_json::Value = serde_yaml::from_str(yaml).unwrap();
+        let errors: Vec<String> = validator.iter_errors(&instance).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:?}");
+    }
+}
+
+#[test]
+fn the_schema_refuses_what_the_program_refuses() {
+    let validator = jsonschema::validator_for(&schema()).unwrap();
+    for yaml in ["foo: 1", "mqtt: { ur: x }", "graph: { poll: { active: 5 } }", "colors: { Avaliable: off }"] {
+        let instance: serde_json::Value = serde_yaml::from_str(yaml).unwrap();
+        assert!(!validator.is_valid(&instance), "{yaml}");
+        assert!(from_yaml(yaml, Path::new("")).is_err(), "{yaml}");
+    }
+}
+
+#[test]
+fn twenty_thousand_accounts_are_read() {
+    let mut yaml =
+        String::from("entra: { tenant: contoso.com, client_id: 00000000-0000-0000-0000-000000000001 }\naccounts:\n");
+    (0..20_000).for_each(|n| yaml.push_str(&format!("  person_{n}: {{ user: person{n}@contoso.com }}\n")));
+    let loaded = load_with(&yaml, &[("GRAPH2MQTT_ACCOUNTS__PERSON_7__USER", "seven@contoso.com")], &[]).unwrap();
+    assert_eq!(loaded.settings.accounts.len(), 20_000);
+    assert_eq!(loaded.origin_of_account("person_8", "user").to_string(), "graph2mqtt.yaml:11");
+    assert_eq!(loaded.origin_of_account("person_7", "user").to_string(), "GRAPH2MQTT_ACCOUNTS__PERSON_7__USER");
+}
+
+mod whatever_comes {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// YAML trees out of keys that exist, keys that do not, and odd scalars.
+    fn tree() -> impl Strategy<Value = String> {
+        let word = prop_oneof![
+            proptest::sample::select(
+                keys::KEYS.iter().flat_map(|key| key.path.split('.')).filter(|part| *part != "*").collect::<Vec<_>>()
+            )
+            .prop_map(str::to_owned),
+            proptest::sample::select(vec![
+                "Busy",
+                "desk",
+                "5s",
+                "'#ff0000'",
+                "off",
+                "~",
+                "''",
+                "<<",
+                "*a",
+                "&a b",
+                "1e9"
+            ])
+            .prop_map(str::to_owned),
+            "[a-zA-Z0-9_@:/. -]{1,12}".prop_map(|text| format!("'{text}'")),
+        ];
+        let key = word.clone();
+        word.prop_recursive(5, 40, 6, move |inner| {
+            let member = (key.clone(), inner.clone()).prop_map(|(key, value)| format!("{key}: {value}"));
+            prop_oneof![
+                proptest::collection::vec(member, 0..6).prop_map(|members| format!("{{ {} }}", members.join(", "))),
+                proptest::collection::vec(inner, 0..4).prop_map(|items| format!("[ {} ]", items.join(", "))),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn random_text_never_panics(text in "(?s).{0,200}") {
+            let _ = from_yaml(&text, Path::new(""));
+        }
+
+        #[test]
+        fn random_lines_of_yaml_never_panic(text in "([ ]{0,4}[a-z&*!|>'\"#\\[\\]{},:?-]{0,6}:? ?[a-z0-9\\n]{0,6}){0,40}") {
+            let _ = from_yaml(&text, Path::new(""));
+        }
+
+        #[test]
+        fn random_trees_never_panic(text in tree()) {
+            let _ = from_yaml(&text, Path::new(""));
+        }
+
+        #[test]
+        fn random_variables_never_panic(name in "[A-Z_]{0,20}", value in ".{0,30}", section in 0..keys::KEYS.len()) {
+            let known = layers::variable(keys::KEYS[section].path).replace('*', "X");
+            let variables = [(format!("GRAPH2MQTT_{name}"), value.clone()), (known, value)];
+            let variables: Vec<(&str, &str)> = variables.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+            let _ = load_with("", &variables, &[]);
+        }
+    }
+}
