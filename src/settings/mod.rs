@@ -74,7 +74,7 @@ impl Loaded {
 /// Every mistake that a user made.
 pub fn load(sources: Sources) -> Result<Loaded, Mistakes> {
     let path = sources.file.or_else(|| Path::new(DEFAULT_FILE).exists().then(|| DEFAULT_FILE.into()));
-    let text = path.as_deref().map(read_file).transpose().map_err(|mistake| Mistakes(vec![mistake]))?;
+    let text = path.as_deref().map(read_file).transpose()?;
     let folder = path.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
     let file = path.map(|path| Arc::from(path.display().to_string()));
     read(text.as_deref(), file, &folder, sources.environment, &sources.set)
@@ -123,9 +123,10 @@ fn read(
     }
 }
 
-fn read_file(path: &Path) -> Result<String, Mistake> {
-    let mistake =
-        |problem: String, remedy: &str| Mistake::new("", problem, remedy).with_value(&path.display().to_string());
+fn read_file(path: &Path) -> Result<String, Mistakes> {
+    let mistake = |problem: String, remedy: &str| {
+        Mistakes(vec![Mistake::new("", problem, remedy).with_value(&path.display().to_string())])
+    };
     let read = || {
         let mut bytes = Vec::new();
         File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;

@@ -81,14 +81,10 @@ pub(super) fn duration(text: &str, least: Duration, most: Duration) -> Parsed<Du
 
 /// A duration as a person would write it.
 pub(super) fn short(duration: Duration) -> String {
+    const UNITS: &[(u128, &str)] = &[(3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms")];
     let milliseconds = duration.as_millis();
-    match milliseconds {
-        0 => "0s".into(),
-        _ if milliseconds % 3_600_000 == 0 => format!("{}h", milliseconds / 3_600_000),
-        _ if milliseconds % 60_000 == 0 => format!("{}m", milliseconds / 60_000),
-        _ if milliseconds % 1000 == 0 => format!("{}s", milliseconds / 1000),
-        _ => format!("{milliseconds}ms"),
-    }
+    let whole = UNITS.iter().find(|(unit, _)| milliseconds > 0 && milliseconds.is_multiple_of(*unit));
+    whole.map_or("0s".into(), |(unit, name)| format!("{}{name}", milliseconds / unit))
 }
 
 /// The broker's URL as TLS, host and port.

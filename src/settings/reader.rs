@@ -112,7 +112,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Where a path from the configuration starts.
-    pub fn from_folder(&self, path: &str) -> PathBuf {
+    pub fn in_folder(&self, path: &str) -> PathBuf {
         self.folder.join(path)
     }
 

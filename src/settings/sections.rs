@@ -203,7 +203,7 @@ fn graph(reader: &mut Reader, cloud: Option<usize>) -> Option<Graph> {
 fn store(reader: &mut Reader) -> Option<Store> {
     let path = reader.value("store.url", parse::store_path);
     let key_file = reader.path("store.key_file");
-    let url = format!("sqlite://{}", reader.from_folder(&path?).display());
+    let url = format!("sqlite://{}", reader.in_folder(&path?).display());
     Some(Store { url, key_file: key_file? })
 }
 
