@@ -22,8 +22,9 @@ async fn poll(cloud: &Cloud, client_id: &str, code: &Value) -> (u16, Value) {
 }
 
 async fn refresh(cloud: &Cloud, client_id: &str, refresh_token: &Value, more: &[(&str, &str)]) -> (u16, Value) {
-    let token_ = refresh_token.as_str().unwrap();
-    let form = [&[("grant_type", "refresh_token"), ("client_id", client_id), ("refresh_token", token_)], more].concat();
+    let granted = refresh_token.as_str().unwrap();
+    let form =
+        [&[("grant_type", "refresh_token"), ("client_id", client_id), ("refresh_token", granted)], more].concat();
     token(cloud, TENANT, &form).await
 }
 
@@ -44,7 +45,7 @@ async fn a_device_code_is_pending_until_the_person_approves_and_good_once() {
     assert_eq!(cloud.pending_codes().last().unwrap(), code["user_code"].as_str().unwrap());
     cloud.approve(code["user_code"].as_str().unwrap(), ALEX).unwrap();
     let (status, body) = poll(&cloud, PUBLIC, &code).await;
-    assert_eq!((status, &body["token_type"], &body["expires_in"]), (200, &"Bearer".into(), &3900.into()));
+    assert_eq!((status, &body["grantedtype"], &body["expires_in"]), (200, &"Bearer".into(), &3900.into()));
     assert_eq!(body["scope"], "Presence.Read profile openid");
     assert!(body["refresh_token"].is_string());
     let claims = body["id_token"].as_str().unwrap().split('.').nth(1).unwrap();
@@ -96,7 +97,7 @@ async fn a_person_can_type_the_code_on_a_page() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_is_replaced_on_every_use_and_the_old_one_stays_good() {
+async fn a_refresh_grantedis_replaced_on_every_use_and_the_old_one_stays_good() {
     let cloud = world().await;
     let first = cloud.sign_in(PUBLIC, ALEX, SCOPE)["refresh_token"].clone();
     let (status, body) = refresh(&cloud, PUBLIC, &first, &[]).await;
@@ -109,7 +110,7 @@ async fn a_refresh_token_is_replaced_on_every_use_and_the_old_one_stays_good() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_is_bound_to_its_client_and_to_the_kind_of_client() {
+async fn a_refresh_grantedis_bound_to_its_client_and_to_the_kind_of_client() {
     let cloud = world().await;
     cloud.add_application(Application::public("both", TENANT).secret("x").delegated(&["Presence.Read"]));
     let public = cloud.sign_in("both", ALEX, SCOPE)["refresh_token"].clone();
@@ -123,7 +124,8 @@ async fn a_refresh_token_is_bound_to_its_client_and_to_the_kind_of_client() {
 
 #[tokio::test]
 async fn a_person_whose_grants_end_gets_the_documented_error() {
-    let cases: [(&dyn Fn(&Cloud), &str, u64, Value); 7] = [
+    type Case<'a> = (&'a dyn Fn(&Cloud), &'a str, u64, Value);
+    let cases: [Case; 7] = [
         (&|c| c.revoke(ALEX), "invalid_grant", 50173, "bad_token".into()),
         (&|c| c.change_password(ALEX), "invalid_grant", 50173, "bad_token".into()),
         (&|c| c.refuse(ALEX, Some(Refusal::Policy)), "invalid_grant", 53003, "message_only".into()),

@@ -1,5 +1,6 @@
 //! What a plain HTTP client sees of the simulated Entra, Graph and hub: the documented answers, limits and errors.
 #![cfg(feature = "demo")]
+#![cfg(test)]
 
 mod certificate;
 mod entra;

@@ -33,7 +33,8 @@ struct Fail {
     status: StatusCode,
     code: &'static str,
     message: String,
-    header: Option<(header::HeaderName, String)>,
+    /// Name and value.
+    header: Option<(&'static str, String)>,
 }
 
 impl Fail {
@@ -46,7 +47,7 @@ impl Fail {
             "Bearer realm=\"\", authorization_uri=\"https://login.microsoftonline.com/common/oauth2/authorize\", client_id=\"00000003-0000-0000-c000-000000000000\", error=\"invalid_token\", error_description=\"{message}\""
         );
         Self {
-            header: Some((header::WWW_AUTHENTICATE, challenge)),
+            header: Some(("www-authenticate", challenge)),
             ..Self::new(StatusCode::UNAUTHORIZED, "InvalidAuthenticationToken", message)
         }
     }
@@ -57,7 +58,7 @@ impl Fail {
             "Bearer realm=\"\", authorization_uri=\"https://login.microsoftonline.com/common/oauth2/authorize\", client_id=\"00000003-0000-0000-c000-000000000000\", error=\"insufficient_claims\", claims=\"{claims}\""
         );
         let message = "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: TokenIssuedBeforeRevocationTimestamp";
-        Self { header: Some((header::WWW_AUTHENTICATE, challenge)), ..Self::token(message) }
+        Self { header: Some(("www-authenticate", challenge)), ..Self::token(message) }
     }
 
     fn forbidden() -> Self {
@@ -75,7 +76,7 @@ impl Fail {
 
     fn throttled(seconds: u64) -> Self {
         Self {
-            header: Some((header::RETRY_AFTER, seconds.to_string())),
+            header: Some(("retry-after", seconds.to_string())),
             ..Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", "Too many requests. Try again later.")
         }
     }
@@ -145,9 +146,9 @@ async fn of_one(State(shared): State<Arc<Shared>>, Path(user): Path<String>, hea
         let id: ObjectId =
             user.parse().map_err(|_| Fail::new(StatusCode::BAD_REQUEST, "BadRequest", "The user id is not a GUID."))?;
         let person = world.directory.person_by_id(id);
-        if !access.may(ALL)
-            && !(access.may(OWN) && person.is_some_and(|person| access.holder == Holder::Person(person)))
-        {
+        let own = person.is_some_and(|person| access.holder == Holder::Person(person));
+        let may = access.may(ALL) || own && access.may(OWN);
+        if !may {
             return Err(Fail::forbidden());
         }
         let known = person.filter(|person| world.directory.people[*person].tenant == access.tenant);
@@ -186,7 +187,8 @@ async fn user(State(shared): State<Arc<Shared>>, Path(user): Path<String>, heade
     answer(&shared, &headers, 1, |world, access| {
         let person = world.directory.person(&user);
         let own = person.is_some_and(|person| access.holder == Holder::Person(person));
-        if !access.may(PEOPLE) && !(own && access.may(&["User.Read"])) {
+        let may = access.may(PEOPLE) || own && access.may(&["User.Read"]);
+        if !may {
             return Err(Fail::denied());
         }
         let known = person.map(|person| &world.directory.people[person]).filter(|one| one.tenant == access.tenant);
