@@ -45,7 +45,7 @@ async fn a_device_code_is_pending_until_the_person_approves_and_good_once() {
     assert_eq!(cloud.pending_codes().last().unwrap(), code["user_code"].as_str().unwrap());
     cloud.approve(code["user_code"].as_str().unwrap(), ALEX).unwrap();
     let (status, body) = poll(&cloud, PUBLIC, &code).await;
-    assert_eq!((status, &body["grantedtype"], &body["expires_in"]), (200, &"Bearer".into(), &3900.into()));
+    assert_eq!((status, &body["token_type"], &body["expires_in"]), (200, &"Bearer".into(), &3900.into()));
     assert_eq!(body["scope"], "Presence.Read profile openid");
     assert!(body["refresh_token"].is_string());
     let claims = body["id_token"].as_str().unwrap().split('.').nth(1).unwrap();
