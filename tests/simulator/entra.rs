@@ -97,7 +97,7 @@ async fn a_person_can_type_the_code_on_a_page() {
 }
 
 #[tokio::test]
-async fn a_refresh_grantedis_replaced_on_every_use_and_the_old_one_stays_good() {
+async fn a_refresh_token_is_replaced_on_every_use_and_the_old_one_stays_good() {
     let cloud = world().await;
     let first = cloud.sign_in(PUBLIC, ALEX, SCOPE)["refresh_token"].clone();
     let (status, body) = refresh(&cloud, PUBLIC, &first, &[]).await;
@@ -110,7 +110,7 @@ async fn a_refresh_grantedis_replaced_on_every_use_and_the_old_one_stays_good() 
 }
 
 #[tokio::test]
-async fn a_refresh_grantedis_bound_to_its_client_and_to_the_kind_of_client() {
+async fn a_refresh_token_is_bound_to_its_client_and_to_the_kind_of_client() {
     let cloud = world().await;
     cloud.add_application(Application::public("both", TENANT).secret("x").delegated(&["Presence.Read"]));
     let public = cloud.sign_in("both", ALEX, SCOPE)["refresh_token"].clone();
