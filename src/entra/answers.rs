@@ -116,3 +116,82 @@ fn number_in(description: &str) -> Option<u32> {
     let digits = description.strip_prefix("AADSTS")?;
     digits.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subject() -> Subject {
+        Subject {
+            who: "account alex".to_owned(),
+            sign_in: "sign in again: graph2mqtt login alex".to_owned(),
+            consent_url: "https://login.example/contoso.com/adminconsent?client_id=1".to_owned(),
+        }
+    }
+
+    fn trouble(body: &str, secrets: &[&str]) -> Trouble {
+        Refusal::read(body.as_bytes()).unwrap().trouble(&subject(), secrets, None)
+    }
+
+    #[test]
+    fn a_reason_says_who_why_what_to_do_and_what_an_administrator_looks_for() {
+        let reason = trouble(
+            r#"{"error":"invalid_grant","error_description":"AADSTS50173: The provided grant…","error_codes":[50173],
+                "suberror":"bad_token","trace_id":"trace-1","correlation_id":"correlation-1"}"#,
+            &[],
+        )
+        .to_string();
+        for part in ["account alex", "revoked", "graph2mqtt login alex", "AADSTS50173", "trace-1", "correlation-1"] {
+            assert!(reason.contains(part), "{part} is missing in {reason}");
+        }
+    }
+
+    #[test]
+    fn missing_consent_names_the_page_where_it_is_given() {
+        let found = trouble(r#"{"error":"invalid_grant","suberror":"consent_required","error_codes":[65001]}"#, &[]);
+        let Trouble::Consent { url, reason } = found else { panic!("{found:?}") };
+        assert_eq!(url, subject().consent_url);
+        assert!(reason.contains(&url), "{reason}");
+    }
+
+    #[test]
+    fn the_number_is_found_in_the_description_where_the_list_lacks_it() {
+        let reason = trouble(r#"{"error":"invalid_client","error_description":"AADSTS7000222: …"}"#, &[]).to_string();
+        assert!(reason.contains("has expired"), "{reason}");
+    }
+
+    #[test]
+    fn what_was_sent_is_not_shown_even_if_entra_echoes_it() {
+        let body = r#"{"error":"invalid_grant","error_description":"AADSTS9: no such token 0.SECRET-A and SECRET-B"}"#;
+        let reason = trouble(body, &["0.SECRET-A", "SECRET-B", ""]).to_string();
+        assert!(!reason.contains("SECRET") && reason.contains("no such token"), "{reason}");
+    }
+
+    #[test]
+    fn an_error_body_may_be_odd_in_every_field_but_error() {
+        for body in [
+            r#"{"error":"invalid_grant","error_codes":"50173","suberror":7,"trace_id":null,"error_description":{}}"#,
+            r#"{"error":"invalid_grant","error_codes":[-1,1.5,99999999999999999999,null]}"#,
+            r#"{"error":"","error_description":"\u001b[2J\n\r"}"#,
+        ] {
+            let reason = trouble(body, &[]).to_string();
+            assert!(reason.starts_with("account alex") && !reason.chars().any(char::is_control), "{reason:?}");
+        }
+        for body in ["", "[]", "null", "{}", r#"{"error":{"code":"x"}}"#, "<html>", r#"{"error":"a""#] {
+            assert_eq!(Refusal::read(body.as_bytes()), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_loop_that_entra_saw_is_left_alone_for_long() {
+        let found = trouble(r#"{"error":"invalid_grant","error_codes":[50196]}"#, &[]);
+        assert!(matches!(found, Trouble::Retry { after: Some(after), .. } if after >= AFTER_A_LOOP), "{found:?}");
+    }
+
+    #[test]
+    fn an_endless_description_is_cut() {
+        let body =
+            serde_json::json!({"error": "x", "error_description": "y".repeat(100_000), "trace_id": "z".repeat(9999)});
+        assert!(trouble(&body.to_string(), &[]).to_string().len() < 600);
+    }
+}

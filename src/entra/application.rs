@@ -72,6 +72,13 @@ pub(super) struct Issued {
     id_token: Option<SecretString>,
 }
 
+#[cfg(test)]
+impl Issued {
+    pub(super) fn new(access: &str, refresh: Option<&str>, life: Duration) -> Self {
+        Self { access: access.into(), refresh: refresh.map(Into::into), life, granted: None, id_token: None }
+    }
+}
+
 impl From<Answer> for Issued {
     fn from(answer: Answer) -> Self {
         Self {

@@ -78,3 +78,68 @@ impl Cache {
         (!same && enough && !set_back && left > LEAST_LEFT).then(|| (self.access_token.clone().into(), left))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::ToSpan;
+
+    use super::*;
+
+    fn cache(now: Timestamp) -> Cache {
+        let issued = Issued::new("access", Some("refresh"), Duration::from_secs(3600));
+        Cache::new(&issued, None, &["Presence.Read"], now).unwrap()
+    }
+
+    fn now() -> Timestamp {
+        "2026-11-24T08:00:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn a_stored_access_token_is_good_until_shortly_before_its_end() {
+        let cache = cache(now());
+        let left = |at: Timestamp| cache.still_good(&["Presence.Read"], None, at).map(|(_, left)| left.as_secs());
+        assert_eq!(left(now()), Some(3600));
+        assert_eq!(left(now() + 59.minutes()), Some(60));
+        assert_eq!(left(now() + 3580.seconds()), None);
+        assert_eq!(left(now() + 1.hours()), None);
+        assert_eq!(left(now() + 87600.hours()), None);
+    }
+
+    #[test]
+    fn after_the_clock_was_set_back_a_stored_access_token_is_not_believed() {
+        let cache = cache(now());
+        assert!(cache.still_good(&["Presence.Read"], None, now() - 1.minutes()).is_some());
+        assert!(cache.still_good(&["Presence.Read"], None, now() - 5.minutes()).is_none());
+    }
+
+    #[test]
+    fn a_stored_access_token_that_may_do_less_than_needed_is_not_used() {
+        assert!(cache(now()).still_good(&["Presence.Read.All"], None, now()).is_none());
+        assert!(cache(now()).still_good(&["Presence.Read"], Some(&"access".into()), now()).is_none());
+        assert!(cache(now()).still_good(&["Presence.Read"], Some(&"another".into()), now()).is_some());
+    }
+
+    #[test]
+    fn the_old_refresh_token_stays_where_no_new_one_came() {
+        let issued = Issued::new("access", None, Duration::from_secs(3600));
+        assert_eq!(Cache::new(&issued, Some("old"), &[], now()).unwrap().refresh_token(), "old");
+        assert!(Cache::new(&issued, None, &[], now()).is_none());
+        assert_eq!(cache(now()).refresh_token(), "refresh");
+    }
+
+    #[test]
+    fn no_debug_output_shows_a_token() {
+        let shown = format!("{:?} {:?}", cache(now()), cache(now()).write());
+        assert!(!shown.contains("refresh\"") && !shown.contains("access\""), "{shown}");
+    }
+
+    #[test]
+    fn what_was_stored_by_something_else_asks_for_a_sign_in() {
+        let account: AccountName = "alex".parse().unwrap();
+        for content in ["", "{}", "null", r#"{"refresh_token":1}"#] {
+            let found = Cache::read(&account, &content.into()).unwrap_err();
+            assert!(matches!(found, Trouble::SignIn { .. }), "{found:?}");
+        }
+        assert_eq!(Cache::read(&account, &cache(now()).write()).unwrap().refresh_token(), "refresh");
+    }
+}

@@ -151,3 +151,39 @@ pub(super) fn kind(error: &str, suberror: Option<&str>, code: Option<&Code>) -> 
         .or_else(|| find(OPEN, error))
         .unwrap_or(Kind::Retry)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_error_decides_then_the_suberror_and_a_number_only_where_both_leave_it_open() {
+        for (error, suberror, number, expected) in [
+            ("invalid_grant", None, 0, Kind::SignIn),
+            ("invalid_grant", Some("consent_required"), 65001, Kind::Consent),
+            ("invalid_grant", Some("message_only"), 50076, Kind::Blocked),
+            ("invalid_grant", Some("bad_token"), 53003, Kind::SignIn),
+            ("invalid_grant", Some("basic_action"), 53003, Kind::SignIn),
+            ("interaction_required", None, 53003, Kind::Blocked),
+            ("interaction_required", None, 50076, Kind::SignIn),
+            ("consent_required", None, 50076, Kind::Consent),
+            ("access_denied", None, 65004, Kind::Consent),
+            ("invalid_client", None, 7_000_222, Kind::Misconfigured),
+            ("invalid_client", Some("bad_token"), 50173, Kind::Misconfigured),
+            ("temporarily_unavailable", None, 50173, Kind::Retry),
+            ("invalid_grant", None, 50196, Kind::RetryMuchLater),
+            ("something_new", None, 0, Kind::Retry),
+            ("something_new", Some("as_new"), 65001, Kind::Consent),
+        ] {
+            let found = kind(error, suberror, known(&[number]));
+            assert_eq!(found, expected, "{error} {suberror:?} {number}");
+        }
+    }
+
+    #[test]
+    fn every_number_stands_once_and_its_words_end_without_a_full_stop() {
+        let numbers: std::collections::BTreeSet<u32> = CODES.iter().map(|code| code.number).collect();
+        assert_eq!(numbers.len(), CODES.len());
+        assert!(CODES.iter().all(|code| !code.words.ends_with('.') && !code.words.is_empty()));
+    }
+}

@@ -16,8 +16,6 @@ mod device;
 mod person;
 mod scopes;
 mod slot;
-#[cfg(test)]
-mod tests;
 mod tokens;
 mod transport;
 mod trouble;

@@ -105,3 +105,71 @@ pub(super) fn text(user: &User) -> String {
         User::Name(name) => name.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const ID: &str = "22222222-0000-4000-8000-000000000002";
+    const TENANT: &str = "11111111-0000-4000-8000-000000000001";
+
+    fn read(change: impl FnOnce(&mut Value)) -> Result<Person, Trouble> {
+        let mut claims = json!({
+            "aud": "client", "iss": format!("https://login.example/{TENANT}/v2.0"), "exp": 1_790_000_000,
+            "oid": ID, "tid": TENANT, "preferred_username": "Alex@contoso.com",
+        });
+        change(&mut claims);
+        let token = format!("h.{}.s", URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let now = Timestamp::from_second(1_790_000_000 - 3600).unwrap();
+        Person::read(&token, &Url::parse("https://login.example").unwrap(), "client", now)
+    }
+
+    fn name(name: &str) -> User {
+        User::Name(name.into())
+    }
+
+    #[test]
+    fn an_id_token_is_for_this_application_from_this_authority_and_for_now() {
+        assert_eq!(read(|_| ()).unwrap().oid.as_str(), ID);
+        type Change = fn(&mut Value);
+        let wrong: [(Change, &str); 8] = [
+            (|claims| claims["aud"] = "other".into(), "another application"),
+            (|claims| claims["iss"] = "https://login.example/other/v2.0".into(), "another issuer"),
+            (|claims| claims["iss"] = format!("https://evil.example/{TENANT}/v2.0").into(), "another issuer"),
+            (|claims| claims["exp"] = (1_790_000_000 - 8000).into(), "clock"),
+            (|claims| claims["oid"] = "alex".into(), "not readable"),
+            (|claims| claims["tid"] = Value::Null, "not readable"),
+            (|claims| *claims = json!([]), "not readable"),
+            (
+                |claims| {
+                    claims["tid"] = PERSONAL.into();
+                    claims["iss"] = format!("https://login.example/{PERSONAL}/v2.0").into();
+                },
+                "personal Microsoft account",
+            ),
+        ];
+        for (change, words) in wrong {
+            let reason = read(change).unwrap_err().to_string();
+            assert!(reason.contains(words), "{words}: {reason}");
+        }
+        for token in ["", "a", "a.b", "a.!!!.c", "..", "a.e30.c"] {
+            let found =
+                Person::read(token, &Url::parse("https://login.example").unwrap(), "client", Timestamp::UNIX_EPOCH);
+            assert!(found.is_err(), "{token}");
+        }
+    }
+
+    #[test]
+    fn only_the_configured_person_signs_in_by_name_without_case_or_by_id() {
+        let (account, person) = ("alex".parse().unwrap(), read(|_| ()).unwrap());
+        for user in [name("alex@contoso.com"), name("ALEX@CONTOSO.COM"), User::Id(ID.parse().unwrap())] {
+            assert_eq!(person.must_be(&account, &user), Ok(()));
+        }
+        for user in [name("kim@contoso.com"), name(""), User::Id(TENANT.parse().unwrap())] {
+            let reason = person.must_be(&account, &user).unwrap_err().to_string();
+            assert!(reason.contains("Alex@contoso.com") && reason.contains("accounts.alex.user"), "{reason}");
+        }
+    }
+}

@@ -85,3 +85,55 @@ pub(super) fn missing<'a>(needed: &[&'a str], granted: &[&str]) -> Vec<&'a str> 
         |name: &str| granted.iter().any(|scope| scope.rsplit('/').next().is_some_and(|n| n.eq_ignore_ascii_case(name)));
     needed.iter().filter(|name| !has(name)).copied().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(accounts: &str) -> Settings {
+        let yaml = format!(
+            "entra: {{ tenant: contoso.com, client_id: 00000000-0000-0000-0000-000000000001, client_secret: x }}\n\
+             accounts:\n{accounts}"
+        );
+        crate::settings::from_yaml(&yaml, std::path::Path::new("/")).unwrap()
+    }
+
+    #[test]
+    fn nobody_is_asked_for_more_than_the_configuration_needs() {
+        let itself = "  alex: { user: alex@contoso.com }\n  kim: { user: kim@contoso.com, via: app }\n";
+        assert_eq!(reads(&settings(itself)), HashMap::new());
+
+        let by_id = "  alex: { user: alex@contoso.com }\n  \
+                     kim: { user: 00000000-0000-4000-8000-000000000002, via: alex }\n";
+        assert_eq!(reads(&settings(by_id)), HashMap::from([("alex".parse().unwrap(), Reads::Others)]));
+
+        let by_name = format!("{by_id}  sam: {{ user: sam@contoso.com, via: alex }}\n");
+        assert_eq!(reads(&settings(&by_name)), HashMap::from([("alex".parse().unwrap(), Reads::OthersByName)]));
+    }
+
+    #[test]
+    fn graph_is_named_only_where_entra_would_take_another_for_it() {
+        let of = |url: &str| Resource::of(&Url::parse(url).unwrap());
+        let openid = ["openid", "profile", "offline_access"];
+        for url in ["https://graph.microsoft.com/v1.0", "http://127.0.0.1:1234/v1.0"] {
+            assert_eq!(of(url).delegated(Reads::Itself), [&openid[..], &["Presence.Read"]].concat());
+            assert_eq!(of(url).default_scope(), "https://graph.microsoft.com/.default");
+        }
+        let china = of("https://microsoftgraph.chinacloudapi.cn/v1.0");
+        assert_eq!(
+            china.delegated(Reads::OthersByName)[3..],
+            [
+                "https://microsoftgraph.chinacloudapi.cn/Presence.Read.All",
+                "https://microsoftgraph.chinacloudapi.cn/User.ReadBasic.All"
+            ]
+        );
+        assert_eq!(of("https://graph.microsoft.us/v1.0").default_scope(), "https://graph.microsoft.us/.default");
+    }
+
+    #[test]
+    fn a_granted_permission_is_known_with_and_without_its_resource() {
+        let granted = ["https://graph.microsoft.com/presence.read.all", "openid"];
+        assert_eq!(missing(&["Presence.Read.All", "User.ReadBasic.All"], &granted), ["User.ReadBasic.All"]);
+        assert_eq!(missing(&["Presence.Read"], &["Presence.Read", "profile"]), Vec::<&str>::new());
+    }
+}

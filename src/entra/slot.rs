@@ -182,3 +182,110 @@ impl Pause {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn token(generation: u64) -> AccessToken {
+        AccessToken { secret: format!("token {generation}").into(), generation }
+    }
+
+    fn ready(now: Instant) -> Slot {
+        let slot = Slot::default();
+        slot.succeed(&slot.start(), token(1), HOUR, due_after(HOUR, 0.0), now);
+        slot
+    }
+
+    fn looks(slot: &Slot, now: Instant) -> &'static str {
+        match slot.look(now) {
+            Look::Good(_) => "good",
+            Look::Due(_) => "due",
+            Look::Failed(_) => "failed",
+            Look::Needed => "needed",
+        }
+    }
+
+    #[test]
+    fn a_token_falls_due_at_a_random_point_of_the_last_quarter_and_well_before_its_end() {
+        assert_eq!(due_after(HOUR, 0.0), HOUR.mul_f64(0.75));
+        assert!(due_after(HOUR, 0.999_999) < HOUR.mul_f64(0.951));
+    }
+
+    #[test]
+    fn a_token_is_good_then_due_then_gone() {
+        let now = Instant::now();
+        let slot = ready(now);
+        assert_eq!(looks(&slot, now + HOUR / 2), "good");
+        assert_eq!(looks(&slot, now + HOUR.mul_f64(0.8)), "due");
+        assert_eq!(looks(&slot, now + HOUR), "needed");
+    }
+
+    #[test]
+    fn while_entra_cannot_be_asked_the_old_token_is_used_to_its_end() {
+        let now = Instant::now();
+        let slot = ready(now);
+        let due = now + HOUR.mul_f64(0.8);
+        slot.fail(&slot.start(), &Trouble::later("down"), true, 0.0, due);
+        assert_eq!(looks(&slot, due), "good", "it is not asked again at once");
+        assert_eq!(looks(&slot, due + Duration::from_secs(3)), "due", "but soon");
+
+        let almost = now + HOUR - Duration::from_secs(1);
+        let after = Some(Duration::from_secs(60));
+        slot.fail(&slot.start(), &Trouble::Retry { after, reason: "down".to_owned() }, true, 0.0, almost);
+        assert_eq!(looks(&slot, now + HOUR), "failed");
+        assert_eq!(looks(&slot, almost + Duration::from_secs(61)), "needed");
+    }
+
+    #[test]
+    fn when_the_person_has_to_act_the_old_token_is_not_used_any_more() {
+        let now = Instant::now();
+        let slot = ready(now);
+        slot.fail(&slot.start(), &Trouble::sign_in("revoked"), true, 0.5, now);
+        assert_eq!(looks(&slot, now + Duration::from_secs(1)), "failed");
+        assert_eq!(looks(&slot, now + UNTIL_MENDED), "needed", "it heals by itself");
+    }
+
+    #[test]
+    fn pauses_double_up_to_five_minutes() {
+        let (slot, now) = (Slot::default(), Instant::now());
+        let mut pauses = Vec::new();
+        for _ in 0..12 {
+            slot.fail(&slot.start(), &Trouble::later("down"), true, 1.0, now);
+            let Look::Failed(Trouble::Retry { after: Some(after), .. }) = slot.look(now) else { panic!() };
+            pauses.push(after.as_secs());
+        }
+        assert_eq!(pauses[..4], [2, 4, 8, 16]);
+        assert_eq!(pauses[11], 300);
+    }
+
+    #[test]
+    fn a_refused_token_is_replaced_once_and_not_in_a_loop() {
+        let now = Instant::now();
+        let slot = ready(now);
+        assert_eq!(slot.refuse(&token(0), now), Ok(()), "an older one was replaced already");
+        assert_eq!(looks(&slot, now), "good");
+        assert_eq!(slot.refuse(&token(1), now), Ok(()));
+        assert_eq!(looks(&slot, now), "needed");
+        assert_eq!(slot.start().replacing.unwrap().expose_secret(), "token 1");
+
+        slot.succeed(&slot.start(), token(2), HOUR, HOUR, now);
+        let second = now + Duration::from_secs(1);
+        assert_eq!(slot.refuse(&token(2), second), Err(BETWEEN_RENEWALS - Duration::from_secs(1)));
+        assert_eq!(slot.refuse(&token(2), now + BETWEEN_RENEWALS), Ok(()));
+    }
+
+    #[test]
+    fn what_was_under_way_when_all_was_forgotten_comes_too_late() {
+        let (slot, now) = (Slot::default(), Instant::now());
+        let start = slot.start();
+        slot.uses_row(&start, Some("old".to_owned()));
+        slot.forget();
+        slot.succeed(&start, token(1), HOUR, HOUR, now);
+        assert_eq!(looks(&slot, now), "needed");
+        slot.fail(&start, &Trouble::later("x"), true, 0.0, now);
+        assert_eq!(looks(&slot, now), "needed");
+    }
+}

@@ -133,3 +133,19 @@ fn wait(value: Option<&str>) -> Option<Duration> {
     };
     Some(wait.min(LONGEST_WAIT))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date_and_never_much_longer_than_an_hour() {
+        assert_eq!(wait(Some("41")), Some(Duration::from_secs(41)));
+        assert_eq!(wait(Some("99999999999")), Some(LONGEST_WAIT));
+        assert_eq!(wait(Some("Wed, 21 Oct 2015 07:28:00 GMT")), Some(Duration::ZERO));
+        assert_eq!(wait(Some("Mon, 21 Oct 2115 07:28:00 GMT")), Some(LONGEST_WAIT));
+        for odd in [None, Some(""), Some("-5"), Some("soon")] {
+            assert_eq!(wait(odd), None, "{odd:?}");
+        }
+    }
+}
