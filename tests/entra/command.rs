@@ -1,0 +1,109 @@
+//! `login` and `accounts` as a person runs them.
+
+use std::fs;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use graph2mqtt::simulator::{Call, Route};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::world::{CLIENT, World, upn};
+
+const ACCOUNTS: &str = "  alex: { user: alex@contoso.com }\n  kim: { user: kim@contoso.com, via: alex }\n";
+
+fn start(world: &World, arguments: &[&str]) -> Child {
+    let (authority, endpoint) = (world.cloud.authority(), world.cloud.graph());
+    let config = world.folder().join("graph2mqtt.yaml");
+    fs::write(
+        &config,
+        format!(
+            "entra: {{ authority: \"{authority}\", tenant: contoso.com, client_id: {CLIENT} }}\n\
+             graph: {{ endpoint: \"{endpoint}\" }}\naccounts:\n{ACCOUNTS}"
+        ),
+    )
+    .unwrap();
+    Command::new(env!("CARGO_BIN_EXE_graph2mqtt"))
+        .args(["--config", config.to_str().unwrap()])
+        .args(arguments)
+        .env("no_proxy", "*")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+async fn end(child: Child) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } =
+        tokio::task::spawn_blocking(|| child.wait_with_output().unwrap()).await.unwrap();
+    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+async fn run(world: &World, arguments: &[&str]) -> (Option<i32>, String, String) {
+    end(start(world, arguments)).await
+}
+
+/// The code that the command waits with.
+async fn code(world: &World) -> String {
+    let polled = |calls: &[Call]| calls.iter().any(|call| call.route == Route::Token);
+    world.cloud.calls().wait_for(Duration::from_secs(30), polled).await.unwrap();
+    world.cloud.pending_codes().pop().unwrap()
+}
+
+async fn world() -> World {
+    let world = World::new().await;
+    world.cloud.consent(CLIENT, "contoso.com", &["Presence.Read.All", "User.ReadBasic.All"]);
+    world.cloud.adjust(|rules| rules.interval = Duration::from_secs(1));
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_signs_in_is_listed_and_is_removed() {
+    let world = world().await;
+    let login = start(&world, &["login", "alex"]);
+    let user_code = code(&world).await;
+    world.cloud.approve(&user_code, &upn("alex")).unwrap();
+    let (status, shown, logged) = end(login).await;
+    assert_eq!((status, &*logged), (Some(0), ""), "{shown}");
+    assert!(shown.contains(&user_code) && shown.contains("signed in as alex@contoso.com"), "{shown}");
+    assert!(shown.is_ascii(), "not plain, though no terminal looks: {shown}");
+
+    let (status, shown, _) = run(&world, &["accounts", "--json"]).await;
+    let rows: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!((status, &rows[0]["state"], &rows[1]["via"]), (Some(0), &"signed in".into(), &"alex".into()));
+    assert!(rows[0]["last_refresh"].is_string(), "{rows}");
+    let (_, table, _) = run(&world, &["accounts"]).await;
+    assert_eq!(table.lines().count(), 3, "{table}");
+
+    let (status, shown, _) = run(&world, &["accounts", "remove", "alex"]).await;
+    assert!(status == Some(0) && shown.contains("forgotten"), "{shown}");
+    let (status, shown, _) = run(&world, &["accounts", "remove", "alex"]).await;
+    assert!(status == Some(0) && shown.contains("no sign-in to forget"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slip_names_the_nearest_account_and_ends_with_2() {
+    let world = world().await;
+    for arguments in [&["login", "alx"][..], &["accounts", "remove", "Alex"]] {
+        let (status, _, told) = run(&world, arguments).await;
+        assert!(status == Some(2) && told.contains("did you mean alex?"), "{arguments:?}: {told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_read_through_another_needs_no_sign_in() {
+    let world = world().await;
+    let (status, shown, _) = run(&world, &["login", "kim"]).await;
+    assert!(status == Some(0) && shown.contains("read through alex"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_ends_the_waiting_and_changes_nothing() {
+    let world = world().await;
+    let login = start(&world, &["login", "alex"]);
+    code(&world).await;
+    kill(Pid::from_raw(login.id().try_into().unwrap()), Signal::SIGINT).unwrap();
+    let (status, _, told) = end(login).await;
+    assert!(status == Some(1) && told.contains("cancelled; nothing was changed"), "{told}");
+    assert!(world.store().await.grants().await.unwrap().is_empty());
+}

@@ -1,0 +1,10 @@
+//! Sign-in and tokens against the simulated Entra: every way in, every way in which it goes wrong, and that
+//! nobody is ever handed another's token.
+
+#![cfg(test)]
+
+mod command;
+mod sign_in;
+mod tokens;
+mod troubles;
+mod world;

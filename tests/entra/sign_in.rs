@@ -1,0 +1,137 @@
+//! Signing in by device code.
+
+use std::cell::RefCell;
+
+use graph2mqtt::entra::Trouble;
+use graph2mqtt::simulator::{Application, Fault, What};
+use serde_json::json;
+
+use crate::world::{CLIENT, SECRET, World, name, person, upn};
+
+#[tokio::test]
+async fn who_approves_the_code_that_is_shown_is_signed_in() {
+    let world = World::new().await;
+    let tokens = world.start(&world.settings(&["alex"])).await;
+    let shown = RefCell::new(Vec::new());
+    let grant = tokens
+        .sign_in(&name("alex"), |prompt| {
+            shown.borrow_mut().push(prompt.clone());
+            world.cloud.approve(&prompt.user_code, &upn("alex")).unwrap();
+        })
+        .await
+        .unwrap();
+    let shown = shown.into_inner();
+    assert_eq!((shown.len(), shown[0].expires_in.as_secs()), (1, 900));
+    assert_eq!((&*grant.username, &*grant.user, grant.confidential), ("alex@contoso.com", "alex@contoso.com", false));
+    let token = tokens.access(&person("alex")).await.unwrap();
+    assert_eq!(world.whose(&token).await, grant.object_id.as_str());
+}
+
+#[tokio::test]
+async fn another_person_than_the_configured_one_is_refused_and_nothing_is_kept() {
+    let world = World::new().await;
+    let tokens = world.start(&world.settings(&["alex"])).await;
+    let trouble = world.sign_in_as(&tokens, "alex", "kim").await.unwrap_err();
+    let text = trouble.to_string();
+    assert!(matches!(trouble, Trouble::SignIn { .. }), "{text}");
+    for part in ["kim@contoso.com", "alex@contoso.com", "accounts.alex.user"] {
+        assert!(text.contains(part), "{part} is missing in {text}");
+    }
+    assert!(world.store().await.grants().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_code_that_expires_is_followed_by_a_new_one() {
+    let world = World::new().await;
+    let tokens = world.start(&world.settings(&["alex"])).await;
+    let codes = RefCell::new(Vec::new());
+    tokens
+        .sign_in(&name("alex"), |prompt| {
+            codes.borrow_mut().push(prompt.user_code.clone());
+            match codes.borrow().len() {
+                1 => world.cloud.expire_codes(),
+                _ => world.cloud.approve(&prompt.user_code, &upn("alex")).unwrap(),
+            }
+        })
+        .await
+        .unwrap();
+    let codes = codes.into_inner();
+    assert!(codes.len() == 2 && codes[0] != codes[1], "{codes:?}");
+}
+
+#[tokio::test]
+async fn who_declines_is_not_signed_in() {
+    let world = World::new().await;
+    let tokens = world.start(&world.settings(&["alex"])).await;
+    let declined = tokens.sign_in(&name("alex"), |prompt| world.cloud.decline(&prompt.user_code).unwrap()).await;
+    let trouble = declined.unwrap_err();
+    assert!(matches!(&trouble, Trouble::SignIn { reason } if reason.contains("declined")), "{trouble}");
+}
+
+#[tokio::test]
+async fn where_a_policy_forbids_device_codes_it_says_so() {
+    let world = World::new().await;
+    world.cloud.block_device_code("contoso.com", true);
+    let tokens = world.start(&world.settings(&["alex"])).await;
+    let trouble = world.sign_in(&tokens, "alex").await.unwrap_err();
+    assert!(matches!(&trouble, Trouble::Blocked { reason } if reason.contains("Conditional Access")), "{trouble}");
+}
+
+#[tokio::test]
+async fn while_the_person_takes_time_entra_may_stumble() {
+    let world = World::new().await;
+    world.cloud.adjust(|rules| rules.interval = std::time::Duration::from_secs(1));
+    for what in [What::Html, What::retry_after(503, 1)] {
+        world.cloud.fault(Fault::new("/token", what).times(1));
+    }
+    let tokens = world.start(&world.settings(&["alex"])).await;
+    world.sign_in(&tokens, "alex").await.unwrap();
+    assert_eq!(world.asked(), 3);
+}
+
+#[tokio::test]
+async fn an_application_with_a_secret_signs_in_and_refreshes_as_what_it_is() {
+    let confidential = Application::confidential(CLIENT, "contoso.com", SECRET).delegated(&["Presence.Read"]);
+    let world = World::with(confidential).await;
+    world.cloud.adjust(|rules| rules.access_token = crate::world::SHORT);
+    let accounts = "accounts:\n  alex: { user: alex@contoso.com }\n";
+    let with_secret = world.settings_of(accounts, &format!(", client_secret: {SECRET}"));
+    let grant = world.sign_in(&world.start(&with_secret).await, "alex").await.unwrap();
+    assert!(grant.confidential);
+    world.start(&with_secret).await.access(&person("alex")).await.unwrap();
+
+    let without = world.start(&world.settings_of(accounts, "")).await.access(&person("alex")).await.unwrap_err();
+    assert!(matches!(&without, Trouble::SignIn { reason } if reason.contains("entra.client_secret")), "{without}");
+}
+
+#[tokio::test]
+async fn a_grant_of_the_public_client_is_refreshed_without_the_secret_that_came_later() {
+    let world = World::new().await;
+    world.cloud.adjust(|rules| rules.access_token = crate::world::SHORT);
+    world.sign_in(&world.start(&world.settings(&["alex"])).await, "alex").await.unwrap();
+    let accounts = "accounts:\n  alex: { user: alex@contoso.com }\n";
+    let later = world.settings_of(accounts, &format!(", client_secret: {SECRET}"));
+    world.start(&later).await.access(&person("alex")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_device_code_that_makes_no_sense_is_not_shown() {
+    let good = json!({"device_code": "d", "user_code": "ABCD", "verification_uri": "https://x.example/", "expires_in": 900, "interval": 5});
+    for (key, value) in [
+        ("verification_uri", json!("javascript:alert(1)")),
+        ("verification_uri", json!("nowhere")),
+        ("user_code", json!("\u{1b}[2J")),
+        ("user_code", json!("")),
+        ("expires_in", json!(0)),
+        ("expires_in", json!(u64::MAX)),
+        ("interval", json!(u64::MAX)),
+    ] {
+        let world = World::new().await;
+        let mut answer = good.clone();
+        answer[key] = value.clone();
+        world.cloud.fault(Fault::new("/devicecode", What::status(200, answer.to_string())));
+        let tokens = world.start(&world.settings(&["alex"])).await;
+        let trouble = tokens.sign_in(&name("alex"), |_| panic!("{key}: {value} was shown")).await.unwrap_err();
+        assert!(matches!(trouble, Trouble::Retry { .. }), "{key}: {value}: {trouble}");
+    }
+}

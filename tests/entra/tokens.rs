@@ -1,0 +1,187 @@
+//! The life of tokens: who gets which, when Entra is asked, and what survives.
+
+use futures_util::future::join_all;
+use graph2mqtt::entra::{Principal, Trouble};
+use graph2mqtt::simulator::Application;
+use secrecy::ExposeSecret;
+
+use crate::world::{CLIENT, SECRET, SHORT, World, name, person, upn};
+
+#[tokio::test]
+async fn a_restart_needs_no_refresh_while_the_token_is_good() {
+    let world = World::new().await;
+    let settings = world.settings(&["alex"]);
+    world.sign_in(&world.start(&settings).await, "alex").await.unwrap();
+    let asked = world.asked();
+    let tokens = world.start(&settings).await;
+    let token = tokens.access(&person("alex")).await.unwrap();
+    world.whose(&token).await;
+    assert_eq!(world.asked(), asked);
+    assert_eq!(tokens.access(&person("alex")).await.unwrap().generation, token.generation);
+}
+
+#[tokio::test]
+async fn a_rotated_refresh_token_is_durable_so_that_no_restart_loses_the_account() {
+    let world = World::new().await;
+    world.cloud.adjust(|rules| {
+        rules.access_token = SHORT;
+        rules.revoke_used = true;
+    });
+    let settings = world.settings(&["alex"]);
+    let grant = world.sign_in(&world.start(&settings).await, "alex").await.unwrap();
+    for version in 2..6 {
+        let token = world.start(&settings).await.access(&person("alex")).await.unwrap();
+        assert_eq!(world.whose(&token).await, grant.object_id.as_str());
+        let row = world.store().await.grant(&name("alex")).await.unwrap().unwrap();
+        assert_eq!((row.version, &row.id), (version, &grant.id));
+    }
+}
+
+#[tokio::test]
+async fn however_many_ask_at_once_entra_is_asked_once() {
+    let world = World::new().await;
+    world.cloud.adjust(|rules| rules.access_token = SHORT);
+    let settings = world.settings(&["alex"]);
+    world.sign_in(&world.start(&settings).await, "alex").await.unwrap();
+    let asked = world.asked();
+    let tokens = world.start(&settings).await;
+    let who = person("alex");
+    let all = join_all((0..50).map(|_| tokens.access(&who))).await;
+    let first = all[0].as_ref().unwrap().generation;
+    assert!(all.iter().all(|token| token.as_ref().unwrap().generation == first));
+    assert_eq!(world.asked() - asked, 1);
+}
+
+#[tokio::test]
+async fn a_refused_token_is_renewed_once_for_all_who_saw_it_refused() {
+    let world = World::new().await;
+    let settings = world.settings(&["alex"]);
+    let tokens = world.start(&settings).await;
+    let grant = world.sign_in(&tokens, "alex").await.unwrap();
+    let who = person("alex");
+    let refused = tokens.access(&who).await.unwrap();
+    let asked = world.asked();
+    world.cloud.expire_access_tokens(&upn("alex"));
+    let renewed = join_all((0..20).map(|_| tokens.renew(&who, &refused))).await;
+    assert_eq!(world.asked() - asked, 1);
+    for token in &renewed {
+        assert_ne!(token.as_ref().unwrap().secret.expose_secret(), refused.secret.expose_secret());
+    }
+    let renewed = renewed[0].as_ref().unwrap();
+    assert_eq!(world.whose(renewed).await, grant.object_id.as_str());
+    assert_eq!(tokens.renew(&who, &refused).await.unwrap().generation, renewed.generation);
+
+    let again = tokens.renew(&who, renewed).await.unwrap_err();
+    assert!(matches!(again, Trouble::Retry { after: Some(_), .. }), "a loop with Entra: {again}");
+    assert_eq!(world.asked() - asked, 1);
+}
+
+#[tokio::test]
+async fn what_another_process_refreshed_is_used_instead_of_refreshing_again() {
+    let world = World::new().await;
+    let settings = world.settings(&["alex"]);
+    let (ours, theirs) = (world.start(&settings).await, world.start(&settings).await);
+    world.sign_in(&ours, "alex").await.unwrap();
+    let who = person("alex");
+    let (old, same) = (ours.access(&who).await.unwrap(), theirs.access(&who).await.unwrap());
+    assert_eq!(old.secret.expose_secret(), same.secret.expose_secret());
+    world.cloud.expire_access_tokens(&upn("alex"));
+    let asked = world.asked();
+    let first = theirs.renew(&who, &same).await.unwrap();
+    let second = ours.renew(&who, &old).await.unwrap();
+    assert_eq!(first.secret.expose_secret(), second.secret.expose_secret());
+    assert_eq!(world.asked() - asked, 1);
+}
+
+#[tokio::test]
+async fn two_processes_that_refresh_at_once_both_go_on_and_keep_one_grant() {
+    let world = World::new().await;
+    world.cloud.adjust(|rules| rules.access_token = SHORT);
+    let settings = world.settings(&["alex"]);
+    let grant = world.sign_in(&world.start(&settings).await, "alex").await.unwrap();
+    for _ in 0..5 {
+        let (ours, theirs) = (world.start(&settings).await, world.start(&settings).await);
+        let who = person("alex");
+        let (a, b) = tokio::join!(ours.access(&who), theirs.access(&who));
+        for token in [a.unwrap(), b.unwrap()] {
+            assert_eq!(world.whose(&token).await, grant.object_id.as_str());
+        }
+    }
+    assert_eq!(world.store().await.grants().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn nobody_is_handed_anothers_token() {
+    let world = World::new().await;
+    world.cloud.adjust(|rules| rules.access_token = SHORT);
+    let names: Vec<String> = (0..60).map(|number| format!("person{number}")).collect();
+    let mut ids = Vec::new();
+    for name in &names {
+        ids.push(world.cloud.add_person(&upn(name), name).as_str());
+    }
+    let settings = world.settings(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let tokens = world.start(&settings).await;
+    for name in &names {
+        world.sign_in(&tokens, name).await.unwrap();
+    }
+    let tokens = world.start(&settings).await;
+    let principals: Vec<Principal> = names.iter().map(|name| person(name)).collect();
+    let all = join_all(principals.iter().map(|who| tokens.access(who))).await;
+    for (token, id) in all.iter().zip(&ids) {
+        assert_eq!(&world.whose(token.as_ref().unwrap()).await, id);
+    }
+}
+
+#[tokio::test]
+async fn the_grant_of_another_user_under_the_same_name_is_never_used() {
+    let world = World::new().await;
+    world.sign_in(&world.start(&world.settings(&["alex"])).await, "alex").await.unwrap();
+    let asked = world.asked();
+    let changed = world.settings_of("accounts:\n  alex: { user: kim@contoso.com }\n", "");
+    let tokens = world.start(&changed).await;
+    let trouble = tokens.access(&person("alex")).await.unwrap_err();
+    assert!(matches!(&trouble, Trouble::SignIn { reason } if reason.contains("kim@contoso.com")), "{trouble}");
+    assert_eq!(world.asked(), asked);
+
+    world.sign_in_as(&tokens, "alex", "kim").await.unwrap();
+    tokens.access(&person("alex")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_sign_in_and_a_removal_by_another_process_are_noticed() {
+    let world = World::new().await;
+    let settings = world.settings(&["alex", "kim"]);
+    let bridge = world.start(&settings).await;
+    let missing = bridge.access(&person("alex")).await.unwrap_err();
+    assert!(matches!(&missing, Trouble::SignIn { reason } if reason.contains("graph2mqtt login alex")), "{missing}");
+    assert_eq!(bridge.reload().await.unwrap(), []);
+
+    world.sign_in(&world.start(&settings).await, "alex").await.unwrap();
+    assert_eq!(bridge.reload().await.unwrap(), [name("alex")]);
+    bridge.access(&person("alex")).await.unwrap();
+    assert_eq!(bridge.reload().await.unwrap(), []);
+
+    world.store().await.remove_grant(&name("alex")).await.unwrap();
+    assert_eq!(bridge.reload().await.unwrap(), [name("alex")]);
+    assert!(matches!(bridge.access(&person("alex")).await, Err(Trouble::SignIn { .. })));
+}
+
+#[tokio::test]
+async fn the_application_has_one_token_for_each_tenant() {
+    let application =
+        Application::confidential(CLIENT, "contoso.com", SECRET).multi_tenant().roles(&["Presence.Read.All"]);
+    let world = World::with(application).await;
+    world.cloud.add_tenant("fabrikam.com");
+    world.cloud.consent_roles(CLIENT, "fabrikam.com", &["Presence.Read.All"]);
+    let settings = world.settings_of(
+        "accounts:\n  alex: { user: alex@contoso.com, via: app }\n",
+        &format!(", client_secret: {SECRET}"),
+    );
+    let tokens = world.start(&settings).await;
+    let (contoso, fabrikam) =
+        (Principal::Application("contoso.com".into()), Principal::Application("fabrikam.com".into()));
+    let all = join_all((0..100).map(|_| tokens.access(&contoso))).await;
+    let other = tokens.access(&fabrikam).await.unwrap();
+    assert!(all.iter().all(|token| token.as_ref().unwrap().generation != other.generation));
+    assert_eq!(world.asked(), 2);
+}

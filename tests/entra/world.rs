@@ -1,0 +1,120 @@
+//! A simulated cloud with one tenant, an application, people, and the settings that name them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use graph2mqtt::entra::{AccessToken, Principal, Tokens, Trouble};
+use graph2mqtt::presence::AccountName;
+use graph2mqtt::settings::{self, Settings};
+use graph2mqtt::simulator::{Application, Call, Cloud, Route};
+use graph2mqtt::store::{Grant, Store};
+use secrecy::ExposeSecret;
+use tempfile::TempDir;
+
+pub const CLIENT: &str = "00000000-0000-4000-8000-0000000000c1";
+pub const SECRET: &str = "the-secret-of-the-application";
+/// Shorter than what is taken from the store: every new process has to refresh.
+pub const SHORT: Duration = Duration::from_secs(25);
+
+pub struct World {
+    pub cloud: Cloud,
+    folder: TempDir,
+}
+
+impl World {
+    /// alex, kim and sam of contoso.com, and a public application that may read the presence of whoever signs in.
+    pub async fn new() -> Self {
+        Self::with(Application::public(CLIENT, "contoso.com").delegated(&["Presence.Read"])).await
+    }
+
+    pub async fn with(application: Application) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let cloud = Cloud::start().await.unwrap();
+        cloud.add_tenant("contoso.com");
+        cloud.add_application(application);
+        for name in ["alex", "kim", "sam"] {
+            cloud.add_person(&upn(name), name);
+        }
+        Self { cloud, folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// Settings with these accounts, each `{ user: <name>@contoso.com }`.
+    pub fn settings(&self, accounts: &[&str]) -> Settings {
+        let lines: String = accounts.iter().map(|name| format!("  {name}: {{ user: {} }}\n", upn(name))).collect();
+        self.settings_of(&format!("accounts:\n{lines}"), "")
+    }
+
+    /// Settings with this section of accounts, and these further keys of `entra`.
+    pub fn settings_of(&self, accounts: &str, entra: &str) -> Settings {
+        let (authority, endpoint) = (self.cloud.authority(), self.cloud.graph());
+        let yaml = format!(
+            "entra: {{ authority: \"{authority}\", tenant: contoso.com, client_id: {CLIENT}{entra} }}\n\
+             graph: {{ endpoint: \"{endpoint}\" }}\n{accounts}"
+        );
+        settings::from_yaml(&yaml, self.folder.path()).unwrap()
+    }
+
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+
+    pub async fn store(&self) -> Store {
+        let folder = self.folder.path().join("data");
+        let url = format!("sqlite://{}", folder.join("graph2mqtt.db").display());
+        Store::open(&url, &folder.join("store.key")).await.unwrap()
+    }
+
+    /// What a process that has just started holds.
+    pub async fn start(&self, settings: &Settings) -> Tokens {
+        Tokens::new(settings, http(), self.store().await).unwrap()
+    }
+
+    /// The account's own person signs in.
+    pub async fn sign_in(&self, tokens: &Tokens, account: &str) -> Result<Grant, Trouble> {
+        self.sign_in_as(tokens, account, account).await
+    }
+
+    pub async fn sign_in_as(&self, tokens: &Tokens, account: &str, person: &str) -> Result<Grant, Trouble> {
+        tokens.sign_in(&name(account), |prompt| self.cloud.approve(&prompt.user_code, &upn(person)).unwrap()).await
+    }
+
+    /// Whose presence Graph shows for this token.
+    pub async fn whose(&self, token: &AccessToken) -> String {
+        let answer = http()
+            .get(format!("{}/me/presence", self.cloud.graph()))
+            .bearer_auth(token.secret.expose_secret())
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 200);
+        let presence: serde_json::Value = answer.json().await.unwrap();
+        presence["id"].as_str().unwrap().to_owned()
+    }
+
+    /// How often the token endpoint was asked.
+    pub fn asked(&self) -> usize {
+        self.cloud.calls().count(|call: &Call| call.route == Route::Token)
+    }
+}
+
+pub fn http() -> reqwest::Client {
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .tls_certs_only([])
+        .read_timeout(Duration::from_millis(500))
+        .no_proxy()
+        .build()
+        .unwrap()
+}
+
+pub fn name(account: &str) -> AccountName {
+    account.parse().unwrap()
+}
+
+pub fn upn(person: &str) -> String {
+    format!("{person}@contoso.com")
+}
+
+pub fn person(account: &str) -> Principal {
+    Principal::Account(name(account))
+}
