@@ -101,6 +101,11 @@ impl Account {
         self.sequence
     }
 
+    /// When Graph last answered this process.
+    pub(super) fn last_answer(&self) -> Option<Instant> {
+        self.answered
+    }
+
     pub(super) fn sign_in(&self) -> Option<&SignIn> {
         self.sign_in.as_ref()
     }

@@ -196,6 +196,8 @@ impl Bridge {
             }
             Step::Take => {
                 tracing::info!("the other bridge is gone; taking the base topic over");
+                // Whatever it left there: our question, or its will, has told everybody that it is offline.
+                self.found_at(Place::State, b"");
                 self.open();
             }
             Step::Yield => {

@@ -66,7 +66,7 @@ impl Bridge {
                 left_out.push(index);
                 continue;
             };
-            self.update(index, at, |account, counter| account.answered(reading, at, counter));
+            self.update(index, |account, counter| account.answered(reading, at, counter));
             let wait = {
                 let board = self.board.write();
                 let account = &board.accounts[index as usize];
@@ -99,7 +99,7 @@ impl Bridge {
         let failures = self.board.write().accounts[first as usize].failures().saturating_add(1);
         let wait = self.wait_after(trouble, obstacle.is_some(), failures);
         for &index in accounts {
-            let changes = self.update(index, at, |account, _| account.failed(obstacle.as_ref(), at));
+            let changes = self.update(index, |account, _| account.failed(obstacle.as_ref(), at));
             match (&obstacle, changes) {
                 (Some(_), Changes { sign_in: true, .. }) => self.tell_of(News::SignIn, index, &reason),
                 (None, Changes { state: true, .. }) => self.tell_of(News::Unknown, index, &reason),
@@ -126,7 +126,6 @@ impl Bridge {
     fn update(
         &mut self,
         index: Index,
-        at: Moment,
         change: impl FnOnce(&mut Account, Option<&mut super::sequence::Counter>) -> Changes,
     ) -> Changes {
         let open = self.is_open();
@@ -146,9 +145,6 @@ impl Bridge {
         }
         if open {
             self.apply(index, changes);
-            if changes.presence {
-                self.announce(index, at);
-            }
         }
         changes
     }

@@ -336,41 +336,45 @@ impl Bridge {
 
     /// An account's topics changed: they are sent, where they are not what the broker holds already.
     pub(super) fn apply(&mut self, index: Index, changes: Changes) {
-        for (leaf, changed) in
-            [(Leaf::Presence, changes.presence), (Leaf::State, changes.state), (Leaf::SignIn, changes.sign_in)]
-        {
-            if changed {
-                self.touch(Place::Account(index, leaf));
-            }
+        if changes.presence && self.touch(Place::Account(index, Leaf::Presence)) {
+            self.announce(index);
+        }
+        if changes.state {
+            self.touch(Place::Account(index, Leaf::State));
+        }
+        if changes.sign_in {
+            self.touch(Place::Account(index, Leaf::SignIn));
         }
     }
 
-    /// A slot's message changed, or may have.
-    pub(super) fn touch(&mut self, place: Place) {
+    /// A slot's message changed, or may have. Answers whether it is sent.
+    pub(super) fn touch(&mut self, place: Place) -> bool {
         let slot: Slot = self.board.layout().slot(place);
         if let Some(found) = &mut self.found {
-            let Some(message) = self.board.render(slot) else { return };
+            let Some(message) = self.board.render(slot) else { return false };
             if found.take_same(slot, &message.payload) {
-                return;
+                return false;
             }
         }
         self.connection.changed(slot);
+        true
     }
 
-    /// Tells those who watch of a change that is on its way.
-    pub(super) fn announce(&self, index: Index, at: Moment) {
+    /// Tells those who watch of a presence that is on its way.
+    fn announce(&self, index: Index) {
         let board = self.board.write();
         let account = &board.accounts[index as usize];
         let (Some(presence), Some(sequence)) = (account.presence(), account.sequence()) else { return };
         self.monitor.count(Count::Published);
-        tracing::info!(account = %account.name, availability = %presence.availability, activity = %presence.activity, "presence");
-        if self.monitor.watched() {
+        let (availability, activity) = (&presence.availability, &presence.activity);
+        tracing::info!(account = %account.name, %availability, %activity, "presence");
+        if let (true, Some(answered)) = (self.monitor.watched(), account.last_answer()) {
             self.monitor.changed(Change {
                 account: account.name.clone(),
-                availability: presence.availability.clone(),
-                activity: presence.activity.clone(),
+                availability: availability.clone(),
+                activity: activity.clone(),
                 sequence,
-                answered: at.instant.into_std(),
+                answered: answered.into_std(),
             });
         }
     }

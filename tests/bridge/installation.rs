@@ -1,0 +1,174 @@
+//! A whole installation for a test: Entra and Graph simulated, a broker, a store, and a bridge in this process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use graph2mqtt::bridge::{self, Failure, Monitor, Parts};
+use graph2mqtt::entra::Tokens;
+use graph2mqtt::presence::AccountName;
+use graph2mqtt::settings::{self, Settings};
+use graph2mqtt::simulator::{Application, Call, Cloud, Route};
+use graph2mqtt::store::Store;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::support::{Broker, Observer};
+
+pub const TENANT: &str = "contoso.com";
+const CLIENT: &str = "11111111-0000-4000-8000-000000000001";
+
+/// How long a test waits for what has to come.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+pub struct Installation {
+    pub cloud: Cloud,
+    pub broker: Broker,
+    pub folder: TempDir,
+    pub base: &'static str,
+}
+
+/// A bridge that runs in this process.
+pub struct Running {
+    pub monitor: Monitor,
+    shutdown: CancellationToken,
+    task: JoinHandle<Result<(), Failure>>,
+}
+
+pub fn name(text: &str) -> AccountName {
+    text.parse().unwrap()
+}
+
+pub fn user(account: &str) -> String {
+    format!("{account}@{TENANT}")
+}
+
+impl Installation {
+    /// With these people; nobody has signed in.
+    pub async fn with(people: &[&str]) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let cloud = Cloud::start().await.unwrap();
+        cloud.add_tenant(TENANT);
+        let application = Application::public(CLIENT, TENANT)
+            .secret("s3cret")
+            .delegated(&["Presence.Read", "Presence.Read.All", "User.Read"])
+            .roles(&["Presence.Read.All", "User.ReadBasic.All"]);
+        cloud.add_application(application);
+        cloud.adjust(|rules| rules.interval = Duration::ZERO);
+        for person in people {
+            cloud.add_person(&user(person), person);
+            cloud.set_presence(&user(person), "Available", "Available");
+        }
+        Self { cloud, broker: Broker::start(), folder: tempfile::tempdir().unwrap(), base: "g" }
+    }
+
+    /// A configuration in which these people sign in themselves. `more` is further YAML; `{}` in it is nothing special.
+    pub fn yaml(&self, people: &[&str], more: &str) -> String {
+        let accounts: String =
+            people.iter().map(|person| format!("  {person}: {{ user: {} }}\n", user(person))).collect();
+        let (broker, base) = (self.broker.url(), self.base);
+        let (authority, graph) = (self.cloud.authority(), self.cloud.graph());
+        format!(
+            "mqtt: {{ url: \"{broker}\", base_topic: {base}, keep_alive: 5s }}\n\
+             entra: {{ authority: \"{authority}\", tenant: {TENANT}, client_id: {CLIENT} }}\n\
+             graph: {{ endpoint: \"{graph}\", poll: {{ active: 1s, quiet: 1s }} }}\n\
+             store: {{ url: \"sqlite://store/g.db\", key_file: store/key }}\n\
+             accounts:\n{accounts}{more}"
+        )
+    }
+
+    /// The same by the application's own right.
+    pub fn yaml_by_application(&self, accounts: &str) -> String {
+        self.yaml(&[], accounts)
+            .replace(&format!("client_id: {CLIENT}"), &format!("client_id: {CLIENT}, client_secret: s3cret"))
+    }
+
+    pub fn settings(&self, yaml: &str) -> Settings {
+        settings::from_yaml(yaml, self.folder.path()).unwrap_or_else(|mistakes| panic!("{mistakes}\n{yaml}"))
+    }
+
+    async fn tokens(&self, settings: &Settings) -> (Tokens, Store, reqwest::Client) {
+        let store = Store::open(&settings.store.url, &settings.store.key_file).await.unwrap();
+        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        (Tokens::new(settings, http.clone(), store.clone()).unwrap(), store, http)
+    }
+
+    /// People sign in, as by `login` in a process of its own.
+    pub async fn sign_in(&self, yaml: &str, people: &[&str]) {
+        let settings = self.settings(yaml);
+        let (tokens, ..) = self.tokens(&settings).await;
+        for person in people {
+            let approve =
+                |prompt: &graph2mqtt::entra::Prompt| self.cloud.approve(&prompt.user_code, &user(person)).unwrap();
+            tokens.sign_in(&name(person), approve).await.unwrap();
+        }
+    }
+
+    pub async fn start(&self, yaml: &str) -> Running {
+        let settings = self.settings(yaml);
+        let (tokens, store, http) = self.tokens(&settings).await;
+        let graph = graph2mqtt::graph::Client::new(&settings.graph, http, tokens.clone());
+        let (monitor, shutdown) = (Monitor::new(), CancellationToken::new());
+        let parts = Parts {
+            settings: Arc::new(settings),
+            store,
+            tokens,
+            graph,
+            monitor: monitor.clone(),
+            shutdown: shutdown.clone(),
+        };
+        Running { monitor, shutdown, task: tokio::spawn(bridge::run(parts)) }
+    }
+
+    /// Signs these people in, and starts a bridge for them.
+    pub async fn run(&self, people: &[&str]) -> (Running, String) {
+        let yaml = self.yaml(people, "");
+        self.sign_in(&yaml, people).await;
+        (self.start(&yaml).await, yaml)
+    }
+
+    pub async fn observe(&self) -> Observer {
+        Observer::connect(self.broker.address(), "#").await
+    }
+
+    pub fn topic(&self, rest: &str) -> String {
+        format!("{}/{rest}", self.base)
+    }
+
+    pub async fn until_online(&self, observer: &Observer) {
+        observer.until_is(&self.topic("bridge/state"), "online").await;
+    }
+
+    /// Calls to Graph for presences so far.
+    pub fn polls(&self) -> Vec<Call> {
+        let presence = |call: &Call| Route::PRESENCE.contains(&call.route);
+        self.cloud.calls().all().into_iter().filter(presence).collect()
+    }
+
+    /// Waits until so many more calls for presences were answered.
+    pub async fn more_polls(&self, count: usize) {
+        let wanted = self.polls().len() + count;
+        let presence = |call: &&Call| Route::PRESENCE.contains(&call.route);
+        let enough = |calls: &[Call]| calls.iter().filter(presence).count() >= wanted;
+        self.cloud.calls().wait_for(PATIENCE, enough).await.unwrap();
+    }
+}
+
+impl Running {
+    /// A clean stop.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        self.task.await.unwrap().unwrap();
+    }
+
+    /// Gone without a word, as by `kill -9`: its connection is cut.
+    pub async fn kill(self) {
+        self.task.abort();
+        let _ = self.task.await;
+    }
+
+    /// How it ends by itself.
+    pub async fn end(self) -> Result<(), Failure> {
+        tokio::time::timeout(PATIENCE, self.task).await.expect("it ends").unwrap()
+    }
+}
