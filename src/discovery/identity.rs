@@ -1,0 +1,39 @@
+//! The ids under which Home Assistant knows a device for ever.
+
+use std::fmt::Write;
+
+/// The id of an account's device: `<base>_<account>`.
+///
+/// Home Assistant takes `[a-zA-Z0-9_-]+`. In a base topic that holds anything but letters and digits, each
+/// other byte is written as `-` and two hexadecimal digits, so that no two bases ever share an id:
+/// `home/teams` gives `home-2fteams_alex`.
+pub fn device_id(base: &str, account: &str) -> String {
+    format!("{}_{account}", plain(base))
+}
+
+/// The id of the bridge's own device: `<base>-bridge`, which is no account's.
+pub fn bridge_id(base: &str) -> String {
+    format!("{}-bridge", plain(base))
+}
+
+/// `<prefix>/device/<id>/config`
+pub fn topic(prefix: &str, id: &str) -> String {
+    format!("{prefix}/device/{id}/config")
+}
+
+/// The account within an entity id, which holds no hyphens.
+pub(super) fn object_id(account: &str) -> String {
+    account.replace('-', "_")
+}
+
+fn plain(base: &str) -> String {
+    let mut id = String::with_capacity(base.len());
+    for byte in base.bytes() {
+        if byte.is_ascii_alphanumeric() {
+            id.push(char::from(byte));
+        } else {
+            write!(id, "-{byte:02x}").expect("a string takes it");
+        }
+    }
+    id
+}

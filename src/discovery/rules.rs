@@ -1,0 +1,233 @@
+//! What Home Assistant takes, as tables: a device message that breaks one of these is dropped there
+//! without a word, or gives an entity that never works.
+//!
+//! Tried against Home Assistant 2024.12 to 2026.11; only what all of them take is allowed.
+
+use serde_json::{Map, Value};
+
+type Members = Map<String, Value>;
+
+/// The keys of one place; another one makes Home Assistant drop the whole device.
+struct Place {
+    name: &'static str,
+    allowed: &'static [&'static str],
+    required: &'static [&'static str],
+}
+
+const ROOT: Place = Place {
+    name: "the root",
+    allowed: &[
+        "device",
+        "origin",
+        "components",
+        "availability",
+        "availability_topic",
+        "availability_mode",
+        "availability_template",
+        "payload_available",
+        "payload_not_available",
+        "state_topic",
+        "command_topic",
+        "qos",
+        "encoding",
+    ],
+    required: &["device", "origin", "components"],
+};
+
+const DEVICE: Place = Place {
+    name: "device",
+    allowed: &[
+        "identifiers",
+        "connections",
+        "name",
+        "manufacturer",
+        "model",
+        "model_id",
+        "hw_version",
+        "sw_version",
+        "serial_number",
+        "suggested_area",
+        "via_device",
+        "configuration_url",
+    ],
+    required: &["identifiers", "name"],
+};
+
+const ORIGIN: Place = Place { name: "origin", allowed: &["name", "sw_version", "support_url"], required: &["name"] };
+
+/// Home Assistant's MQTT platforms.
+const PLATFORMS: &[&str] = &[
+    "alarm_control_panel",
+    "binary_sensor",
+    "button",
+    "camera",
+    "climate",
+    "cover",
+    "device_automation",
+    "device_tracker",
+    "event",
+    "fan",
+    "humidifier",
+    "image",
+    "lawn_mower",
+    "light",
+    "lock",
+    "notify",
+    "number",
+    "scene",
+    "select",
+    "sensor",
+    "siren",
+    "switch",
+    "tag",
+    "text",
+    "update",
+    "vacuum",
+    "valve",
+    "water_heater",
+];
+
+/// Platforms that only read: their entity_category is never `config`.
+const READ_ONLY: &[&str] = &["sensor", "binary_sensor"];
+
+/// A rule for every component: what is wrong and what to do, and whether a component keeps it.
+struct Rule {
+    wrong: &'static str,
+    kept: fn(&Members) -> bool,
+}
+
+const COMPONENT: &[Rule] = &[
+    Rule {
+        wrong: "platform is missing or unknown; use one such as sensor",
+        kept: |c| is_one_of(c, "platform", PLATFORMS),
+    },
+    Rule {
+        wrong: "unique_id is missing; without it the entity has no identity",
+        kept: |c| is_removal(c) || text(c, "unique_id").is_some_and(|id| !id.is_empty()),
+    },
+    Rule {
+        wrong: "device_class enum needs options, a list that is not empty",
+        kept: |c| text(c, "device_class") != Some("enum") || has_options(c),
+    },
+    Rule {
+        wrong: "options go with device_class enum",
+        kept: |c| {
+            text(c, "platform") != Some("sensor")
+                || !c.contains_key("options")
+                || text(c, "device_class") == Some("enum")
+        },
+    },
+    Rule {
+        wrong: "device_class enum goes with neither unit_of_measurement nor state_class",
+        kept: |c| text(c, "device_class") != Some("enum") || !holds_any(c, &["unit_of_measurement", "state_class"]),
+    },
+    Rule {
+        wrong: "entity_category is diagnostic or config, and of a sensor or binary_sensor diagnostic",
+        kept: |c| {
+            let read_only = is_one_of(c, "platform", READ_ONLY);
+            let fitting: &[&str] = if read_only { &["diagnostic"] } else { &["diagnostic", "config"] };
+            !c.contains_key("entity_category") || is_one_of(c, "entity_category", fitting)
+        },
+    },
+    Rule { wrong: "icon begins with mdi:", kept: |c| !c.contains_key("icon") || begins(c, "icon", &["mdi:"]) },
+    Rule {
+        wrong: "device_class presence is for a binary_sensor only",
+        kept: |c| text(c, "device_class") != Some("presence") || text(c, "platform") == Some("binary_sensor"),
+    },
+    Rule {
+        wrong: "default_entity_id begins with the platform and a dot",
+        kept: |c| {
+            let domain = format!("{}.", text(c, "platform").unwrap_or_default());
+            !c.contains_key("default_entity_id") || begins(c, "default_entity_id", &[&domain])
+        },
+    },
+    Rule {
+        wrong: "object_id is missing beside default_entity_id; older versions read only that one",
+        kept: |c| c.contains_key("default_entity_id") == c.contains_key("object_id"),
+    },
+    Rule {
+        wrong: "entity_picture is an absolute URL",
+        kept: |c| !c.contains_key("entity_picture") || begins(c, "entity_picture", &["http://", "https://", "<"]),
+    },
+    Rule {
+        wrong: "availability and availability_topic exclude each other",
+        kept: |c| !(c.contains_key("availability") && c.contains_key("availability_topic")),
+    },
+    Rule {
+        wrong: "expire_after shows the state as expired at every start; leave it out",
+        kept: |c| !c.contains_key("expire_after"),
+    },
+];
+
+/// All that Home Assistant would not take, with the place of each.
+pub(super) fn mistakes(definition: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    let Some(root) = check_place(&ROOT, Some(definition), &mut found) else { return found };
+    check_place(&DEVICE, root.get("device"), &mut found);
+    check_place(&ORIGIN, root.get("origin"), &mut found);
+    if root.contains_key("availability") && root.contains_key("availability_topic") {
+        found.push("the root: availability and availability_topic exclude each other".to_owned());
+    }
+    match root.get("components").and_then(Value::as_object) {
+        Some(components) if !components.is_empty() => {
+            components.iter().for_each(|(key, component)| check_component(key, component, &mut found));
+        }
+        _ => found.push("components: a map of at least one component belongs there".to_owned()),
+    }
+    found
+}
+
+fn check_place<'a>(place: &Place, value: Option<&'a Value>, found: &mut Vec<String>) -> Option<&'a Members> {
+    let Some(members) = value.and_then(Value::as_object) else {
+        found.push(format!("{}: a map of keys belongs there", place.name));
+        return None;
+    };
+    for key in members.keys().filter(|key| !place.allowed.contains(&key.as_str())) {
+        found.push(format!(
+            "{}: {key} is not a key that every Home Assistant since 2024.12 takes, and it would drop the whole device; take it out",
+            place.name
+        ));
+    }
+    for key in place.required.iter().filter(|key| !members.contains_key(**key)) {
+        found.push(format!("{}: {key} is missing, and Home Assistant would drop the whole device", place.name));
+    }
+    Some(members)
+}
+
+fn check_component(key: &str, component: &Value, found: &mut Vec<String>) {
+    let fitting = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if key.is_empty() || !key.bytes().all(fitting) {
+        found.push(format!("components.{key}: use the characters a-z, A-Z, 0-9, _ and - in a component's key"));
+    }
+    let Some(members) = component.as_object() else {
+        found.push(format!("components.{key}: a map of keys belongs there"));
+        return;
+    };
+    let broken = COMPONENT.iter().filter(|rule| !(rule.kept)(members));
+    found.extend(broken.map(|rule| format!("components.{key}: {}", rule.wrong)));
+}
+
+/// Home Assistant removes a component that is nothing but its platform.
+fn is_removal(component: &Members) -> bool {
+    component.len() == 1
+}
+
+fn has_options(component: &Members) -> bool {
+    component.get("options").and_then(Value::as_array).is_some_and(|options| !options.is_empty())
+}
+
+fn text<'a>(members: &'a Members, key: &str) -> Option<&'a str> {
+    members.get(key).and_then(Value::as_str)
+}
+
+fn is_one_of(members: &Members, key: &str, values: &[&str]) -> bool {
+    text(members, key).is_some_and(|value| values.contains(&value))
+}
+
+fn begins(members: &Members, key: &str, starts: &[&str]) -> bool {
+    text(members, key).is_some_and(|value| starts.iter().any(|start| value.starts_with(start)))
+}
+
+fn holds_any(members: &Members, keys: &[&str]) -> bool {
+    keys.iter().any(|key| members.contains_key(*key))
+}

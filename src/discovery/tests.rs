@@ -1,0 +1,178 @@
+//! Discovery as a specification: the payloads, their ids, and what is not taken from a user's own files.
+
+use std::collections::HashSet;
+use std::fs;
+
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+use crate::presence::{Activity, Availability};
+
+const ALEX: Device<'_> = Device { base: "graph2mqtt", account: "alex", name: "Alex", area: Some("Office") };
+
+fn compiled_in() -> Definitions {
+    Definitions::load(None).unwrap()
+}
+
+fn json(payload: &[u8]) -> Value {
+    serde_json::from_slice(payload).unwrap()
+}
+
+/// What loading says about a user's own `account.yaml`.
+fn said(yaml: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("account.yaml"), yaml).unwrap();
+    let said = Definitions::load(Some(folder.path())).err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(said.is_empty() || said.contains(folder.path().to_str().unwrap()), "the file is not named: {said}");
+    said
+}
+
+/// The compiled-in definition of an account, with one text replaced.
+fn altered(from: &str, to: &str) -> String {
+    let yaml = include_str!("../../ha-discovery/account.yaml");
+    assert!(yaml.contains(from), "{from}");
+    yaml.replacen(from, to, 1)
+}
+
+/// The payload with the version, which changes with every release, taken out.
+fn versionless(payload: &[u8]) -> Value {
+    let text = String::from_utf8(payload.to_vec()).unwrap();
+    serde_json::from_str(&text.replace(&format!("{:?}", env!("CARGO_PKG_VERSION")), "\"<version>\"")).unwrap()
+}
+
+#[test]
+fn the_payload_of_an_account() {
+    insta::assert_json_snapshot!("account", versionless(&compiled_in().account(ALEX)));
+}
+
+#[test]
+fn the_payload_of_the_bridge() {
+    insta::assert_json_snapshot!("bridge", versionless(&compiled_in().bridge("graph2mqtt")));
+}
+
+#[test]
+fn every_word_of_graph_is_an_option_for_home_assistant_ignores_others() {
+    let payload = json(&compiled_in().account(ALEX));
+    let options = |component: &str| payload["components"][component]["options"].clone();
+    assert_eq!(options("availability"), Value::from(Availability::KNOWN.to_vec()));
+    assert_eq!(options("activity"), Value::from(Activity::KNOWN.to_vec()));
+    assert!(Availability::KNOWN.contains(&"PresenceUnknown") && Activity::KNOWN.contains(&"PresenceUnknown"));
+}
+
+#[test]
+fn without_an_area_none_is_suggested() {
+    let payload = json(&compiled_in().account(Device { area: None, ..ALEX }));
+    assert_eq!(payload["device"].get("suggested_area"), None);
+    assert_eq!(payload["device"]["name"], "Alex");
+}
+
+#[test]
+fn an_enrolled_accounts_entity_ids_hold_no_hyphens() {
+    let id = "0123abcd-0000-4000-8000-00000000000f";
+    let payload = json(&compiled_in().account(Device { account: id, ..ALEX }));
+    assert_eq!(
+        payload["components"]["since"]["default_entity_id"],
+        "sensor.0123abcd_0000_4000_8000_00000000000f_since"
+    );
+}
+
+#[test]
+fn the_bridges_device_is_the_one_that_accounts_hang_on() {
+    let definitions = compiled_in();
+    let account = json(&definitions.account(ALEX));
+    assert_eq!(account["device"]["via_device"], json(&definitions.bridge("graph2mqtt"))["device"]["identifiers"][0]);
+}
+
+#[test]
+fn an_id_is_made_of_characters_that_home_assistant_takes() {
+    assert_eq!(device_id("graph2mqtt", "alex"), "graph2mqtt_alex");
+    assert_eq!(device_id("home/teams", "alex"), "home-2fteams_alex");
+    assert_eq!(topic("homeassistant", "graph2mqtt_alex"), "homeassistant/device/graph2mqtt_alex/config");
+}
+
+proptest! {
+    #[test]
+    fn two_bases_or_accounts_never_share_an_id(
+        one in "[a-c_/ü-]{1,4}", other in "[a-c_/ü-]{1,4}", first in "[a-c_]{1,3}", second in "[a-c_]{1,3}"
+    ) {
+        prop_assert_eq!(device_id(&one, &first) == device_id(&other, &second), (&one, &first) == (&other, &second));
+        prop_assert!(bridge_id(&one) != device_id(&other, &second));
+        let fitting = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        prop_assert!(device_id(&one, &first).chars().all(fitting));
+    }
+
+    #[test]
+    fn whatever_a_name_holds_the_payload_is_json_and_says_it(name in "\\PC{0,300}|[\"\\\\<>{}a-z\\n]{0,300}") {
+        let payload = json(&compiled_in().account(Device { name: &name, area: Some(&name), ..ALEX }));
+        prop_assert_eq!(payload["device"]["name"].as_str(), Some(name.as_str()));
+        prop_assert_eq!(payload["device"]["suggested_area"].as_str(), Some(name.as_str()));
+    }
+}
+
+#[test]
+fn a_placeholder_within_a_name_is_text() {
+    let payload = json(&compiled_in().account(Device { name: "<base> {{ states('x') }}", ..ALEX }));
+    assert_eq!(payload["device"]["name"], "<base> {{ states('x') }}");
+}
+
+#[test]
+fn a_file_of_the_same_name_replaces_a_definition() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("account.yaml"), altered("name: In a call", "name: Telefoniert")).unwrap();
+    let definitions = Definitions::load(Some(folder.path())).unwrap();
+    assert_eq!(json(&definitions.account(ALEX))["components"]["in_a_call"]["name"], "Telefoniert");
+    assert_eq!(definitions.bridge("b"), compiled_in().bridge("b"));
+}
+
+#[test]
+fn what_home_assistant_would_drop_is_refused_with_its_place() {
+    let cases = [
+        ("availability_mode: all", "availability_mode: all\nchild_devices: []", "the root: child_devices"),
+        ("manufacturer: Microsoft", "maker: Microsoft", "device: maker"),
+        ("origin:\n  name: graph2mqtt", "origin:\n  sw: x", "origin: name is missing"),
+        ("platform: sensor", "platform: senser", "components.availability: platform"),
+        ("unique_id: <id>_availability", "x: y", "components.availability: unique_id"),
+        ("options: <availabilities>", "options: []", "components.availability: device_class enum needs options"),
+        ("options: <availabilities>", "options: <availabilities>\n    state_class: measurement", "state_class"),
+        ("entity_category: diagnostic", "entity_category: config", "components.sign_in_problem: entity_category"),
+        ("icon: mdi:phone", "icon: phone", "components.in_a_call: icon"),
+        ("default_entity_id: sensor", "default_entity_id: switch", "default_entity_id begins"),
+        ("object_id: <object>_since\n", "x: y\n", "components.since: object_id"),
+        ("  in_a_call:", "  in a call:", "components.in a call: use the characters"),
+        ("name: <name>", "name: <nmae>", "<nmae> is not a placeholder"),
+        ("components:", "components: []\nx:", "components: a map"),
+        ("device_class: timestamp", "device_class: presence", "binary_sensor only"),
+        ("device_class: timestamp", "expire_after: 60", "expire_after"),
+    ];
+    for (from, to, expected) in cases {
+        let said = said(&altered(from, to));
+        assert!(said.contains(expected), "{to:?} should say {expected:?}, and said {said:?}");
+    }
+}
+
+#[test]
+fn what_is_not_a_definition_at_all_is_refused() {
+    let giant = " ".repeat(2 << 20);
+    for yaml in ["", "a: [", "- a\n- b\n", "42", "\"text\"", giant.as_str()] {
+        assert!(!said(yaml).is_empty(), "{:?} was taken", &yaml[..yaml.len().min(20)]);
+    }
+}
+
+#[test]
+fn a_component_of_nothing_but_its_platform_removes_it_and_is_taken() {
+    let start = "device: {identifiers: [x], name: n}\norigin: {name: o}\ncomponents:\n";
+    assert_eq!(said(&format!("{start}  gone: {{platform: sensor}}\n")), "");
+}
+
+#[test]
+fn unique_ids_are_unique() {
+    let definitions = compiled_in();
+    let payloads = [json(&definitions.account(ALEX)), json(&definitions.bridge("graph2mqtt"))];
+    let ids: Vec<_> = payloads
+        .iter()
+        .flat_map(|payload| payload["components"].as_object().unwrap().values())
+        .map(|component| component["unique_id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len());
+}
