@@ -53,7 +53,8 @@ fn at_work() -> Status {
         bridge: Some(Bridge {
             connected: true,
             accounts: 3,
-            online: 3,
+            accounts_online: 3,
+            sign_ins_needed: 0,
             polls: 40,
             failures: 2,
             throttled: 1,

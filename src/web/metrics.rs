@@ -17,13 +17,14 @@ type Table<T> = &'static [(&'static str, &'static str, fn(&T) -> u64)];
 
 const BRIDGE_GAUGES: Table<Bridge> = &[
     ("accounts", "Accounts that are configured", |bridge| bridge.accounts),
-    ("accounts_online", "Accounts whose presence is known", |bridge| bridge.online),
+    ("accounts_online", "Accounts whose presence is known", |bridge| bridge.accounts_online),
+    ("sign_ins_needed", "Accounts that need a sign-in, a consent or a right", |bridge| bridge.sign_ins_needed),
 ];
 
 const BRIDGE_COUNTERS: Table<Bridge> = &[
     ("polls", "Presence requests to Graph", |bridge| bridge.polls),
     ("poll_failures", "Presence requests to Graph that failed", |bridge| bridge.failures),
-    ("polls_throttled", "Presence requests that Graph refused with 429 or 503", |bridge| bridge.throttled),
+    ("polls_throttled", "Presence requests that Graph refused with 429", |bridge| bridge.throttled),
     ("presences_published", "Presences published since they had changed", |bridge| bridge.published),
 ];
 

@@ -19,12 +19,14 @@ pub struct Bridge {
     /// Accounts that are configured.
     pub accounts: u64,
     /// Accounts whose presence is known.
-    pub online: u64,
-    /// Presence requests to Graph that were answered or failed.
+    pub accounts_online: u64,
+    /// Accounts that somebody has to do something for: sign in, consent, grant a right.
+    pub sign_ins_needed: u64,
+    /// Presence requests to Graph that were answered or failed; a batch is one.
     pub polls: u64,
     /// Those that failed, throttled ones included.
     pub failures: u64,
-    /// Those that Graph refused with 429 or 503.
+    /// Those that Graph refused with 429.
     pub throttled: u64,
     /// Presences published since they had changed.
     pub published: u64,
@@ -108,7 +110,7 @@ impl Status {
             roles: connections.iter().map(|(role, _)| (*role).to_owned()).collect(),
             broker_connected: failing.is_empty(),
             accounts: bridge.map_or(0, |bridge| bridge.accounts),
-            accounts_online: bridge.map_or(0, |bridge| bridge.online),
+            accounts_online: bridge.map_or(0, |bridge| bridge.accounts_online),
             lights: lights.len() as u64,
             lights_reachable: lights.iter().filter(|light| light.reachable).count() as u64,
             problems: [failing, degraded].concat(),
@@ -128,7 +130,7 @@ impl Status {
 
     fn silent_accounts(&self) -> Option<String> {
         let bridge = self.bridge.as_ref()?;
-        let silent = bridge.accounts.saturating_sub(bridge.online);
+        let silent = bridge.accounts.saturating_sub(bridge.accounts_online);
         (silent > 0).then(|| {
             format!(
                 "the presence of {silent} of {} accounts is not known; `graph2mqtt check` says why",
@@ -156,7 +158,7 @@ mod tests {
     #[test]
     fn a_process_is_well_when_everything_is_known_and_reached() {
         let status = Status {
-            bridge: Some(Bridge { connected: true, accounts: 3, online: 3, ..Bridge::default() }),
+            bridge: Some(Bridge { connected: true, accounts: 3, accounts_online: 3, ..Bridge::default() }),
             actuator: Some(Actuator { connected: true, lights: vec![light("desk", true)] }),
         };
         let health = status.health();
@@ -166,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_silent_account_or_a_lost_light_degrades_it() {
-        let bridge = Bridge { connected: true, accounts: 3, online: 1, ..Bridge::default() };
+        let bridge = Bridge { connected: true, accounts: 3, accounts_online: 1, ..Bridge::default() };
         let health = Status { bridge: Some(bridge), actuator: None }.health();
         assert_eq!(health.status, Verdict::Degraded);
         assert!(health.problems[0].contains("2 of 3 accounts"), "{:?}", health.problems);
