@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use graph2mqtt::presence::Report;
 use graph2mqtt::settings::{self, Loaded, Mistakes, Sources};
 
 type Variables = Vec<(OsString, OsString)>;
@@ -111,4 +112,13 @@ fn what_readme_says_is_built_in_is_built_in() {
             assert!(shown.contains(&format!("{rgb:?}")), "{status}: README says {hex}, built in is {shown}");
         }
     }
+}
+
+#[test]
+fn the_presence_that_readme_shows_is_one() {
+    let text = read("README.md");
+    let row = text.lines().find(|line| line.contains("/presence` |")).expect("README has the topic");
+    let example = row.split('`').find(|cell| cell.starts_with('{')).expect("with an example");
+    let report = Report::from_json(example.as_bytes()).unwrap();
+    assert_eq!(String::from_utf8(report.to_json()).unwrap(), example);
 }

@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use graph2mqtt::web::{self, Actuator, Bridge, Hosts, Light, Status, Unanswered, Verdict};
+use graph2mqtt::actuator::LightState;
+use graph2mqtt::web::{self, Actuator, Bridge, Hosts, Status, Unanswered, Verdict};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -62,7 +63,13 @@ fn at_work() -> Status {
         }),
         actuator: Some(Actuator {
             connected: true,
-            lights: vec![Light { name: "desk".to_owned(), reachable: true, commands: 7, failures: 0 }],
+            lights: vec![LightState {
+                name: "desk".parse().unwrap(),
+                reachable: true,
+                commands: 7,
+                failures: 0,
+                error: None,
+            }],
         }),
     }
 }

@@ -7,7 +7,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use super::status::{Bridge, Light, Status};
+use super::status::{Bridge, Status};
+use crate::actuator::LightState;
 
 /// The media type of [`render`]'s text.
 pub(super) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -28,10 +29,10 @@ const BRIDGE_COUNTERS: Table<Bridge> = &[
     ("presences_published", "Presences published since they had changed", |bridge| bridge.published),
 ];
 
-const LIGHT_GAUGES: Table<Light> =
+const LIGHT_GAUGES: Table<LightState> =
     &[("light_reachable", "Whether a light can be reached", |light| light.reachable.into())];
 
-const LIGHT_COUNTERS: Table<Light> = &[
+const LIGHT_COUNTERS: Table<LightState> = &[
     ("light_commands", "Commands sent to a light", |light| light.commands),
     ("light_failures", "Commands to a light that failed", |light| light.failures),
 ];
@@ -65,7 +66,7 @@ fn register_connections(registry: &mut Registry, status: &Status) {
     registry.register("broker_connected", "Whether a role is connected to the broker", family);
 }
 
-fn register_lights(registry: &mut Registry, lights: &[Light]) {
+fn register_lights(registry: &mut Registry, lights: &[LightState]) {
     for (name, help, value) in LIGHT_GAUGES {
         let family = Family::<Labels, Gauge>::default();
         for light in lights {
@@ -82,8 +83,8 @@ fn register_lights(registry: &mut Registry, lights: &[Light]) {
     }
 }
 
-fn label(light: &Light) -> Labels {
-    [("light", light.name.clone())]
+fn label(light: &LightState) -> Labels {
+    [("light", light.name.to_string())]
 }
 
 fn gauge(value: u64) -> Gauge {

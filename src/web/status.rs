@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::actuator::LightState;
+
 /// The roles of this process at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Status {
@@ -38,20 +40,7 @@ pub struct Actuator {
     /// Whether its connection to the broker stands.
     pub connected: bool,
     /// Its lights.
-    pub lights: Vec<Light>,
-}
-
-/// One light.
-#[derive(Debug, Clone)]
-pub struct Light {
-    /// Its name in the configuration.
-    pub name: String,
-    /// Whether the last command or look at it succeeded.
-    pub reachable: bool,
-    /// Commands sent.
-    pub commands: u64,
-    /// Those that failed.
-    pub failures: u64,
+    pub lights: Vec<LightState>,
 }
 
 /// How well a process is.
@@ -124,7 +113,7 @@ impl Status {
         bridge.into_iter().chain(actuator).collect()
     }
 
-    pub(super) fn lights(&self) -> &[Light] {
+    pub(super) fn lights(&self) -> &[LightState] {
         self.actuator.as_ref().map_or(&[], |actuator| &actuator.lights)
     }
 
@@ -151,8 +140,8 @@ impl Status {
 mod tests {
     use super::*;
 
-    fn light(name: &str, reachable: bool) -> Light {
-        Light { name: name.to_owned(), reachable, commands: 1, failures: 0 }
+    fn light(name: &str, reachable: bool) -> LightState {
+        LightState { name: name.parse().unwrap(), reachable, commands: 1, failures: 0, error: None }
     }
 
     #[test]
