@@ -75,19 +75,19 @@ impl Reader {
 
     /// Takes one account of the file.
     pub fn take(&mut self, member: Member, mistakes: &mut Mistakes) {
-        let path = format!("accounts.{}", member.key);
+        let path = || format!("accounts.{}", member.key);
         let origin = self.at(member.line);
         self.named += 1;
         if !layers::is_chosen_name(&member.key) {
-            return mistakes.add(layers::bad_name(&path, origin));
+            return mistakes.add(layers::bad_name(&path(), origin));
         }
         let mut texts = Texts::default();
         match member.value {
-            Content::Map(fields) => self.fields(&path, fields, &mut texts, mistakes),
+            Content::Map(fields) => self.fields(&member.key, fields, &mut texts, mistakes),
             Content::Null => {}
             _ => {
                 let remedy = format!("Write {}: {{ user: alex@contoso.com }}.", member.key);
-                return mistakes.add(Mistake::new(path, "takes keys of its own, not a value", remedy).at(origin));
+                return mistakes.add(Mistake::new(path(), "takes keys of its own, not a value", remedy).at(origin));
             }
         }
         let name: Name = member.key.parse().expect("the name was looked at");
@@ -109,10 +109,10 @@ impl Reader {
         }
     }
 
-    fn fields(&self, path: &str, fields: Vec<Member>, texts: &mut Texts, mistakes: &mut Mistakes) {
+    fn fields(&self, name: &str, fields: Vec<Member>, texts: &mut Texts, mistakes: &mut Mistakes) {
         for Member { key, value, line } in fields {
             let (origin, key) = (self.at(line), key.to_ascii_lowercase());
-            let whole = || format!("{path}.{key}");
+            let whole = || format!("accounts.{name}.{key}");
             match (texts.field(&key), value) {
                 (Some(field), Content::Text(text)) => *field = Some(Text { text, origin }),
                 (Some(_), Content::Null) => {}

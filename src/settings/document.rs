@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
@@ -92,7 +93,7 @@ impl<'a> Reader<'a> {
     /// The outermost map.
     fn sections(&mut self, account: &mut impl FnMut(Member, &mut Mistakes)) -> Read<Vec<Member>> {
         let mut members = Vec::new();
-        let mut seen = HashSet::new();
+        let mut seen = Seen::default();
         while let Some((key, line)) = self.key("", &mut seen)? {
             let (event, span) = self.next()?;
             if key.eq_ignore_ascii_case("accounts")
@@ -109,7 +110,7 @@ impl<'a> Reader<'a> {
     }
 
     fn accounts(&mut self, account: &mut impl FnMut(Member, &mut Mistakes)) -> Read<()> {
-        let mut seen = HashSet::new();
+        let mut seen = Seen::default();
         while let Some((key, line)) = self.key("accounts", &mut seen)? {
             let (event, span) = self.next()?;
             let path = format!("accounts.{key}");
@@ -121,7 +122,7 @@ impl<'a> Reader<'a> {
 
     /// The next key of the map at `path`, or none at its end. One that cannot be a key is reported
     /// and passed over with its value.
-    fn key(&mut self, path: &str, seen: &mut HashSet<u64>) -> Read<Option<(String, u32)>> {
+    fn key(&mut self, path: &str, seen: &mut Seen) -> Read<Option<(String, u32)>> {
         loop {
             let (event, span) = self.next()?;
             let text = match event {
@@ -139,7 +140,7 @@ impl<'a> Reader<'a> {
             };
             let remedy = if text == "<<" {
                 Some("is a merge key, which is not read here")
-            } else if !seen.insert(fingerprint(&text)) {
+            } else if !seen.insert(&text) {
                 Some("is there twice")
             } else {
                 None
@@ -195,10 +196,14 @@ impl<'a> Reader<'a> {
 
     fn map(&mut self, path: &str, depth: usize) -> Read<Vec<Member>> {
         let mut members = Vec::new();
-        let mut seen = HashSet::new();
+        let mut seen = Seen::default();
         while let Some((key, line)) = self.key(path, &mut seen)? {
             let (event, span) = self.next()?;
-            let value = self.node(event, &span, &format!("{path}.{key}"), depth + 1)?;
+            // Most values are plain scalars: their paths are not even written down.
+            let value = match event {
+                Event::Scalar(text, style, 0, None) => scalar(text, style),
+                event => self.node(event, &span, &format!("{path}.{key}"), depth + 1)?,
+            };
             members.push(Member { key, line, value });
         }
         Ok(members)
@@ -263,10 +268,29 @@ fn line_of(span: &Span) -> u32 {
     u32::try_from(span.start.line()).unwrap_or(u32::MAX)
 }
 
-/// Eight bytes stand for a key, compared without case, however many keys there are.
-fn fingerprint(key: &str) -> u64 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    key.to_ascii_lowercase().hash(&mut hasher);
-    hasher.finish()
+/// The keys of one map, compared without case. Eight bytes stand for each, however many there are.
+#[derive(Default)]
+struct Seen {
+    few: Vec<u64>,
+    many: HashSet<u64>,
+}
+
+impl Seen {
+    /// Up to so many, looking through a list is faster than a set.
+    const FEW: usize = 8;
+
+    /// Takes a key, and says whether it is new.
+    fn insert(&mut self, key: &str) -> bool {
+        let mut hasher = DefaultHasher::new();
+        key.bytes().for_each(|byte| hasher.write_u8(byte.to_ascii_lowercase()));
+        let fingerprint = hasher.finish();
+        if self.few.contains(&fingerprint) {
+            return false;
+        }
+        if self.few.len() < Self::FEW {
+            self.few.push(fingerprint);
+            return true;
+        }
+        self.many.insert(fingerprint)
+    }
 }
