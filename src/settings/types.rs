@@ -40,7 +40,7 @@ pub struct Settings {
 /// `mqtt`
 #[derive(Debug, Clone)]
 pub struct Mqtt {
-    /// Host name or address.
+    /// Host name or address; an IPv6 address without brackets.
     pub host: String,
     /// Port; 1883, or 8883 with TLS, where the URL names none.
     pub port: u16,
@@ -233,8 +233,8 @@ pub enum Show {
     First,
 }
 
-/// `colors`: what is shown for an activity, an availability or `default`. Keys are canonical:
-/// Graph's spelling where the word is known, as written otherwise.
+/// What is shown for an activity, an availability or `default`, in Graph's documented spelling; other
+/// words are mistakes. The installation's hold the built-in colours too, a light's only its own.
 #[derive(Debug, Clone, Default)]
 pub struct Colors(pub BTreeMap<String, Color>);
 
