@@ -13,8 +13,7 @@ mod leaf;
 mod resources;
 mod signify;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
@@ -24,7 +23,7 @@ use self::client::{Answer, Client, busy};
 use self::resources::{Directory, Endpoint};
 use super::{Commanded, Light, Limits, Load, Look, Obeyed, Trouble};
 use crate::presence::Name;
-use crate::settings::{self, Target};
+use crate::settings::{self, Target, TargetKind};
 use crate::store::Store;
 
 /// What Signify asks for: about ten light commands and one group command a second (commands to
@@ -36,36 +35,44 @@ pub struct HueHub {
     name: Name,
     settings: settings::Hub,
     store: Store,
-    session: Mutex<Session>,
-}
-
-#[derive(Default)]
-struct Session {
-    client: Option<Arc<Client>>,
-    directory: Option<Arc<Directory>>,
+    client: Mutex<Option<Arc<Client>>>,
+    /// What it holds, once read. Locked for moments only.
+    directory: std::sync::Mutex<Option<Arc<Directory>>>,
 }
 
 impl HueHub {
     /// `name` is the hub's in the configuration.
     pub fn new(name: Name, settings: settings::Hub, store: Store) -> Self {
-        Self { name, settings, store, session: Mutex::default() }
+        Self { name, settings, store, client: Mutex::default(), directory: std::sync::Mutex::default() }
     }
 
     /// Connects and reads what the hub holds, unless that is known.
     async fn session(&self) -> Result<(Arc<Client>, Arc<Directory>), Trouble> {
-        let mut session = self.session.lock().await;
-        let client = match &session.client {
+        // Held over the questions, so that lights which start together ask once.
+        let mut connected = self.client.lock().await;
+        let client = match &*connected {
             Some(client) => client.clone(),
             None => {
-                let client = Arc::new(Client::connect(&self.name, &self.settings, &self.store).await?);
-                session.client.insert(client).clone()
+                let client = Client::connect(&self.name, &self.settings, &self.store).await?;
+                connected.insert(Arc::new(client)).clone()
             }
         };
-        let directory = match &session.directory {
-            Some(directory) => directory.clone(),
-            None => session.directory.insert(Arc::new(self.read(&client).await?)).clone(),
-        };
+        if let Some(directory) = self.directory() {
+            return Ok((client, directory));
+        }
+        let directory = Arc::new(self.read(&client).await?);
+        self.set_directory(Some(directory.clone()));
         Ok((client, directory))
+    }
+
+    /// What the hub holds, where that is known.
+    fn directory(&self) -> Option<Arc<Directory>> {
+        self.directory.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Without one, it is read again before the next command.
+    fn set_directory(&self, directory: Option<Arc<Directory>>) {
+        *self.directory.lock().unwrap_or_else(PoisonError::into_inner) = directory;
     }
 
     async fn read(&self, client: &Client) -> Result<Directory, Trouble> {
@@ -85,11 +92,6 @@ impl HueHub {
             )),
             _ => Ok(directory),
         }
-    }
-
-    /// What the hub holds is read again before the next command.
-    async fn forget(&self) {
-        self.session.lock().await.directory = None;
     }
 
     /// Connects, tries the key, and reads what there is. The text is for people.
@@ -152,35 +154,34 @@ pub struct HueLight {
     hub: Arc<HueHub>,
     name: Name,
     target: Target,
-    /// Until the target is found it is taken for a group, which has the stricter limit.
-    single: AtomicBool,
 }
 
 impl HueLight {
     /// `name` is the light's in the configuration.
     pub fn new(hub: Arc<HueHub>, name: Name, target: Target) -> Self {
-        Self { hub, name, target, single: AtomicBool::new(false) }
+        Self { hub, name, target }
     }
 
     async fn command(&self, look: Look, on: bool) -> Result<Obeyed, Trouble> {
         let (client, directory) = self.hub.session().await?;
         let commanded = match directory.find(&self.target) {
-            Ok(endpoint) => {
-                self.single.store(!endpoint.is_group(), Ordering::Relaxed);
-                self.hub.put(&client, &endpoint, look, on).await
-            }
+            Ok(endpoint) => self.hub.put(&client, &endpoint, look, on).await,
             Err(error) => Err(self.hub.unfound(&format!("lights.{}.target: {error}", self.name))),
         };
         if matches!(commanded, Err(Trouble::Light { .. })) {
-            self.hub.forget().await;
+            self.hub.set_directory(None);
         }
         commanded
     }
 }
 
 impl Light for HueLight {
+    /// Until the target is found it is taken for a group, which has the stricter limit.
     fn load(&self) -> Load {
-        if self.single.load(Ordering::Relaxed) { Load::Single } else { Load::Group }
+        let found = || self.hub.directory().and_then(|directory| directory.find(&self.target).ok());
+        let single =
+            self.target.kind == Some(TargetKind::Light) || found().is_some_and(|endpoint| !endpoint.is_group());
+        if single { Load::Single } else { Load::Group }
     }
 
     fn show(&self, look: Look, on: bool) -> Commanded<'_> {
