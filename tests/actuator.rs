@@ -1,4 +1,5 @@
 //! The actuator over real sockets: a real broker, a simulated hub, and presences published as a bridge does.
+#![cfg(test)]
 #![cfg(feature = "demo")]
 
 mod support;

@@ -1,4 +1,5 @@
 //! One Hue hub over https: its certificate, its key, what it holds, what it is sent, what its answers mean.
+#![cfg(test)]
 #![cfg(feature = "demo")]
 
 use std::time::Duration;

@@ -268,8 +268,7 @@ impl Book {
 
     /// Sends all that may be sent now; answers with the time to wait for.
     fn send(&mut self) -> Option<Instant> {
-        loop {
-            let Step::Send { light, look, on } = self.convergence.next(self.now, load) else { break };
+        while let Step::Send { light, look, on } = self.convergence.next(self.now, load) {
             assert!(self.under_way.iter().all(|(other, ..)| *other != light), "one command a light");
             assert!(self.under_way.len() < LIMITS.at_once, "too many at once");
             assert_eq!(Aim::Show(look), self.wanted[light], "the newest wish and no other");

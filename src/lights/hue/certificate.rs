@@ -238,5 +238,6 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-#[cfg(all(test, feature = "demo"))]
+#[cfg(test)]
+#[cfg(feature = "demo")]
 pub(super) mod tests;

@@ -51,7 +51,8 @@ fn element(input: &[u8]) -> Option<(&[u8], &[u8], Any<'_>)> {
     Some((&input[..input.len() - rest.len()], rest, any))
 }
 
-#[cfg(all(test, feature = "demo"))]
+#[cfg(test)]
+#[cfg(feature = "demo")]
 mod tests {
     use super::*;
 
