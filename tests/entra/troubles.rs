@@ -2,13 +2,14 @@
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use graph2mqtt::entra::{Principal, Trouble};
 use graph2mqtt::simulator::{Application, Fault, Refusal, What};
 use secrecy::ExposeSecret;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::world::{CLIENT, SECRET, SHORT, World, name, person, upn};
+use crate::world::{CLIENT, SECRET, SHORT, World, http, name, person, upn};
 
 fn kind(trouble: &Trouble) -> &'static str {
     match trouble {
@@ -88,7 +89,6 @@ async fn answers_that_are_none_are_tried_again_later_and_lose_nothing() {
         What::Cut,
         What::CutBody,
         What::Endless,
-        What::Hang,
         What::status(200, "{}"),
         What::status(200, r#"{"access_token":7}"#),
         What::status(200, "[".repeat(100_000)),
@@ -119,6 +119,15 @@ async fn retry_after_is_obeyed_and_meanwhile_entra_is_left_alone() {
         assert!((39..=41).contains(&after.as_secs()), "{after:?}");
     }
     assert_eq!(world.asked() - asked, 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_never_comes_is_not_waited_for() {
+    let world = signed_in().await;
+    world.cloud.fault(Fault::new("/token", What::Hang));
+    let tokens = world.start_with(&world.settings(&["alex"]), http(Duration::from_millis(300))).await;
+    let trouble = tokens.access(&person("alex")).await.unwrap_err();
+    assert!(matches!(&trouble, Trouble::Retry { reason, .. } if reason.contains("timed out")), "{trouble}");
 }
 
 #[tokio::test]
@@ -155,7 +164,7 @@ async fn what_is_wrong_with_the_registration_is_told_with_the_key_to_change() {
     assert_eq!(kind(&trouble), "misconfigured", "{trouble}");
 }
 
-/// Everything that is logged on this thread, at the most verbose level.
+/// Everything that is logged from now on, at the most verbose level.
 #[derive(Clone, Default)]
 struct Captured(Arc<Mutex<Vec<u8>>>);
 
@@ -179,8 +188,8 @@ impl MakeWriter<'_> for Captured {
 #[tokio::test]
 async fn no_secret_reaches_a_log_an_error_or_a_debug_output() {
     let log = Captured::default();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    // For the whole process, what other crates and threads log included; other tests' lines do no harm.
+    tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).init();
 
     let confidential = Application::confidential(CLIENT, "contoso.com", SECRET).delegated(&["Presence.Read"]);
     let world = World::with(confidential).await;

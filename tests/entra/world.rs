@@ -66,7 +66,11 @@ impl World {
 
     /// What a process that has just started holds.
     pub async fn start(&self, settings: &Settings) -> Tokens {
-        Tokens::new(settings, http(), self.store().await).unwrap()
+        self.start_with(settings, http(Duration::from_secs(15))).await
+    }
+
+    pub async fn start_with(&self, settings: &Settings, http: reqwest::Client) -> Tokens {
+        Tokens::new(settings, http, self.store().await).unwrap()
     }
 
     /// The account's own person signs in.
@@ -80,7 +84,7 @@ impl World {
 
     /// Whose presence Graph shows for this token.
     pub async fn whose(&self, token: &AccessToken) -> String {
-        let answer = http()
+        let answer = http(Duration::from_secs(15))
             .get(format!("{}/me/presence", self.cloud.graph()))
             .bearer_auth(token.secret.expose_secret())
             .send()
@@ -97,11 +101,12 @@ impl World {
     }
 }
 
-pub fn http() -> reqwest::Client {
+/// A client that waits so long for the next piece of an answer.
+pub fn http(patience: Duration) -> reqwest::Client {
     reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .tls_certs_only([])
-        .read_timeout(Duration::from_millis(500))
+        .read_timeout(patience)
         .no_proxy()
         .build()
         .unwrap()
