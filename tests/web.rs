@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use graph2mqtt::actuator::LightState;
-use graph2mqtt::web::{self, Actuator, Bridge, Hosts, Status, Unanswered, Verdict};
+use graph2mqtt::bridge::Snapshot;
+use graph2mqtt::web::{self, Actuator, Hosts, Status, Unanswered, Verdict};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -51,7 +52,7 @@ impl Server {
 
 fn at_work() -> Status {
     Status {
-        bridge: Some(Bridge {
+        bridge: Some(Snapshot {
             connected: true,
             accounts: 3,
             accounts_online: 3,

@@ -7,8 +7,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use super::status::{Bridge, Status};
+use super::status::Status;
 use crate::actuator::LightState;
+use crate::bridge::Snapshot;
 
 /// The media type of [`render`]'s text.
 pub(super) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -16,13 +17,13 @@ pub(super) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0
 type Labels = [(&'static str, String); 1];
 type Table<T> = &'static [(&'static str, &'static str, fn(&T) -> u64)];
 
-const BRIDGE_GAUGES: Table<Bridge> = &[
+const BRIDGE_GAUGES: Table<Snapshot> = &[
     ("accounts", "Accounts that are configured", |bridge| bridge.accounts),
     ("accounts_online", "Accounts whose presence is known", |bridge| bridge.accounts_online),
     ("sign_ins_needed", "Accounts that need a sign-in, a consent or a right", |bridge| bridge.sign_ins_needed),
 ];
 
-const BRIDGE_COUNTERS: Table<Bridge> = &[
+const BRIDGE_COUNTERS: Table<Snapshot> = &[
     ("polls", "Presence requests to Graph", |bridge| bridge.polls),
     ("poll_failures", "Presence requests to Graph that failed", |bridge| bridge.failures),
     ("polls_throttled", "Presence requests that Graph refused with 429", |bridge| bridge.throttled),

@@ -14,4 +14,4 @@ mod status;
 pub use client::{Unanswered, ask};
 pub use hosts::Hosts;
 pub use server::{Unbound, bind, serve};
-pub use status::{Actuator, Bridge, Health, Status, Verdict};
+pub use status::{Actuator, Health, Status, Verdict};

@@ -3,38 +3,18 @@
 use serde::{Deserialize, Serialize};
 
 use crate::actuator::LightState;
+use crate::bridge::Snapshot;
 
 /// The roles of this process at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Status {
     /// Where the bridge runs.
-    pub bridge: Option<Bridge>,
+    pub bridge: Option<Snapshot>,
     /// Where the actuator runs.
     pub actuator: Option<Actuator>,
 }
 
-/// The bridge. Counters count from the start of the process.
-#[derive(Debug, Clone, Default)]
-pub struct Bridge {
-    /// Whether its connection to the broker stands.
-    pub connected: bool,
-    /// Accounts that are configured.
-    pub accounts: u64,
-    /// Accounts whose presence is known.
-    pub accounts_online: u64,
-    /// Accounts that somebody has to do something for: sign in, consent, grant a right.
-    pub sign_ins_needed: u64,
-    /// Presence requests to Graph that were answered or failed; a batch is one.
-    pub polls: u64,
-    /// Those that failed, throttled ones included.
-    pub failures: u64,
-    /// Those that Graph refused with 429.
-    pub throttled: u64,
-    /// Presences published since they had changed.
-    pub published: u64,
-}
-
-/// The actuator. Counters count from the start of the process.
+/// The actuator.
 #[derive(Debug, Clone, Default)]
 pub struct Actuator {
     /// Whether its connection to the broker stands.
@@ -147,7 +127,7 @@ mod tests {
     #[test]
     fn a_process_is_well_when_everything_is_known_and_reached() {
         let status = Status {
-            bridge: Some(Bridge { connected: true, accounts: 3, accounts_online: 3, ..Bridge::default() }),
+            bridge: Some(Snapshot { connected: true, accounts: 3, accounts_online: 3, ..Snapshot::default() }),
             actuator: Some(Actuator { connected: true, lights: vec![light("desk", true)] }),
         };
         let health = status.health();
@@ -157,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_silent_account_or_a_lost_light_degrades_it() {
-        let bridge = Bridge { connected: true, accounts: 3, accounts_online: 1, ..Bridge::default() };
+        let bridge = Snapshot { connected: true, accounts: 3, accounts_online: 1, ..Snapshot::default() };
         let health = Status { bridge: Some(bridge), actuator: None }.health();
         assert_eq!(health.status, Verdict::Degraded);
         assert!(health.problems[0].contains("2 of 3 accounts"), "{:?}", health.problems);
@@ -171,7 +151,7 @@ mod tests {
     #[test]
     fn a_role_without_the_broker_fails() {
         let status = Status {
-            bridge: Some(Bridge { connected: true, ..Bridge::default() }),
+            bridge: Some(Snapshot { connected: true, ..Snapshot::default() }),
             actuator: Some(Actuator::default()),
         };
         let health = status.health();
