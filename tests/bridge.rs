@@ -1,6 +1,8 @@
 //! A running bridge between a simulated Graph and a real broker: what is retained there is true, whatever happens.
 #![cfg(all(test, feature = "demo"))]
 
+#[path = "bridge/graph.rs"]
+mod graph;
 #[path = "bridge/installation.rs"]
 mod installation;
 mod support;
@@ -55,6 +57,7 @@ async fn a_presence_reaches_the_broker_and_each_change_follows() {
     assert_eq!(json(&observer.newest()["g/account/alex/sign_in"])["state"], "ok");
     assert_eq!(json(&observer.newest()["g/bridge/info"])["accounts"], 1);
     observer.until("discovery", |seen| seen.topic == "homeassistant/device/g_alex/config").await;
+    assert!(observer.newest().contains_key("homeassistant/device/g-bridge/config"));
 
     installation.cloud.set_presence(&user("alex"), "Busy", "InACall");
     let call = until_activity(&observer, "g/account/alex/presence", "InACall").await;
@@ -211,6 +214,7 @@ async fn a_removed_account_leaves_no_ghost_and_other_bases_are_not_touched() {
     let others = [
         ("g2/account/sam/state", "online".to_owned()),
         ("homeassistant/device/g_2_sam/config", device.replace("\"g/", "\"g_2/")),
+        ("homeassistant/device/g2-bridge/config", r#"{"a":"g2/bridge/state"}"#.to_owned()),
         ("homeassistant/device/g_lamp/config", r#"{"origin":{"name":"zigbee2mqtt"}}"#.to_owned()),
     ];
     for (topic, payload) in &others {
@@ -241,6 +245,7 @@ async fn with_discovery_switched_off_the_devices_go_and_the_presences_stay() {
     let yaml = installation.yaml(&["alex"], "home_assistant: { discovery: false }\n");
     let bridge = installation.start(&yaml).await;
     observer.until_is("homeassistant/device/g_alex/config", "").await;
+    observer.until_is("homeassistant/device/g-bridge/config", "").await;
     observer.until_is("g/account/alex/state", "online").await;
     bridge.stop().await;
 }

@@ -21,6 +21,13 @@ pub(super) struct Board {
     state: Mutex<State>,
 }
 
+/// Whose device a discovery message describes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Described {
+    Bridge,
+    Account(AccountName),
+}
+
 /// What changes.
 pub(super) struct State {
     /// In the order of their names.
@@ -66,17 +73,28 @@ impl Board {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The slot of an account's device; none where that is not wanted.
-    pub(super) fn slot_of_device(&self, account: &AccountName) -> Option<Slot> {
-        self.definitions.as_ref()?;
-        Some(self.layout.slot(Place::Device(self.write().index(account)?)))
+    /// What a discovery message describes, where it is one that a bridge on our base topic published:
+    /// the topic and the payload both say so.
+    pub(super) fn described(&self, topic: &str, payload: &[u8]) -> Option<Described> {
+        if topic == self.bridge_topic() {
+            return self.topics.is_bridge_in(payload).then_some(Described::Bridge);
+        }
+        let account = self.topics.account_in(payload)?;
+        (topic == self.device_topic(&account)).then_some(Described::Account(account))
     }
 
-    /// The account whose device a discovery message describes, where it is one that a bridge on our
-    /// base topic published: the topic and the payload both say so.
-    pub(super) fn device_account(&self, topic: &str, payload: &[u8]) -> Option<AccountName> {
-        let account = self.topics.account_in(payload)?;
-        (topic == self.device_topic(&account)).then_some(account)
+    /// The slot of a device; none where that is not wanted.
+    pub(super) fn slot_of_device(&self, described: &Described) -> Option<Slot> {
+        self.definitions.as_ref()?;
+        let place = match described {
+            Described::Bridge => Place::Bridge,
+            Described::Account(account) => Place::Device(self.write().index(account)?),
+        };
+        Some(self.layout.slot(place))
+    }
+
+    fn bridge_topic(&self) -> String {
+        discovery::topic(&self.settings.home_assistant.prefix, &discovery::bridge_id(self.topics.base()))
     }
 
     fn device_topic(&self, account: &AccountName) -> String {
@@ -101,6 +119,14 @@ impl State {
     /// The place of an account.
     pub(super) fn index(&self, name: &AccountName) -> Option<Index> {
         self.accounts.binary_search_by(|account| account.name.cmp(name)).ok().map(|index| index as Index)
+    }
+
+    /// Adds a topic that is to be cleared, unless it is there. Answers with its place.
+    pub(super) fn clear(&mut self, topic: &str) -> usize {
+        self.clears.iter().position(|clear| clear == topic).unwrap_or_else(|| {
+            self.clears.push(topic.to_owned());
+            self.clears.len() - 1
+        })
     }
 
     fn leaf(&self, index: Index, leaf: Leaf) -> Option<Vec<u8>> {
@@ -141,8 +167,12 @@ impl Wanted for Board {
             Place::State => state.online.then(|| bridge("state", b"online".to_vec())),
             Place::Health => state.health.clone().map(|health| bridge("health", health)),
             // Behind the state: a device whose bridge is not online yet would be unavailable anyhow.
+            Place::Bridge if state.online => {
+                let payload = self.definitions.as_ref()?.bridge(self.topics.base());
+                Some(Message { topic: self.bridge_topic(), payload })
+            }
             Place::Device(index) if state.online => self.device(&state.accounts[index as usize].name),
-            Place::Device(_) => None,
+            Place::Bridge | Place::Device(_) => None,
             Place::Clear(at) => Some(Message { topic: state.clears.get(at)?.clone(), payload: Vec::new() }),
         }
     }

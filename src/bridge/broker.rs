@@ -6,10 +6,11 @@ use tokio::time::Instant;
 
 use super::Failure;
 use super::account::Moment;
+use super::board::Described;
 use super::contest::{Contest, Step};
 use super::info::Owner;
 use super::layout::Place;
-use super::readback::ReadBack;
+use super::readback::{ReadBack, has_enrolled};
 use super::running::{Bridge, Phase};
 use super::sign_in::SignIn;
 use super::topics::{Leaf, Topics};
@@ -213,7 +214,7 @@ impl Bridge {
 
     fn on_account(&mut self, message: &Received, account: AccountName, leaf: Leaf) {
         let index = self.board.write().index(&account);
-        let Some(index) = index else { return self.found_orphan(message, account) };
+        let Some(index) = index else { return self.found_orphan(message, Some(account)) };
         let slot = self.board.layout().slot(Place::Account(index, leaf));
         let open = self.is_open();
         if open && !message.retained && self.board.render(slot).is_none_or(|ours| ours.payload != message.payload) {
@@ -249,37 +250,30 @@ impl Bridge {
         }
     }
 
-    /// A topic of an account that is not configured. What comes after the reading is cleared all the same.
-    fn found_orphan(&mut self, message: &Received, account: AccountName) {
+    /// A topic of ours that nobody wants. What comes after the reading is cleared all the same.
+    fn found_orphan(&mut self, message: &Received, account: Option<AccountName>) {
         match &mut self.found {
             Some(found) if !is_open(&self.phase) => found.orphan(&message.topic, account, &message.payload),
-            _ if message.retained && !message.payload.is_empty() => self.clear_late(&message.topic, account),
+            _ if message.retained && !message.payload.is_empty() => {
+                if !account.is_some_and(|account| self.new_instance && has_enrolled(&account)) {
+                    self.clear_late(&message.topic);
+                }
+            }
             _ => {}
         }
     }
 
-    fn clear_late(&mut self, topic: &str, account: AccountName) {
-        let mut late = ReadBack::new(0);
-        late.orphan(topic, account, b"late");
-        let at = {
-            let mut board = self.board.write();
-            let known = board.clears.iter().position(|clear| clear == topic);
-            known.or_else(|| {
-                board.clears.extend(late.take_orphans(self.new_instance).clear.into_iter().take(1));
-                board.clears.last().filter(|last| *last == topic)?;
-                Some(board.clears.len() - 1)
-            })
-        };
-        if let Some(at) = at {
-            self.connection.changed(self.board.layout().slot(Place::Clear(at)));
-        }
+    fn clear_late(&mut self, topic: &str) {
+        let at = self.board.write().clear(topic);
+        self.connection.changed(self.board.layout().slot(Place::Clear(at)));
     }
 
     fn on_device(&mut self, message: &Received) {
-        let Some(account) = self.board.device_account(&message.topic, &message.payload) else { return };
-        match self.board.slot_of_device(&account) {
-            Some(slot) => self.found_slot(slot, &message.payload),
-            None => self.found_orphan(message, account),
+        let Some(described) = self.board.described(&message.topic, &message.payload) else { return };
+        match (self.board.slot_of_device(&described), described) {
+            (Some(slot), _) => self.found_slot(slot, &message.payload),
+            (None, Described::Bridge) => self.found_orphan(message, None),
+            (None, Described::Account(account)) => self.found_orphan(message, Some(account)),
         }
     }
 

@@ -16,6 +16,8 @@ pub(super) enum Place {
     State,
     /// `bridge/health`
     Health,
+    /// The bridge's own device in Home Assistant, which the accounts' devices hang on.
+    Bridge,
     /// An account's device in Home Assistant.
     Device(Index),
     /// A topic that is to be cleared.
@@ -46,8 +48,9 @@ impl Layout {
             Place::Account(index, leaf) => 1 + WIDTH * index + leaf as u32,
             Place::State => state,
             Place::Health => state + 1,
-            Place::Device(index) => state + 2 + index,
-            Place::Clear(at) => state + 2 + self.accounts + at as u32,
+            Place::Bridge => state + 2,
+            Place::Device(index) => state + 3 + index,
+            Place::Clear(at) => state + 3 + self.accounts + at as u32,
         }
     }
 
@@ -58,8 +61,9 @@ impl Layout {
             _ if slot < state => Place::Account((slot - 1) / WIDTH, LEAVES[((slot - 1) % WIDTH) as usize].0),
             _ if slot == state => Place::State,
             _ if slot == state + 1 => Place::Health,
-            _ if slot < state + 2 + self.accounts => Place::Device(slot - state - 2),
-            _ => Place::Clear((slot - state - 2 - self.accounts) as usize),
+            _ if slot == state + 2 => Place::Bridge,
+            _ if slot < state + 3 + self.accounts => Place::Device(slot - state - 3),
+            _ => Place::Clear((slot - state - 3 - self.accounts) as usize),
         }
     }
 }
@@ -75,7 +79,7 @@ mod tests {
         let of = |index| LEAVES.map(|(leaf, _)| Place::Account(index, leaf));
         let mut expected = vec![Place::Info];
         expected.extend([of(0), of(1)].concat());
-        expected.extend([Place::State, Place::Health, Place::Device(0), Place::Device(1)]);
+        expected.extend([Place::State, Place::Health, Place::Bridge, Place::Device(0), Place::Device(1)]);
         expected.extend([Place::Clear(0), Place::Clear(1)]);
         assert_eq!(places, expected);
         for (slot, place) in places.into_iter().enumerate() {

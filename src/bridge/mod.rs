@@ -7,7 +7,8 @@
 //! Pure, told the time: `agenda` (who is asked for when), `pace` (how long until the next time),
 //! `account` (what an answer makes of an account), `sequence`, `contest` (whose the base topic is).
 //! What is published: `board` (rendered by the connection), `layout` (in which order), `topics`,
-//! `sign_in`, `info`. `readback` is what a start finds at the broker. `running` is the loop, with
+//! `sign_in`, `info`. `readback` is what a start finds at the broker, `opening`
+//! what follows from it. `running` is the loop, with
 //! `polls` for Graph's side and `broker` for the broker's.
 
 mod account;
@@ -19,6 +20,7 @@ mod info;
 mod jobs;
 mod layout;
 mod monitor;
+mod opening;
 mod pace;
 mod plan;
 mod polls;

@@ -15,7 +15,7 @@ pub(super) struct ReadBack {
     /// A hash of what each slot's topic holds; 0 where nothing was found.
     kept: Vec<u64>,
     /// Topics of accounts that are not configured.
-    orphans: BTreeMap<String, AccountName>,
+    orphans: BTreeMap<String, Option<AccountName>>,
     /// The instance in `bridge/info`.
     pub(super) owner: Option<String>,
     /// What `bridge/state` says.
@@ -43,8 +43,9 @@ impl ReadBack {
         }
     }
 
-    /// A topic of an account that is not configured holds something, or nothing any more.
-    pub(super) fn orphan(&mut self, topic: &str, account: AccountName, payload: &[u8]) {
+    /// A topic of an account that is not configured, or of the bridge itself, holds something that
+    /// nobody wants, or nothing any more.
+    pub(super) fn orphan(&mut self, topic: &str, account: Option<AccountName>, payload: &[u8]) {
         if payload.is_empty() {
             self.orphans.remove(topic);
         } else if self.orphans.len() < MOST_ORPHANS {
@@ -63,16 +64,20 @@ impl ReadBack {
     pub(super) fn take_orphans(&mut self, new_instance: bool) -> Orphans {
         let mut sorted = Orphans::default();
         for (topic, account) in std::mem::take(&mut self.orphans) {
-            if new_instance && account.as_str().parse::<ObjectId>().is_ok() {
-                sorted.enrolled.push(account);
-            } else {
-                sorted.clear.push(topic);
+            match account.filter(|account| new_instance && has_enrolled(account)) {
+                Some(account) => sorted.enrolled.push(account),
+                None => sorted.clear.push(topic),
             }
         }
         sorted.enrolled.sort_unstable();
         sorted.enrolled.dedup();
         sorted
     }
+}
+
+/// Who enrolled is named by object id.
+pub(super) fn has_enrolled(account: &AccountName) -> bool {
+    account.as_str().parse::<ObjectId>().is_ok()
 }
 
 fn hash(payload: &[u8]) -> u64 {
@@ -100,11 +105,11 @@ mod tests {
         let enrolled = "00000000-0000-4000-8000-000000000001";
         let collect = || {
             let mut found = ReadBack::new(0);
-            found.orphan("b/account/old/state", "old".parse().unwrap(), b"online");
-            found.orphan("b/account/gone/state", "gone".parse().unwrap(), b"online");
-            found.orphan("b/account/gone/state", "gone".parse().unwrap(), b"");
+            found.orphan("b/account/old/state", "old".parse().ok(), b"online");
+            found.orphan("b/account/gone/state", "gone".parse().ok(), b"online");
+            found.orphan("b/account/gone/state", "gone".parse().ok(), b"");
             for leaf in ["presence", "state"] {
-                found.orphan(&format!("b/account/{enrolled}/{leaf}"), enrolled.parse().unwrap(), b"x");
+                found.orphan(&format!("b/account/{enrolled}/{leaf}"), enrolled.parse().ok(), b"x");
             }
             found
         };

@@ -70,11 +70,11 @@ pub(super) struct Bridge {
     /// Slots that somebody else wrote over; written again with the next round, so that no two quarrel at full speed.
     pub(super) disturbed: BTreeSet<Slot>,
     reserving: bool,
-    reserved: bool,
-    online: u64,
+    pub(super) reserved: bool,
+    pub(super) online: u64,
     needed: u64,
     staleness: Duration,
-    begun: Instant,
+    pub(super) begun: Instant,
     next_round: Instant,
     next_health: Instant,
     /// Home Assistant was born: everything is sent again then.
@@ -242,7 +242,7 @@ impl Bridge {
         self.talk.sum_up();
     }
 
-    fn write_health(&mut self) {
+    pub(super) fn write_health(&mut self) {
         let uptime = self.begun.elapsed().as_secs();
         let snapshot = self.monitor.snapshot();
         self.board.write().health = Some(info::health(snapshot, self.graph.calls().made, uptime));
@@ -273,65 +273,6 @@ impl Bridge {
             self.open();
         }
         Ok(())
-    }
-
-    /// What the broker holds is known, and the base topic is ours: from now on presences are published.
-    pub(super) fn open(&mut self) {
-        if !self.reserved {
-            self.phase = Phase::Read;
-            return;
-        }
-        let now = Moment::now();
-        let orphans = self.found.as_mut().map(|found| found.take_orphans(self.new_instance)).unwrap_or_default();
-        let (count, clears) = {
-            let mut board = self.board.write();
-            for account in &mut board.accounts {
-                account.open(now.wall, &mut self.counter);
-            }
-            board.clears = orphans.clear;
-            board.open = true;
-            (board.accounts.len() as Index, board.clears.len())
-        };
-        if clears > 0 {
-            tracing::info!("clearing {clears} retained topics of accounts that are not configured any more");
-        }
-        for account in orphans.enrolled {
-            tracing::info!(%account, "enrolled with a store that is lost; its topics are left alone: graph2mqtt discovery clear");
-        }
-        self.phase = Phase::Settling { until: now.instant.max(self.begun + SETTLE) };
-        self.touch(Place::Info);
-        for index in 0..count {
-            self.apply(index, Changes { presence: true, state: true, sign_in: true });
-        }
-        for at in 0..clears {
-            self.touch(Place::Clear(at));
-        }
-        self.settle_if_complete();
-    }
-
-    /// Every account was asked for: says `online`.
-    pub(super) fn settle_if_complete(&mut self) {
-        let complete = |board: &Board| board.write().accounts.iter().all(|account| account.known() != Known::NotYet);
-        if matches!(self.phase, Phase::Settling { .. }) && complete(&self.board) {
-            self.settle();
-        }
-    }
-
-    fn settle(&mut self) {
-        let count = self.board.write().accounts.len() as Index;
-        for index in 0..count {
-            let changes = self.board.write().accounts[index as usize].settle();
-            self.apply(index, changes);
-        }
-        self.board.write().online = true;
-        self.phase = Phase::Running;
-        self.touch(Place::State);
-        for index in 0..count {
-            self.touch(Place::Device(index));
-        }
-        self.write_health();
-        self.found = None;
-        tracing::info!(accounts = count, online = self.online, "the bridge is online");
     }
 
     /// An account's topics changed: they are sent, where they are not what the broker holds already.
@@ -367,7 +308,11 @@ impl Bridge {
         let (Some(presence), Some(sequence)) = (account.presence(), account.sequence()) else { return };
         self.monitor.count(Count::Published);
         let (availability, activity) = (&presence.availability, &presence.activity);
-        tracing::info!(account = %account.name, %availability, %activity, "presence");
+        match self.phase {
+            Phase::Running => tracing::info!(account = %account.name, %availability, %activity, "presence"),
+            // Thousands at once.
+            _ => tracing::debug!(account = %account.name, %availability, %activity, "presence"),
+        }
         if let (true, Some(answered)) = (self.monitor.watched(), account.last_answer()) {
             self.monitor.changed(Change {
                 account: account.name.clone(),

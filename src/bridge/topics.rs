@@ -51,6 +51,11 @@ impl Topics {
         Some((account.parse().ok()?, *leaf))
     }
 
+    /// Whether a discovery payload speaks of the bridge on this base topic.
+    pub(super) fn is_bridge_in(&self, payload: &[u8]) -> bool {
+        str::from_utf8(payload).is_ok_and(|text| text.contains(&format!("\"{}\"", self.bridge("state"))))
+    }
+
     /// The account that a discovery payload speaks of, where its device hangs on this base topic.
     pub(super) fn account_in(&self, payload: &[u8]) -> Option<AccountName> {
         let text = str::from_utf8(payload).ok()?;
@@ -91,5 +96,6 @@ mod tests {
         assert_eq!(Topics::new("a/account").account_in(payload), None);
         assert_eq!(Topics::new("b").account_in(payload), None);
         assert_eq!(Topics::new("a").account_in(b"\xff"), None);
+        assert!(Topics::new("a").is_bridge_in(payload) && !Topics::new("b").is_bridge_in(payload));
     }
 }

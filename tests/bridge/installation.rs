@@ -104,6 +104,13 @@ impl Installation {
         }
     }
 
+    /// The presence client alone.
+    pub async fn client(&self, yaml: &str) -> graph2mqtt::graph::Client {
+        let settings = self.settings(yaml);
+        let (tokens, _, http) = self.tokens(&settings).await;
+        graph2mqtt::graph::Client::new(&settings.graph, http, tokens)
+    }
+
     pub async fn start(&self, yaml: &str) -> Running {
         let settings = self.settings(yaml);
         let (tokens, store, http) = self.tokens(&settings).await;
