@@ -67,7 +67,7 @@ impl Actuator {
     /// Runs until the shutdown, which is clean: commands under way end, and `offline` is published.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Unusable> {
         let (subscriptions, abouts) = subscriptions(self.topics.listened());
-        let options = Options { client_id: self.client_id(), will: self.topics.state(false), subscriptions };
+        let options = Options { client_id: self.client_id(), will: Some(self.topics.state(false)), subscriptions };
         let (connection, events) = Connection::open(&self.settings.mqtt, options, self.board.clone())?;
         let mut hubs = JoinSet::new();
         let mut wakes = Vec::new();

@@ -1,7 +1,8 @@
 //! `graph2mqtt actuator`
 
+use super::roles::{self, Roles};
 use super::{Failure, Global};
 
-pub(super) async fn run(_global: &Global) -> Result<(), Failure> {
-    todo!()
+pub(super) async fn run(global: &Global) -> Result<(), Failure> {
+    roles::run(global, Roles::Actuator).await
 }

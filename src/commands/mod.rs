@@ -12,6 +12,7 @@ mod failure;
 mod health;
 mod login;
 mod parts;
+mod roles;
 mod run;
 
 use std::path::PathBuf;
@@ -37,8 +38,9 @@ pub struct Global {
     #[arg(long, global = true, value_name = "FILE", env = "GRAPH2MQTT_CONFIG")]
     pub(crate) config: Option<PathBuf>,
     /// How much is logged: error, warn, info, debug, trace, or a filter such as info,graph2mqtt::mqtt=debug
-    #[arg(long, global = true, value_name = "LEVEL", env = "GRAPH2MQTT_LOG", default_value = "info")]
-    pub(crate) log: String,
+    /// [default: info for what runs on, warn for commands that print a result]
+    #[arg(long, global = true, value_name = "LEVEL", env = "GRAPH2MQTT_LOG")]
+    pub(crate) log: Option<String>,
     /// How log lines look
     #[arg(long, global = true, value_name = "FORMAT", env = "GRAPH2MQTT_LOG_FORMAT", default_value = "text")]
     pub(crate) log_format: LogFormat,
@@ -84,7 +86,13 @@ enum Command {
 impl Cli {
     /// How much is logged, and how.
     pub fn logging(&self) -> (&str, LogFormat) {
-        (&self.global.log, self.global.log_format)
+        let usual = match self.command {
+            Command::Run | Command::Bridge | Command::Actuator => "info",
+            // What fails is a line of its own there.
+            Command::Check(_) => "off",
+            _ => "warn",
+        };
+        (self.global.log.as_deref().unwrap_or(usual), self.global.log_format)
     }
 
     /// Runs the one command that was asked for.

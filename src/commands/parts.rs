@@ -4,6 +4,8 @@ use std::io::Write;
 use std::time::Duration;
 
 use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Global};
 use crate::presence::AccountName;
@@ -79,6 +81,34 @@ pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> O
 /// Prints a result to stdout. Logs go to stderr.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}").and_then(|()| out.flush()).context("stdout cannot be written")?;
+    Ok(())
+}
+
+/// Cancels at SIGINT (Ctrl-C) or SIGTERM. At a second one the process ends at once.
+pub(super) fn cancel_at_signal(shutdown: &CancellationToken) -> Result<(), Failure> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be listened to")?;
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be listened to")?;
+    let shutdown = shutdown.clone();
+    tokio::spawn(async move {
+        for last in [false, true] {
+            let code = tokio::select! {
+                _ = interrupt.recv() => 128 + SignalKind::interrupt().as_raw_value(),
+                _ = terminate.recv() => 128 + SignalKind::terminate().as_raw_value(),
+            };
+            if last {
+                std::process::exit(code);
+            }
+            tracing::info!("stopping");
+            shutdown.cancel();
+        }
+    });
+    Ok(())
+}
+
+/// Prints a line with colours to stdout; they are taken out where it is no terminal or NO_COLOR is set.
+pub(super) fn print_styled(text: impl std::fmt::Display) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
     writeln!(out, "{text}").and_then(|()| out.flush()).context("stdout cannot be written")?;
     Ok(())
 }

@@ -27,8 +27,10 @@ pub(super) fn options(settings: &settings::Mqtt, options: &Options) -> Result<Mq
         .set_connect_properties(ConnectProperties { max_packet_size: Some(LARGEST), ..ConnectProperties::new() })
         .set_keep_alive(settings.keep_alive.max(SHORTEST_KEEP_ALIVE))
         .set_connection_timeout(CONNECT)
-        .set_outgoing_inflight_upper_limit(IN_FLIGHT)
-        .set_last_will(will(&options.will));
+        .set_outgoing_inflight_upper_limit(IN_FLIGHT);
+    if let Some(message) = &options.will {
+        dialect.set_last_will(will(message));
+    }
     let mut network = NetworkOptions::new();
     // Without it every QoS 1 publish waits for a delayed acknowledgement of TCP.
     network.set_tcp_nodelay(true);
@@ -84,7 +86,7 @@ pub(super) mod tests {
     }
 
     fn built(settings: &settings::Mqtt) -> MqttOptions {
-        let will = Message { topic: "t".into(), payload: b"offline".to_vec() };
+        let will = Some(Message { topic: "t".into(), payload: b"offline".to_vec() });
         options(settings, &Options { client_id: "c".into(), will, subscriptions: vec![] }).unwrap()
     }
 

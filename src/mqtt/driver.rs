@@ -26,7 +26,7 @@ const HANDED: usize = 2;
 pub(super) struct Driver {
     dialect: MqttOptions,
     place: Place,
-    will: super::Message,
+    will: Option<super::Message>,
     subscriptions: Vec<Subscription>,
     wanted: Arc<dyn Wanted>,
     pending: Arc<Pending>,
@@ -102,7 +102,7 @@ impl Driver {
         limits: Limits,
     ) -> Result<(), ConnectionError> {
         let (pending, wanted) = (Arc::clone(&self.pending), Arc::clone(&self.wanted));
-        let mut link = Link::new(client, limits, &pending, &*wanted, &self.will, &self.subscriptions);
+        let mut link = Link::new(client, limits, &pending, &*wanted, self.will.as_ref(), &self.subscriptions);
         loop {
             let mut poll = pin!(eventloop.poll());
             let polled = loop {

@@ -62,7 +62,7 @@ pub(super) struct Link<'a> {
     limits: Limits,
     pending: &'a Pending,
     wanted: &'a dyn Wanted,
-    will: &'a Message,
+    will: Option<&'a Message>,
     subscriptions: &'a [Subscription],
     /// How many of the subscriptions were asked for, and answered.
     asked: usize,
@@ -98,7 +98,7 @@ impl<'a> Link<'a> {
         limits: Limits,
         pending: &'a Pending,
         wanted: &'a dyn Wanted,
-        will: &'a Message,
+        will: Option<&'a Message>,
         subscriptions: &'a [Subscription],
     ) -> Self {
         Self {
@@ -189,11 +189,17 @@ impl<'a> Link<'a> {
     fn fill_goodbye(&mut self) -> bool {
         let Some(Stop::Goodbye { flush_until, .. }) = self.pending.stopping() else { return false };
         match self.goodbye {
-            Goodbye::NotYet if self.pending.is_empty() || Instant::now() >= flush_until => {
-                self.goodbye = Goodbye::WillSent;
-                self.publish(Sent::Will, self.will.clone(), 1, true);
-                true
-            }
+            Goodbye::NotYet if self.pending.is_empty() || Instant::now() >= flush_until => match self.will {
+                Some(will) => {
+                    self.goodbye = Goodbye::WillSent;
+                    self.publish(Sent::Will, will.clone(), 1, true);
+                    true
+                }
+                None => {
+                    self.goodbye = Goodbye::WillAcked;
+                    self.fill_goodbye()
+                }
+            },
             Goodbye::NotYet => false,
             Goodbye::WillSent => true,
             Goodbye::WillAcked => {
@@ -290,7 +296,7 @@ impl<'a> Link<'a> {
                 self.wanted.render(slot).map(|message| message.topic)
             }
             Sent::Message(topic) => Some(topic),
-            Sent::Will => Some(self.will.topic.clone()),
+            Sent::Will => self.will.map(|will| will.topic.clone()),
             Sent::Subscribe | Sent::Disconnect => None,
         };
         self.events.extend(topic.and_then(|topic| refusals.publish(&topic, answer, place)));

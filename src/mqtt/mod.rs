@@ -48,8 +48,9 @@ pub trait Wanted: Send + Sync {
 pub struct Options {
     /// The full client id.
     pub client_id: String,
-    /// The retained last will; on a clean stop its payload is published before the disconnect.
-    pub will: Message,
+    /// The retained last will; on a clean stop its payload is published before the disconnect. None for
+    /// a client that only looks.
+    pub will: Option<Message>,
     /// Subscribed on every ConnAck.
     pub subscriptions: Vec<Subscription>,
 }

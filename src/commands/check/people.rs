@@ -1,0 +1,175 @@
+//! Entra and Graph: every right by which somebody is read, and the people read by it.
+
+use std::collections::BTreeMap;
+
+use super::{Finding, Report};
+use crate::commands::{Failure, parts};
+use crate::entra::{Principal, Tokens};
+use crate::graph::{self, BATCH, Client};
+use crate::presence::{AccountName, ObjectId, Presence};
+use crate::settings::{Account, Settings, User, Via};
+use crate::store::Store;
+
+/// The most accounts that are tried one by one for each right: enough to see what is missing, few
+/// enough beside a bridge that runs. (By object id, up to 650 are tried in one call.)
+const ONE_BY_ONE: usize = 25;
+
+/// The accounts that are read by one right in one tenant.
+type Readers<'a> = BTreeMap<(Option<&'a AccountName>, &'a str), Vec<(&'a AccountName, &'a Account)>>;
+
+pub(super) async fn check(settings: &Settings, store: &Store, report: &mut Report) -> Result<(), Failure> {
+    let http = parts::http(settings)?;
+    let tokens = match Tokens::new(settings, http.clone(), store.clone()) {
+        Ok(tokens) => tokens,
+        Err(trouble) => return report.add(&Finding::new("entra", Err(trouble.to_string()))),
+    };
+    let check = Check { client: Client::new(&settings.graph, http, tokens.clone()), tokens, report };
+    check.all(settings).await
+}
+
+struct Check<'a> {
+    tokens: Tokens,
+    client: Client,
+    report: &'a mut Report,
+}
+
+impl Check<'_> {
+    async fn all(mut self, settings: &Settings) -> Result<(), Failure> {
+        let default = settings.entra.as_ref().map(|entra| entra.tenant.as_str()).unwrap_or_default();
+        let tenant = |account: &'_ Account| -> String { account.tenant.as_deref().unwrap_or(default).to_owned() };
+        let own = settings.accounts.iter().filter(|(_, account)| account.via == Via::SignIn);
+        for (count, (name, account)) in own.enumerate() {
+            if count == ONE_BY_ONE {
+                self.leave_out("accounts that sign in")?;
+                break;
+            }
+            self.signed_in(name, &tenant(account)).await?;
+        }
+        let mut readers = Readers::new();
+        for (name, account) in &settings.accounts {
+            let via = match &account.via {
+                Via::SignIn => continue,
+                Via::App => None,
+                Via::Account(other) => Some(other),
+            };
+            readers.entry((via, account.tenant.as_deref().unwrap_or(default))).or_default().push((name, account));
+        }
+        for ((via, tenant), people) in readers {
+            let who = match via {
+                None => Principal::Application(tenant.into()),
+                Some(account) => Principal::Account(account.clone()),
+            };
+            self.read_by(&who, tenant, &people).await?;
+        }
+        Ok(())
+    }
+
+    /// An account that reads its own presence.
+    async fn signed_in(&mut self, name: &AccountName, tenant: &str) -> Result<(), Failure> {
+        let who = Principal::Account(name.clone());
+        if self.token(&who, format!("entra {name}"), "is signed in".to_owned()).await? {
+            let outcome = self.client.mine(&who, tenant).await.map(|reading| said(&reading.presence));
+            self.graph(format!("graph {name}"), outcome)?;
+        }
+        Ok(())
+    }
+
+    /// Accounts that are read by the right of the application or of another account.
+    async fn read_by(
+        &mut self,
+        who: &Principal,
+        tenant: &str,
+        people: &[(&AccountName, &Account)],
+    ) -> Result<(), Failure> {
+        if let Principal::Application(_) = who {
+            let text = format!("the application has a token for tenant {tenant}");
+            if !self.token(who, "entra app".to_owned(), text).await? {
+                return Ok(());
+            }
+        }
+        let mut ids = Vec::new();
+        let mut looked_up = 0;
+        for (name, account) in people {
+            match &account.user {
+                User::Id(id) => ids.push((*name, *id)),
+                User::Name(_) if looked_up == ONE_BY_ONE => {}
+                User::Name(user) => {
+                    looked_up += 1;
+                    match self.client.user_id(who, tenant, user).await {
+                        Ok(id) => ids.push((*name, id)),
+                        Err(trouble) => self.graph(format!("graph {name}"), Err(trouble))?,
+                    }
+                }
+            }
+        }
+        if looked_up == ONE_BY_ONE {
+            self.leave_out("accounts given by name")?;
+        }
+        for batch in ids.chunks(BATCH).take(1) {
+            self.batch(who, tenant, batch).await?;
+        }
+        if ids.len() > BATCH {
+            self.leave_out("accounts given by object id")?;
+        }
+        Ok(())
+    }
+
+    async fn batch(
+        &mut self,
+        who: &Principal,
+        tenant: &str,
+        people: &[(&AccountName, ObjectId)],
+    ) -> Result<(), Failure> {
+        let ids: Vec<ObjectId> = people.iter().map(|(_, id)| *id).collect();
+        let readings = match self.client.presences(who, tenant, &ids).await {
+            Ok(readings) => readings,
+            Err(trouble) => {
+                let subject = match people {
+                    [(only, _)] => format!("graph {only}"),
+                    _ => format!("graph {} people", people.len()),
+                };
+                return self.graph(subject, Err(trouble));
+            }
+        };
+        let presences: BTreeMap<ObjectId, Presence> =
+            readings.into_iter().filter_map(|reading| Some((reading.user_id?, reading.presence))).collect();
+        let mut found = 0;
+        for (name, id) in people {
+            match presences.get(id) {
+                Some(_) if people.len() > ONE_BY_ONE => found += 1,
+                Some(presence) => self.report.add(&Finding::new(format!("graph {name}"), Ok(said(presence))))?,
+                None => {
+                    let wrong = format!(
+                        "Graph knows no presence of {id}; is accounts.{name}.user the object id of somebody in this \
+                         tenant who has Teams?"
+                    );
+                    self.report.add(&Finding::new(format!("graph {name}"), Err(wrong)))?;
+                }
+            }
+        }
+        if found > 0 {
+            self.report.add(&Finding::new("graph", Ok(format!("the presence of {found} people can be read"))))?;
+        }
+        Ok(())
+    }
+
+    /// Whether this right has a token.
+    async fn token(&mut self, who: &Principal, subject: String, good: String) -> Result<bool, Failure> {
+        let outcome = self.tokens.access(who).await.map(|_| good).map_err(|trouble| trouble.to_string());
+        let usable = outcome.is_ok();
+        self.report.add(&Finding::new(subject, outcome))?;
+        Ok(usable)
+    }
+
+    fn graph(&mut self, subject: String, outcome: Result<String, graph::Trouble>) -> Result<(), Failure> {
+        self.report.add(&Finding::new(subject, outcome.map_err(|trouble| trouble.to_string())))
+    }
+
+    fn leave_out(&mut self, whom: &str) -> Result<(), Failure> {
+        self.report.add(&Finding::new("graph", Ok(format!("the other {whom} are not tried"))))
+    }
+}
+
+fn said(presence: &Presence) -> String {
+    format!("{}, {}", presence.availability, presence.activity)
+}

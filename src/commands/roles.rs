@@ -1,0 +1,168 @@
+//! The long-running roles of a process: prepared, run until they are told to stop, and ended cleanly.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{Failure, Global, parts};
+use crate::actuator::{self, Actuator};
+use crate::entra::Tokens;
+use crate::settings::Settings;
+use crate::{bridge, graph, web};
+
+/// Which roles a command asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Roles {
+    /// Whatever the configuration has work for.
+    Configured,
+    /// The bridge alone.
+    Bridge,
+    /// The actuator alone.
+    Actuator,
+}
+
+impl Roles {
+    /// Whether the bridge and the actuator run, or why there is nothing to run.
+    fn select(self, settings: &Settings) -> Result<(bool, bool), Failure> {
+        let (accounts, lights) = (!settings.accounts.is_empty(), !settings.lights.is_empty());
+        let (selected, missing) = match self {
+            Self::Configured => ((accounts, lights), "accounts (for the bridge) or lights (for the actuator)"),
+            Self::Bridge => ((accounts, false), "accounts"),
+            Self::Actuator => ((false, lights), "lights"),
+        };
+        if selected == (false, false) {
+            return Err(Failure::Usage(format!(
+                "there is nothing to run: the configuration has no {missing}; see config/graph2mqtt.example.yaml"
+            )));
+        }
+        Ok(selected)
+    }
+}
+
+/// Runs roles from the command line until a signal.
+pub(super) async fn run(global: &Global, roles: Roles) -> Result<(), Failure> {
+    let settings = Arc::new(parts::settings(global)?);
+    let process = Process::prepare(settings.clone(), roles, None).await?;
+    let web = match web::bind(settings.web.listen).await {
+        Ok(listener) => Some(listener),
+        Err(unbound) => {
+            // Presence is worth more than its metrics: a second role on one machine still does its work.
+            tracing::warn!("{unbound}; going on without health and metrics");
+            None
+        }
+    };
+    let shutdown = CancellationToken::new();
+    parts::cancel_at_signal(&shutdown)?;
+    process.run(web, shutdown).await
+}
+
+/// The roles of this process, ready to run.
+pub(super) struct Process {
+    settings: Arc<Settings>,
+    bridge: Option<bridge::Parts>,
+    actuator: Option<Actuator>,
+}
+
+impl Process {
+    /// Opens the store and makes what the roles need. `observer` watches the lights.
+    pub(super) async fn prepare(
+        settings: Arc<Settings>,
+        roles: Roles,
+        observer: Option<Arc<dyn actuator::Observer>>,
+    ) -> Result<Self, Failure> {
+        let (with_bridge, with_actuator) = roles.select(&settings)?;
+        let store = parts::store(&settings).await?;
+        let bridge = if with_bridge {
+            let http = parts::http(&settings)?;
+            let tokens = Tokens::new(&settings, http.clone(), store.clone())
+                .map_err(|trouble| Failure::Usage(trouble.to_string()))?;
+            Some(bridge::Parts {
+                settings: settings.clone(),
+                store: store.clone(),
+                graph: graph::Client::new(&settings.graph, http, tokens.clone()),
+                tokens,
+                monitor: bridge::Monitor::new(),
+                shutdown: CancellationToken::new(),
+            })
+        } else {
+            None
+        };
+        let actuator = with_actuator.then(|| Actuator::new(&settings, store, observer));
+        Ok(Self { settings, bridge, actuator })
+    }
+
+    /// The bridge's view from outside.
+    pub(super) fn monitor(&self) -> Option<bridge::Monitor> {
+        self.bridge.as_ref().map(|bridge| bridge.monitor.clone())
+    }
+
+    /// What health and metrics show.
+    fn status(&self) -> impl Fn() -> web::Status + Send + Sync + 'static {
+        let monitor = self.monitor();
+        let actuator = self.actuator.as_ref().map(Actuator::state);
+        move || web::Status {
+            bridge: monitor.as_ref().map(|monitor| bridge_status(monitor.snapshot())),
+            actuator: actuator.as_ref().map(actuator_status),
+        }
+    }
+
+    /// Runs until the shutdown, or until a role fails; then the others end cleanly too.
+    pub(super) async fn run(self, web: Option<TcpListener>, shutdown: CancellationToken) -> Result<(), Failure> {
+        let mut running = JoinSet::<Result<(), Failure>>::new();
+        if let Some(listener) = web {
+            let hosts = web::Hosts::new(self.settings.web.listen, &self.settings.web.hosts);
+            let (stop, status) = (shutdown.clone(), self.status());
+            running.spawn(async move {
+                web::serve(listener, hosts, stop.cancelled_owned(), status).await;
+                Ok(())
+            });
+        }
+        if let Some(parts) = self.bridge {
+            running.spawn(bridge(bridge::Parts { shutdown: shutdown.clone(), ..parts }));
+        }
+        if let Some(actuator) = self.actuator {
+            let shutdown = shutdown.clone();
+            running
+                .spawn(async move { actuator.run(shutdown).await.map_err(|error| Failure::Usage(error.to_string())) });
+        }
+        let mut outcome = Ok(());
+        while let Some(ended) = running.join_next().await {
+            shutdown.cancel();
+            let ended = ended.context("a role ended by a fault of the program").map_err(Failure::from).flatten();
+            outcome = outcome.and(ended);
+        }
+        outcome
+    }
+}
+
+async fn bridge(parts: bridge::Parts) -> Result<(), Failure> {
+    bridge::run(parts).await.map_err(|failure| match failure {
+        bridge::Failure::Misconfigured(text) => Failure::Usage(text),
+        bridge::Failure::Unable(text) => Failure::Runtime(anyhow::Error::msg(text)),
+    })
+}
+
+fn bridge_status(seen: bridge::Snapshot) -> web::Bridge {
+    web::Bridge {
+        connected: seen.connected,
+        accounts: seen.accounts,
+        online: seen.accounts_online,
+        polls: seen.polls,
+        failures: seen.failures,
+        throttled: seen.throttled,
+        published: seen.published,
+    }
+}
+
+fn actuator_status(state: &actuator::State) -> web::Actuator {
+    let light = |light: actuator::LightState| web::Light {
+        name: light.name.to_string(),
+        reachable: light.reachable,
+        commands: light.commands,
+        failures: light.failures,
+    };
+    web::Actuator { connected: state.is_connected(), lights: state.lights().into_iter().map(light).collect() }
+}
