@@ -104,8 +104,10 @@ impl Process {
         let monitor = self.monitor();
         let actuator = self.actuator.as_ref().map(Actuator::state);
         move || web::Status {
-            bridge: monitor.as_ref().map(|monitor| bridge_status(monitor.snapshot())),
-            actuator: actuator.as_ref().map(actuator_status),
+            bridge: monitor.as_ref().map(bridge::Monitor::snapshot),
+            actuator: actuator
+                .as_ref()
+                .map(|state| web::Actuator { connected: state.is_connected(), lights: state.lights() }),
         }
     }
 
@@ -143,26 +145,4 @@ async fn bridge(parts: bridge::Parts) -> Result<(), Failure> {
         bridge::Failure::Misconfigured(text) => Failure::Usage(text),
         bridge::Failure::Unable(text) => Failure::Runtime(anyhow::Error::msg(text)),
     })
-}
-
-fn bridge_status(seen: bridge::Snapshot) -> web::Bridge {
-    web::Bridge {
-        connected: seen.connected,
-        accounts: seen.accounts,
-        online: seen.accounts_online,
-        polls: seen.polls,
-        failures: seen.failures,
-        throttled: seen.throttled,
-        published: seen.published,
-    }
-}
-
-fn actuator_status(state: &actuator::State) -> web::Actuator {
-    let light = |light: actuator::LightState| web::Light {
-        name: light.name.to_string(),
-        reachable: light.reachable,
-        commands: light.commands,
-        failures: light.failures,
-    };
-    web::Actuator { connected: state.is_connected(), lights: state.lights().into_iter().map(light).collect() }
 }
