@@ -15,19 +15,33 @@
 //! The exit code is 0 unless something could not be run: a missed bar is for people to judge, because
 //! a ratio of two wall clocks on a busy machine is no ground for failing a build.
 
-#![expect(dead_code, reason = "the rows that need the simulator come with it")]
-
 mod bare;
 mod broker;
+mod crowd;
 mod process;
+mod side;
+mod start;
 mod table;
+mod way;
+mod world;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use table::{Bar, Figure, Row, Unit};
 
-/// What a row is called on the command line and in the table.
-const ROWS: &[&str] = &["binary size"];
+/// What is measured together, and the rows that come of it.
+struct Group {
+    rows: &'static [&'static str],
+    measure: fn(&Path) -> anyhow::Result<Vec<Row>>,
+}
+
+const GROUPS: &[Group] = &[
+    Group { rows: &["binary size"], measure: binary_size },
+    Group { rows: start::ROWS, measure: start::measure },
+    Group { rows: way::ROWS, measure: way::measure },
+    Group { rows: crowd::ROWS, measure: crowd::measure },
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -41,7 +55,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if arguments.iter().any(|argument| argument == "--list") {
-        table::say(&ROWS.join("\n"));
+        GROUPS.iter().flat_map(|group| group.rows).for_each(|row| table::say(row));
         return ExitCode::SUCCESS;
     }
     let wanted: Vec<&str> = arguments.iter().map(String::as_str).filter(|word| !word.starts_with("--")).collect();
@@ -60,20 +74,21 @@ fn ended(result: anyhow::Result<()>) -> ExitCode {
 
 fn run(wanted: &[&str]) -> anyhow::Result<Vec<Row>> {
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|word| name.contains(word));
+    let folder = tempfile::tempdir()?;
     let mut rows = Vec::new();
-    if is_wanted("binary size") {
-        rows.push(binary_size()?);
+    for group in GROUPS.iter().filter(|group| group.rows.iter().any(|row| is_wanted(row))) {
+        eprintln!("measuring {} …", group.rows.join(", "));
+        let measured = (group.measure)(folder.path())?;
+        if measured.is_empty() {
+            eprintln!("left out: mosquitto is not installed");
+        }
+        rows.extend(measured.into_iter().filter(|row| is_wanted(row.name)));
     }
     Ok(rows)
 }
 
-fn binary_size() -> anyhow::Result<Row> {
-    let bytes = std::fs::metadata(env!("CARGO_BIN_EXE_graph2mqtt"))?.len();
-    Ok(Row {
-        name: "binary size",
-        unit: Unit::Bytes,
-        bare: None,
-        program: Figure::of(bytes as f64),
-        bar: Bar::AtMost(12e6),
-    })
+fn binary_size(_folder: &Path) -> anyhow::Result<Vec<Row>> {
+    let bytes = std::fs::metadata(env!("CARGO_BIN_EXE_graph2mqtt"))?.len() as f64;
+    let program = Figure::of(bytes);
+    Ok(vec![Row { name: "binary size", unit: Unit::Bytes, bare: None, program, bar: Bar::AtMost(12e6) }])
 }

@@ -1,5 +1,7 @@
 //! A child process, and what the kernel says of it.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -9,8 +11,6 @@ use anyhow::{Context, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// `/proc/<pid>/stat` counts in hundredths of a second, whatever the kernel's own tick (USER_HZ, proc(5)).
-const TICK: Duration = Duration::from_millis(10);
 /// How long a process may take to end after SIGTERM.
 const STOP: Duration = Duration::from_secs(15);
 
@@ -30,6 +30,18 @@ pub struct Memory {
     pub peak: f64,
 }
 
+/// User and system time of every thread, to the nanosecond: `/proc/<pid>/stat` holds the same, but in
+/// hundredths of a second, which is a tenth of what is measured here.
+pub struct Cpu(BTreeMap<OsString, Duration>);
+
+impl Cpu {
+    /// What was used since an earlier look, by the threads that are still there.
+    pub fn since(&self, earlier: &Self) -> Duration {
+        let before = |thread| earlier.0.get(thread).copied().unwrap_or_default();
+        self.0.iter().map(|(thread, used)| used.saturating_sub(before(thread))).sum()
+    }
+}
+
 impl Process {
     /// Starts the command; what it prints goes to `log`.
     pub fn start(mut command: Command, log: &Path) -> anyhow::Result<Self> {
@@ -41,14 +53,18 @@ impl Process {
         Ok(Self { child, started })
     }
 
-    /// User and system time since the start.
-    pub fn cpu(&self) -> anyhow::Result<Duration> {
-        let stat = self.read("stat")?;
-        // The second field is the name in brackets, which may hold spaces: count from its end.
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |place: usize| fields.get(place).and_then(|field| field.parse::<u32>().ok());
-        let (user, system) = ticks(11).zip(ticks(12)).context("an odd /proc/<pid>/stat")?;
-        Ok(TICK * (user + system))
+    /// What its threads have used of the processors so far.
+    pub fn cpu(&self) -> anyhow::Result<Cpu> {
+        let folder = format!("/proc/{}/task", self.child.id());
+        let mut threads = BTreeMap::new();
+        for thread in fs::read_dir(&folder).with_context(|| format!("{folder} (the figures are read from Linux)"))? {
+            let thread = thread?;
+            // A thread that ended meanwhile is left out.
+            let Ok(line) = fs::read_to_string(thread.path().join("schedstat")) else { continue };
+            let nanoseconds = line.split_whitespace().next().and_then(|field| field.parse().ok());
+            threads.insert(thread.file_name(), Duration::from_nanos(nanoseconds.context("an odd schedstat")?));
+        }
+        Ok(Cpu(threads))
     }
 
     /// VmRSS and VmHWM.
