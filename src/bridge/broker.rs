@@ -252,15 +252,17 @@ impl Bridge {
 
     /// A topic of ours that nobody wants. What comes after the reading is cleared all the same.
     fn found_orphan(&mut self, message: &Received, account: Option<AccountName>) {
+        let late = message.retained && !message.payload.is_empty() && !self.is_anothers(account.as_ref());
         match &mut self.found {
             Some(found) if !is_open(&self.phase) => found.orphan(&message.topic, account, &message.payload),
-            _ if message.retained && !message.payload.is_empty() => {
-                if !account.is_some_and(|account| self.new_instance && has_enrolled(&account)) {
-                    self.clear_late(&message.topic);
-                }
-            }
+            _ if late => self.clear_late(&message.topic),
             _ => {}
         }
+    }
+
+    /// Whether an account enrolled with a store that is not ours.
+    fn is_anothers(&self, account: Option<&AccountName>) -> bool {
+        self.new_instance && account.is_some_and(has_enrolled)
     }
 
     fn clear_late(&mut self, topic: &str) {
