@@ -192,7 +192,9 @@ async fn a_strangers_junk_is_survived_overwritten_and_cannot_use_the_sequence_up
     assert_eq!(observer.newest()["g/account/a b/state"], "x", "not ours");
     // While it runs, too.
     observer.publish("g/account/alex/state", "offline", true).await;
+    observer.until_is("g/account/alex/state", "offline").await;
     observer.publish("g/account/alex/presence", "", true).await;
+    observer.until_is("g/account/alex/presence", "").await;
     observer
         .wait("ours again", |seen| {
             let newest: BTreeMap<_, _> = seen.iter().map(|seen| (seen.topic.as_str(), seen.payload.as_str())).collect();
