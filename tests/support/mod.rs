@@ -3,6 +3,8 @@
 
 pub mod broker;
 pub mod observer;
+pub mod program;
 
 pub use broker::Broker;
 pub use observer::Observer;
+pub use program::{Home, Program};

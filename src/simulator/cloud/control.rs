@@ -160,6 +160,11 @@ impl Cloud {
         answer.unwrap_or_else(|fail| panic!("{fail:?}"))
     }
 
+    /// Every access token, refresh token and device code that is out: what nobody may read anywhere.
+    pub fn secrets(&self) -> Vec<String> {
+        self.shared.world().grants.secrets()
+    }
+
     /// An administrator revokes a person's grants, or resets the password: every refresh token is refused (50173).
     pub fn revoke(&self, person: &str) {
         let mut world = self.shared.world();

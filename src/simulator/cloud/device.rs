@@ -61,6 +61,11 @@ pub enum CodeError {
 }
 
 impl Devices {
+    /// The device codes; those are between Entra and the client, unlike the user codes.
+    pub(super) fn codes(&self) -> impl Iterator<Item = &String> {
+        self.0.iter().map(|device| &device.code)
+    }
+
     /// What a person who was shown these codes sees, the oldest first.
     pub(super) fn pending(&self) -> Vec<String> {
         let now = Instant::now();

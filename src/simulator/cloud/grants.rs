@@ -90,6 +90,10 @@ pub(super) struct Grants {
 }
 
 impl Grants {
+    pub(super) fn secrets(&self) -> Vec<String> {
+        self.access.all().chain(self.refresh.keys()).chain(self.devices.codes()).cloned().collect()
+    }
+
     /// Ends a person's grants; only those of public clients where `public_only`.
     pub(super) fn revoke(&mut self, person: usize, public_only: bool) {
         let theirs = self.all.iter_mut().filter(|grant| grant.person == person && (grant.public || !public_only));

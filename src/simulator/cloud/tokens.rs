@@ -46,6 +46,10 @@ impl AccessTokens {
         self.out.get(token)
     }
 
+    pub(super) fn all(&self) -> impl Iterator<Item = &String> {
+        self.out.keys()
+    }
+
     pub(super) fn add(&mut self, token: String, access: Access) {
         if self.out.len() >= self.sweep_at {
             let now = Instant::now();
