@@ -1,4 +1,6 @@
 //! A running bridge between a simulated Graph and a real broker: what is retained there is true, whatever happens.
+
+#![cfg(test)]
 #![cfg(all(test, feature = "demo"))]
 
 #[path = "bridge/graph.rs"]

@@ -1,5 +1,7 @@
 //! The `config` command and the report of mistakes, as a person sees them.
 
+#![cfg(test)]
+
 use std::path::Path;
 use std::process::{Command, Output};
 

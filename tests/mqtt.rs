@@ -1,5 +1,7 @@
 //! The connection to the broker, over a real one: what is wanted retained is there, whatever happens.
 
+#![cfg(test)]
+
 mod support;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,9 @@
 //! What the black-box tests share: a broker of their own, and an observer of what it is told.
-#![allow(dead_code, reason = "every test binary compiles this and uses a part of it, so `expect` cannot hold")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "every test binary compiles this and uses a part of it, so `expect` cannot hold"
+)]
 
 pub mod broker;
 pub mod observer;
