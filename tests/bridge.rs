@@ -347,12 +347,11 @@ async fn a_missing_sign_in_is_told_and_heals_without_a_restart() {
     assert!(begun.elapsed() < Duration::from_secs(10));
     observer.until("sign_in ok", |seen| seen.topic.ends_with("/sign_in") && seen.payload.contains("\"ok\"")).await;
 
+    let first = needed.to_string();
     installation.cloud.revoke(&user("alex"));
     installation.cloud.expire_access_tokens(&user("alex"));
     observer.until_is("g/account/alex/state", "offline").await;
-    observer
-        .until("sign_in needed again", |seen| seen.payload.contains("\"needed\"") && seen.payload != needed.to_string())
-        .await;
+    observer.until("sign_in needed again", |seen| seen.payload.contains("\"needed\"") && seen.payload != first).await;
     bridge.stop().await;
 }
 

@@ -87,7 +87,7 @@ fn outside_tests_nothing_is_unwrapped_and_nothing_is_left_for_later() {
     for path in sources().into_iter().filter(|path| !is_test_file(path)) {
         let text = fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
-        let tests = lines.windows(2).position(|pair| is_test_attribute(pair[0]) && pair[1].starts_with("mod tests {"));
+        let tests = lines.windows(2).position(|pair| is_test_attribute(pair[0]) && pair[1].ends_with("mod tests {"));
         let code = &lines[..tests.unwrap_or(lines.len())];
         for (number, line) in code.iter().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
             if let Some(banned) = BANNED.iter().find(|banned| line.contains(**banned)) {

@@ -197,8 +197,9 @@ mod tests {
 
     #[test]
     fn retry_after_comes_as_seconds_or_as_a_date() {
+        type Case<'a> = (&'a [(&'static str, &'a str)], Option<u64>);
         let now: Timestamp = "2026-11-24T08:00:00Z".parse().unwrap();
-        let cases: [(&[(&'static str, &str)], Option<u64>); 6] = [
+        let cases: [Case<'_>; 6] = [
             (&[("retry-after", "41")], Some(41)),
             (&[("retry-after", "Tue, 24 Nov 2026 08:05:15 GMT")], Some(315)),
             (&[("retry-after", "Tue, 24 Nov 2026 07:00:00 GMT")], Some(0)),

@@ -51,8 +51,7 @@ fn element(input: &[u8]) -> Option<(&[u8], &[u8], Any<'_>)> {
     Some((&input[..input.len() - rest.len()], rest, any))
 }
 
-#[cfg(test)]
-#[cfg(feature = "demo")]
+#[cfg(all(test, feature = "demo"))]
 mod tests {
     use super::*;
 
