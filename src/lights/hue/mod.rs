@@ -1,9 +1,9 @@
 //! Philips Hue by CLIP v2: one hub, and the lights, rooms and zones on it.
 //!
 //! # Layout
-//! - [`client`]: https to one hub; [`certificate`], [`leaf`], [`signify`]: whether it is the hub meant.
-//! - [`resources`]: what the hub holds, and where a target's commands go.
-//! - [`command`], [`color`]: from a look to a PUT, and what the answer means.
+//! - `client`: https to one hub; `certificate`, `leaf`, `signify`: whether it is the hub meant.
+//! - `resources`: what the hub holds, and where a target's commands go.
+//! - `command`, `color`: from a look to a PUT, and what the answer means.
 
 mod certificate;
 mod client;
