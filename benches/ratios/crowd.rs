@@ -106,7 +106,10 @@ fn until_all_published(process: &mut Process, seen: &Receiver<Seen>, side: Side)
                 process.check()?;
                 continue;
             }
-            Err(_) => bail!("{} of {PEOPLE} presences within {} s", published.len(), PATIENCE.as_secs()),
+            Err(_) => {
+                let (so_far, said) = (published.len(), process.last_words());
+                bail!("{so_far} of {PEOPLE} presences within {} s; {said}", PATIENCE.as_secs())
+            }
         };
         let account = message.topic.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix("/presence"));
         if let Some(account) = account
@@ -123,7 +126,7 @@ fn until_silent(process: &mut Process, seen: &Receiver<Seen>) -> anyhow::Result<
     let deadline = Instant::now() + PATIENCE;
     while seen.recv_timeout(SILENCE).is_ok() {
         if Instant::now() > deadline {
-            bail!("messages are still coming {} s after all were published", PATIENCE.as_secs());
+            bail!("messages still come after {} s; {}", PATIENCE.as_secs(), process.last_words());
         }
     }
     process.check()

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -13,10 +13,13 @@ use nix::unistd::Pid;
 
 /// How long a process may take to end after SIGTERM.
 const STOP: Duration = Duration::from_secs(15);
+/// How many lines of its log an error shows.
+const LAST_WORDS: usize = 10;
 
 /// A running child; killed when it is dropped.
 pub struct Process {
     child: Child,
+    log: PathBuf,
     /// When it was started.
     pub started: Instant,
 }
@@ -50,7 +53,7 @@ impl Process {
         let started = Instant::now();
         let child =
             command.spawn().with_context(|| format!("{} cannot be started", command.get_program().display()))?;
-        Ok(Self { child, started })
+        Ok(Self { child, log: log.to_owned(), started })
     }
 
     /// What its threads have used of the processors so far.
@@ -82,8 +85,15 @@ impl Process {
     pub fn check(&mut self) -> anyhow::Result<()> {
         match self.child.try_wait()? {
             None => Ok(()),
-            Some(status) => bail!("the process ended by itself: {status}"),
+            Some(status) => bail!("the process ended by itself: {status}; {}", self.last_words()),
         }
+    }
+
+    /// The end of what it printed, for an error's text.
+    pub fn last_words(&self) -> String {
+        let printed = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = printed.lines().rev().take(LAST_WORDS).collect();
+        format!("the last that it said: {}", lines.into_iter().rev().collect::<Vec<_>>().join("\n"))
     }
 
     /// Ends it as a person would, and waits for the end.
@@ -92,7 +102,7 @@ impl Process {
         let deadline = Instant::now() + STOP;
         while self.child.try_wait()?.is_none() {
             if Instant::now() > deadline {
-                bail!("the process did not end within {} s of SIGTERM", STOP.as_secs());
+                bail!("it did not end within {} s of SIGTERM; {}", STOP.as_secs(), self.last_words());
             }
             std::thread::sleep(Duration::from_millis(5));
         }

@@ -34,8 +34,11 @@ pub fn measure(folder: &Path) -> anyhow::Result<Vec<Row>> {
     let work = Work { world: &world, people: world.people(), every: EVERY, broker: broker.port, lamp: None };
     let mut starts: [Vec<f64>; 2] = Default::default();
     for turn in 0..=STARTS {
+        // One that neither has published yet.
+        let availability = world.toggle(0);
         for (side, results) in BOTH.into_iter().zip(&mut starts) {
-            let (process, took) = first_presence(&work, side, folder, &seen).with_context(|| format!("{side:?}"))?;
+            let (process, took) =
+                first_presence(&work, side, folder, &seen, availability).with_context(|| format!("{side:?}"))?;
             process.stop()?;
             if turn > 0 {
                 results.push(took.as_secs_f64());
@@ -61,16 +64,16 @@ pub fn measure(folder: &Path) -> anyhow::Result<Vec<Row>> {
     ])
 }
 
-/// Starts a side with a presence that nobody has published yet, and waits for it.
+/// Starts a side, and waits for this availability from it.
 fn first_presence(
     work: &Work<'_>,
     side: Side,
     folder: &Path,
     seen: &Receiver<Seen>,
+    availability: &str,
 ) -> anyhow::Result<(Process, Duration)> {
     // What the one before left.
     while seen.try_recv().is_ok() {}
-    let availability = work.world.toggle(0);
     let mut process = side.start(work, folder)?;
     let wanted = format!("\"{availability}\"");
     let deadline = process.started + PATIENCE;
@@ -85,15 +88,13 @@ fn first_presence(
             return Ok((process, took));
         }
     }
-    bail!("no presence within {} s of the start; see {}", PATIENCE.as_secs(), folder.display())
+    bail!("no presence within {} s of the start; {}", PATIENCE.as_secs(), process.last_words())
 }
 
 fn settled(work: &Work<'_>, folder: &Path, seen: &Receiver<Seen>) -> anyhow::Result<[Memory; 2]> {
-    let mut processes = BOTH.map(|side| first_presence(work, side, folder, seen));
+    let availability = work.world.toggle(0);
+    let [bare, program] = BOTH.map(|side| first_presence(work, side, folder, seen, availability));
+    let ((bare, _), (program, _)) = (bare?, program?);
     thread::sleep(SETTLED);
-    let mut read = |at: usize| match &mut processes[at] {
-        Ok((process, _)) => process.memory(),
-        Err(error) => bail!("{error:#}"),
-    };
-    Ok([read(0)?, read(1)?])
+    Ok([bare.memory()?, program.memory()?])
 }

@@ -93,7 +93,7 @@ fn one_change(world: &World, process: &mut Process, person: usize) -> anyhow::Re
             return Ok(put - told);
         }
         if Instant::now() > deadline {
-            bail!("a change did not reach the lamp within {} s", PATIENCE.as_secs());
+            bail!("no change at the lamp within {} s; {}", PATIENCE.as_secs(), process.last_words());
         }
         process.check()?;
         thread::sleep(Duration::from_millis(10));
