@@ -13,23 +13,46 @@ const LONGEST: u64 = 60_000;
 pub(super) const GOOD: Duration = Duration::from_secs(10);
 /// Two processes with one client id end each other's connections: seldom, then.
 const TAKEN_OVER: Range<u64> = 60_000..120_000;
+/// Mosquitto 2.0 does not say that another process took our client id; it closes the connection. When that
+/// happened so often in a row, and each next attempt succeeded at once, it is taken for it.
+const SUSPICIOUS: u32 = 3;
+/// Endings further apart than this are not in a row; longer than [`TAKEN_OVER`].
+const IN_A_ROW: Duration = Duration::from_secs(180);
+
+/// How a connection ended, as far as the wait depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The broker said that another process took our client id.
+    TakenOver,
+    /// It was made, and the broker closed it without a word.
+    Wordless,
+    /// Anything else.
+    Other,
+}
 
 /// Back-off with jitter, so that many clients of a restarted broker do not come at once.
 #[derive(Debug)]
 pub(super) struct Backoff {
     attempts: u32,
+    /// Connections in a row that the broker closed without a word.
+    wordless: u32,
     random: fastrand::Rng,
 }
 
 impl Backoff {
     pub(super) fn new(random: fastrand::Rng) -> Self {
-        Self { attempts: 0, random }
+        Self { attempts: 0, wordless: 0, random }
     }
 
     /// The wait after a connection that lasted `lasted`, zero where none was made.
-    pub(super) fn after(&mut self, lasted: Duration) -> Duration {
+    pub(super) fn after(&mut self, ending: Ending, lasted: Duration) -> Duration {
         if lasted >= GOOD {
             self.attempts = 0;
+        }
+        let in_a_row = if lasted < IN_A_ROW { self.wordless } else { 0 };
+        self.wordless = if ending == Ending::Wordless { in_a_row + 1 } else { 0 };
+        if ending == Ending::TakenOver || self.wordless >= SUSPICIOUS {
+            return Duration::from_millis(self.random.u64(TAKEN_OVER));
         }
         let wait = match self.attempts {
             0 => self.random.u64(FIRST),
@@ -41,11 +64,6 @@ impl Backoff {
         self.attempts = self.attempts.saturating_add(1);
         Duration::from_millis(wait)
     }
-
-    /// The wait after another process took our client id.
-    pub(super) fn after_taken_over(&mut self) -> Duration {
-        Duration::from_millis(self.random.u64(TAKEN_OVER))
-    }
 }
 
 #[cfg(test)]
@@ -55,18 +73,30 @@ mod tests {
     #[test]
     fn waits_double_from_a_second_to_a_minute_after_a_quick_first_attempt() {
         let mut backoff = Backoff::new(fastrand::Rng::with_seed(7));
-        let waits: Vec<_> = (0..9).map(|_| backoff.after(Duration::ZERO).as_millis()).collect();
+        let waits: Vec<_> = (0..9).map(|_| backoff.after(Ending::Other, Duration::ZERO).as_millis()).collect();
         let bounds = [500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000];
         for (wait, most) in waits.iter().zip(bounds) {
             assert!((most * 2 / 5..=most).contains(wait), "{waits:?}");
         }
-        assert!(backoff.after(GOOD).as_millis() < 500, "a good connection starts it anew");
+        assert!(backoff.after(Ending::Other, GOOD).as_millis() < 500, "a good connection starts it anew");
     }
 
     #[test]
     fn a_connection_that_ends_at_once_is_no_reason_to_hurry() {
         let mut backoff = Backoff::new(fastrand::Rng::with_seed(7));
-        let waits: Vec<_> = (0..4).map(|_| backoff.after(Duration::from_millis(20)).as_millis()).collect();
+        let waits: Vec<_> =
+            (0..4).map(|_| backoff.after(Ending::Other, Duration::from_millis(20)).as_millis()).collect();
         assert!(waits[3] > 3_000, "{waits:?}");
+    }
+
+    #[test]
+    fn who_is_closed_again_and_again_right_after_connecting_does_not_fight() {
+        let mut backoff = Backoff::new(fastrand::Rng::with_seed(7));
+        let mut wait = |ending, seconds| backoff.after(ending, Duration::from_secs(seconds)).as_secs();
+        assert!(wait(Ending::Wordless, 2) < 1 && wait(Ending::Wordless, 2) <= 1, "a broker may be killed twice");
+        assert!(wait(Ending::Wordless, 2) >= 60 && wait(Ending::Wordless, 90) >= 60);
+        assert!(wait(Ending::Wordless, 200) < 1, "a lasting connection is no fight");
+        assert!(wait(Ending::Wordless, 2) <= 1 && wait(Ending::Other, 0) <= 2 && wait(Ending::Wordless, 2) < 5);
+        assert!(wait(Ending::TakenOver, 200) >= 60);
     }
 }

@@ -60,7 +60,7 @@ impl Driver {
         let mut backoff = Backoff::new(fastrand::Rng::new());
         let mut said = None;
         while let Ended::Lost(trouble, lasted) = self.connection().await {
-            let wait = if trouble.taken_over { backoff.after_taken_over() } else { backoff.after(lasted) };
+            let wait = backoff.after(trouble.ending, lasted);
             report(&mut said, &trouble.text, lasted, wait);
             self.forward(Event::Disconnected(trouble.text)).await;
             tokio::select! {

@@ -9,6 +9,7 @@ use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, DisconnectReasonCode, PubAck
 use rumqttc::v5::{ConnectionError, StateError, TlsError};
 use rustls::CertificateError;
 
+use super::backoff::Ending;
 use super::{Event, dialect};
 use crate::settings;
 
@@ -58,8 +59,7 @@ impl fmt::Display for Place {
 #[derive(Debug)]
 pub(super) struct Trouble {
     pub(super) text: String,
-    /// Another process uses our client id: hurry would only make it worse.
-    pub(super) taken_over: bool,
+    pub(super) ending: Ending,
 }
 
 impl Trouble {
@@ -68,35 +68,60 @@ impl Trouble {
         let why = match error {
             ConnectionError::Io(error) | ConnectionError::Tls(TlsError::Io(error)) => network(error, place),
             ConnectionError::Tls(error) => format!("TLS failed: {error}"),
-            ConnectionError::Timeout(_) => silent(place),
             ConnectionError::ConnectionRefused(code) => refused(*code, place),
-            ConnectionError::MqttState(error) => state(error, place).unwrap_or_else(|| silent(place)),
-            ConnectionError::NotConnAck(_) => "it does not answer as an MQTT 5 broker does; check mqtt.url".to_owned(),
-            ConnectionError::RequestsDone => "the client ended".to_owned(),
+            ConnectionError::MqttState(error) => match within_tls(error) {
+                Some(error) => tls(error, place),
+                None => silent(place),
+            },
+            ConnectionError::Timeout(_) | ConnectionError::NotConnAck(_) | ConnectionError::RequestsDone => {
+                silent(place)
+            }
         };
-        Self { text: format!("no connection to {place}: {why}"), taken_over: false }
+        Self { text: format!("no connection to {place}: {why}"), ending: Ending::Other }
     }
 
     /// The connection ended.
     pub(super) fn connected(error: &ConnectionError, place: &Place) -> Self {
-        let why = match error {
-            ConnectionError::MqttState(error) => {
-                state(error, place).unwrap_or_else(|| "the broker closed it".to_owned())
-            }
-            ConnectionError::Io(error) => network(error, place),
-            other => other.to_string(),
+        let (why, ending) = match error {
+            ConnectionError::MqttState(error) if is_wordless(error) => (wordless(place), Ending::Wordless),
+            ConnectionError::MqttState(error) => (state(error, place), ending(error)),
+            ConnectionError::Io(error) => (network(error, place), Ending::Other),
+            other => (other.to_string(), Ending::Other),
         };
-        Self { text: format!("connection to {place} ended: {why}"), taken_over: taken_over(error) }
+        Self { text: format!("connection to {place} ended: {why}"), ending }
     }
 }
 
-fn taken_over(error: &ConnectionError) -> bool {
-    matches!(
-        error,
-        ConnectionError::MqttState(StateError::ServerDisconnect {
-            reason_code: DisconnectReasonCode::SessionTakenOver,
-            ..
-        })
+fn ending(error: &StateError) -> Ending {
+    match error {
+        StateError::ServerDisconnect { reason_code: DisconnectReasonCode::SessionTakenOver, .. } => Ending::TakenOver,
+        _ => Ending::Other,
+    }
+}
+
+fn io_error(error: &StateError) -> Option<&io::Error> {
+    match error {
+        StateError::Io(error) | StateError::Deserialization(Protocol::Io(error)) => Some(error),
+        _ => None,
+    }
+}
+
+/// A refusal of our certificate arrives with the first answer.
+fn within_tls(error: &StateError) -> Option<&rustls::Error> {
+    io_error(error)?.get_ref()?.downcast_ref()
+}
+
+fn is_wordless(error: &StateError) -> bool {
+    let closed = |error: &io::Error| matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe);
+    matches!(error, StateError::ConnectionAborted) || io_error(error).is_some_and(closed)
+}
+
+/// A killed broker, a stopped one and a take-over look the same here: Mosquitto 2.0 closes a taken-over
+/// connection without a word, and rumqttc 0.25 reads no DISCONNECT whose properties are left out.
+fn wordless(place: &Place) -> String {
+    format!(
+        "the broker closed it without a reason; did it stop, or has another process connected with the same client id {:?}?",
+        place.client_id
     )
 }
 
@@ -144,10 +169,8 @@ fn tls(error: &rustls::Error, place: &Place) -> String {
     }
 }
 
-/// `None`: the peer closed the connection without a word.
-fn state(error: &StateError, place: &Place) -> Option<String> {
-    Some(match error {
-        StateError::ConnectionAborted => return None,
+fn state(error: &StateError, place: &Place) -> String {
+    match error {
         StateError::Io(error) | StateError::Deserialization(Protocol::Io(error)) => network(error, place),
         StateError::AwaitPingResp => {
             format!("no answer to a ping within {:?} (mqtt.keep_alive)", place.keep_alive)
@@ -161,7 +184,7 @@ fn state(error: &StateError, place: &Place) -> Option<String> {
             dialect::LARGEST
         ),
         other => format!("not as MQTT 5 has it: {other}"),
-    })
+    }
 }
 
 fn refused(code: ConnectReturnCode, place: &Place) -> String {
