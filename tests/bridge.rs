@@ -356,6 +356,27 @@ async fn a_missing_sign_in_is_told_and_heals_without_a_restart() {
 }
 
 #[tokio::test]
+async fn a_sign_in_that_was_mended_while_no_bridge_ran_is_ok_at_the_next_start() {
+    let installation = Installation::with(&["alex"]).await;
+    let observer = installation.observe().await;
+    let yaml = installation.yaml(&["alex"], "");
+    let bridge = installation.start(&yaml).await;
+    installation.until_online(&observer).await;
+    assert_eq!(bridge.monitor.snapshot().sign_ins_needed, 1);
+    bridge.stop().await;
+    observer.until_is("g/bridge/state", "offline").await;
+    installation.sign_in(&yaml, &["alex"]).await;
+    // Graph's answer comes behind what the forerunner left at the broker.
+    let slow = Fault::new("/me/presence", What::Slow(Duration::from_millis(700)));
+    installation.cloud.fault(slow.times(1));
+    let bridge = installation.start(&yaml).await;
+    installation.until_online(&observer).await;
+    observer.until("sign_in ok", |seen| seen.topic.ends_with("/sign_in") && seen.payload.contains("\"ok\"")).await;
+    assert_eq!(bridge.monitor.snapshot().sign_ins_needed, 0);
+    bridge.stop().await;
+}
+
+#[tokio::test]
 async fn people_read_by_the_application_are_asked_for_together_and_by_name_looked_up_once() {
     let people = ["alex", "sam", "kim"];
     let installation = Installation::with(&people).await;

@@ -198,12 +198,13 @@ impl Account {
     }
 
     /// What the broker holds about the sign-in: where it says the same, its time is carried on.
-    pub(super) fn found_sign_in(&mut self, found: SignIn) {
+    pub(super) fn found_sign_in(&mut self, found: SignIn) -> Changes {
         match &mut self.sign_in {
             None => self.sign_in = Some(found),
             Some(sign_in) if sign_in.says_the_same(&found) => *sign_in = found,
             Some(_) => {}
         }
+        Changes::default()
     }
 
     /// The published form; none until there is a presence with a sequence.

@@ -226,7 +226,7 @@ impl Bridge {
             Leaf::Presence => self.found_presence(index, &message.payload, open),
             Leaf::SignIn if !open => {
                 if let Ok(found) = serde_json::from_slice::<SignIn>(&message.payload) {
-                    self.board.write().accounts[index as usize].found_sign_in(found);
+                    self.update(index, |account, _| account.found_sign_in(found));
                 }
             }
             Leaf::SignIn | Leaf::State => {}

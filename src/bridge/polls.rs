@@ -123,7 +123,7 @@ impl Bridge {
     }
 
     /// Changes an account, and does what follows from the change.
-    fn update(
+    pub(super) fn update(
         &mut self,
         index: Index,
         change: impl FnOnce(&mut Account, Option<&mut super::sequence::Counter>) -> Changes,
