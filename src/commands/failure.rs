@@ -1,5 +1,6 @@
 //! How a command fails, and the exit code that says so.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 /// Why a command did not do what was asked.
@@ -21,7 +22,8 @@ impl Failure {
     pub fn report(&self) -> ExitCode {
         let text = self.to_string();
         if !text.is_empty() {
-            eprintln!("graph2mqtt: {text}");
+            // Where nobody reads it, the exit code says enough.
+            let _ = writeln!(std::io::stderr(), "graph2mqtt: {text}");
         }
         ExitCode::from(if matches!(self, Self::Usage(_)) { 2 } else { 1 })
     }
