@@ -16,18 +16,20 @@ pub struct Finding {
     pub outcome: Result<String, String>,
 }
 
-/// Tries every configured hub, and every light on those that answer.
+/// Tries every configured hub, and looks every light up on those that answer.
 pub async fn check(settings: &Settings, store: &Store) -> Vec<Finding> {
     let hubs: BTreeMap<&Name, HueHub> =
         settings.hubs.iter().map(|(name, hub)| (name, HueHub::new(name.clone(), hub.clone(), store.clone()))).collect();
     let mut findings = Vec::new();
     for (name, hub) in &hubs {
         let outcome = hub.check().await.map_err(|trouble| trouble.to_string());
-        let usable = outcome.is_ok();
+        let is_usable = outcome.is_ok();
         findings.push(Finding { subject: format!("hub {name}"), outcome });
-        let lights = settings.lights.iter().filter(|(_, light)| light.hub == **name && usable);
-        for (light, it) in lights {
-            let outcome = hub.check_target(&it.target).await.map_err(|trouble| trouble.to_string());
+        for (light, it) in settings.lights.iter().filter(|(_, light)| light.hub == **name) {
+            let outcome = match is_usable {
+                true => hub.check_target(&it.target).await.map_err(|trouble| trouble.to_string()),
+                false => Err(format!("not looked up: mend hub {name} first")),
+            };
             findings.push(Finding { subject: format!("light {light}"), outcome });
         }
     }

@@ -4,7 +4,6 @@
 //! it is in requests, and a request is written after the handshake.
 
 use std::error::Error;
-use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,7 +57,7 @@ impl Client {
         let first_contact = settings.certificate_sha256.is_none() && kept.is_none();
         let known = Known { id: settings.id.clone(), configured: settings.certificate_sha256, kept };
         let verifier = Verifier::new(hub.as_str(), known);
-        let http = http(&verifier).map_err(|error| busy(hub, None, &chain(&error)))?;
+        let http = http(&verifier).map_err(|error| busy(hub, None, &cause(&error)))?;
         let client = Self { hub: hub.clone(), base: format!("https://{}", settings.host), key, http, verifier };
         if let (true, Some(id)) = (first_contact, &settings.id) {
             client.meet(id, store).await?;
@@ -102,8 +101,12 @@ impl Client {
         let refused = if error.is_connect() { self.verifier.take_last() } else { None };
         match refused {
             Some(Err(refused)) => busy(&self.hub, None, &refused.to_string()),
-            _ if error.is_timeout() => busy(&self.hub, None, &format!("{} does not answer in time", self.base)),
-            _ => busy(&self.hub, None, &chain(&error.without_url())),
+            _ => {
+                let (base, hub) = (&self.base, &self.hub);
+                let what = if error.is_timeout() { "does not answer in time" } else { "cannot be talked to" };
+                let why = if error.is_timeout() { String::new() } else { format!(" ({})", cause(&error)) };
+                busy(hub, None, &format!("{base} {what}{why}: is the hub on, and hubs.{hub}.host right?"))
+            }
         }
     }
 }
@@ -147,13 +150,10 @@ fn stop(hub: &Name, what: &str) -> Trouble {
     Trouble::Stop { reason: format!("hub {hub}: {}", what.replace("{}", hub.as_str())) }
 }
 
-/// An error with its causes, for people.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
-        cause = error.source();
+/// What an error comes from, for people: the layers above it say nothing more.
+fn cause(mut error: &dyn Error) -> String {
+    while let Some(below) = error.source() {
+        error = below;
     }
-    text
+    error.to_string()
 }

@@ -78,9 +78,12 @@ impl HueHub {
     async fn read(&self, client: &Client) -> Result<Directory, Trouble> {
         let answer = client.ask(Method::GET, "/clip/v2/resource", None).await?;
         if !answer.status.is_success() {
+        if answer.status == StatusCode::NOT_FOUND {
+            return Err(self.not_a_hub("no CLIP v2; is its software current?"));
+        }
             return Err(self.refused(&answer));
         }
-        let directory = Directory::read(&answer.body).ok_or_else(|| self.not_a_hub())?;
+        let directory = Directory::read(&answer.body).ok_or_else(|| self.not_a_hub("no JSON"))?;
         match (&self.settings.id, &directory.hub_id) {
             (Some(meant), Some(there)) if !meant.eq_ignore_ascii_case(there) => Err(busy(
                 &self.name,
@@ -114,13 +117,14 @@ impl HueHub {
         tracing::debug!(hub = %self.name, %path, %body, "command");
         let answer = client.ask(Method::PUT, &path, Some(&body)).await?;
         if answer.status.is_success() {
-            return command::obeyed(&answer.body).ok_or_else(|| self.not_a_hub());
+            return command::obeyed(&answer.body).ok_or_else(|| self.not_a_hub("no JSON"));
         }
         Err(self.refused(&answer))
     }
 
-    fn not_a_hub(&self) -> Trouble {
-        busy(&self.name, None, &format!("{} answers, but not as a Hue hub does (no JSON)", self.settings.host))
+    fn not_a_hub(&self, why: &str) -> Trouble {
+        let (host, hub) = (&self.settings.host, &self.name);
+        busy(hub, None, &format!("{host} answers, but not as a Hue hub does ({why}): is hubs.{hub}.host right?"))
     }
 
     fn unfound(&self, what: &str) -> Trouble {
@@ -134,13 +138,14 @@ impl HueHub {
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Trouble::Stop {
                 reason: format!(
-                    "hub {0}: the hub does not know the application key in hubs.{0}.key. Press the hub's link button, \
-                     make a new key (POST /api), set it there and start again",
+                    "hub {0}: the hub does not know the application key in hubs.{0}.key or key_file. Press the hub's \
+                     link button, make a new key (POST /api), set it there and start again",
                     self.name
                 ),
             },
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                busy(&self.name, answer.retry_after, &format!("the hub is overloaded: {status}{says}"))
+                let what = format!("the hub is overloaded: {status}{says}; should it last, restart the hub");
+                busy(&self.name, answer.retry_after, &what)
             }
             StatusCode::NOT_FOUND => self.unfound(&format!("what the target was is gone: {status}{says}")),
             status if status.is_client_error() => self.unfound(&format!("the hub refuses the command: {status}{says}")),
