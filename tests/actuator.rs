@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use graph2mqtt::actuator::{Actuator, Change, State};
 use graph2mqtt::settings::{self, Settings};
-use graph2mqtt::simulator::{Certificate, Fault, Gamut, Hub, Kind, What};
+use graph2mqtt::simulator::{Certificate, Fault, Gamut, Hub, Kind, Request, What};
 use graph2mqtt::store::Store;
 use serde_json::Value;
 use support::{Broker, Observer};
@@ -345,6 +345,56 @@ async fn a_key_that_the_hub_does_not_know_is_not_tried_again() {
     world.presence("alex", "Away").await;
     world.published("desk", |light| light["wanted"]["availability"] == "Away").await;
     assert_eq!(world.hub.requests().count(|_| true), 1);
+    actuator.stop().await;
+}
+
+#[tokio::test]
+async fn the_hub_is_read_ahead_so_that_the_first_change_costs_one_request() {
+    let mut world = World::with(&["alex"]).await;
+    let actuator = world.actuator().await;
+    let read = |requests: &[Request]| requests.iter().any(|request| request.route == "GET /clip/v2/resource");
+    world.hub.requests().wait_for(PATIENCE, read).await.unwrap();
+    world.hub.requests().clear();
+    world.presence("alex", "Busy").await;
+    world.shows("Desk", RED).await;
+    assert_eq!(world.hub.requests().count(|_| true), 1);
+    actuator.stop().await;
+}
+
+#[tokio::test]
+async fn a_wrong_key_or_target_is_known_before_anything_is_wanted() {
+    let world = World::with(&["alex"]).await;
+    let until_it_says = async |actuator: &Running, text: &str| {
+        let says = || actuator.state.lights()[0].error.as_ref().is_some_and(|error| error.contains(text));
+        let until = async {
+            while !says() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, until).await.unwrap_or_else(|_| panic!("{:?}", actuator.state.lights()));
+    };
+    let actuator = world.actuator_with("  desk: { hub: office, target: Offcie, follow: alex }\n").await;
+    until_it_says(&actuator, "room/Office").await;
+    actuator.stop().await;
+    world.hub.fault(Fault::new("GET /clip", What::status(403, "")));
+    let actuator = world.actuator().await;
+    until_it_says(&actuator, "link button").await;
+    actuator.stop().await;
+    assert_eq!(world.commands(), 0);
+}
+
+#[tokio::test]
+async fn a_light_without_a_target_stays_unreachable_beside_one_that_obeys() {
+    let mut world = World::with(&["alex"]).await;
+    let lights = "  desk: { hub: office, target: Office, follow: alex }\n  typo: { hub: office, target: Offcie, follow: alex }\n";
+    let actuator = world.actuator_with(lights).await;
+    for availability in ["Busy", "Away", "Busy"] {
+        world.presence("alex", availability).await;
+        world.published("desk", |light| light["shown"]["availability"] == availability).await;
+        let typo = world.published("typo", |light| light["wanted"]["availability"] == availability).await;
+        assert_eq!(typo["reachable"], false, "{typo}");
+        assert!(typo["error"].as_str().unwrap().contains("lights.typo.target"), "{typo}");
+    }
     actuator.stop().await;
 }
 

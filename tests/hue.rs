@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use graph2mqtt::lights::{self, Look, Obeyed, Trouble};
+use graph2mqtt::lights::{self, Load, Look, Obeyed, Trouble};
 use graph2mqtt::settings::{self, Settings};
 use graph2mqtt::simulator::{Certificate, Fault, Gamut, Hub, Kind, What};
 use graph2mqtt::store::Store;
@@ -225,6 +225,30 @@ async fn a_target_that_is_gone_is_looked_up_again() {
     hub.requests().clear();
     show(&light, RED).await.unwrap();
     assert_eq!(hub.requests().count(|request| request.route == "GET /clip/v2/resource"), 1);
+}
+
+#[tokio::test]
+async fn a_missing_target_costs_the_hubs_other_lights_nothing() {
+    let hub = hub().await;
+    let place = Place::new();
+    let mut settings = place.settings(&hub, &usual(&hub), "Desk");
+    let typo = settings::Light {
+        target: settings::Target { kind: None, name: "Dekc".into() },
+        ..settings.lights["desk"].clone()
+    };
+    settings.lights.insert("typo".parse().unwrap(), typo);
+    let lights = lights::hubs(&settings, &place.store().await).remove(0).lights;
+    lights[0].1.prepare().await.unwrap();
+    assert_eq!(hub.commands().count(|_| true), 0, "getting ready changes no lamp");
+    assert!(
+        matches!(lights[1].1.prepare().await, Err(Trouble::Light { reason }) if reason.contains("lights.typo.target"))
+    );
+    assert_eq!(lights[0].1.load(), Load::Single, "what is known of the desk stays known");
+    hub.requests().clear();
+    lights[0].1.show(RED, false).await.unwrap();
+    assert_eq!(hub.requests().count(|_| true), 1, "nothing is read again for the desk");
+    assert!(matches!(lights[1].1.show(RED, false).await, Err(Trouble::Light { .. })));
+    assert_eq!(hub.requests().count(|_| true), 2, "for the other one it is: it may have been added");
 }
 
 #[tokio::test]

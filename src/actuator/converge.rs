@@ -189,14 +189,21 @@ impl Convergence {
                 let left_alone = state.wanted == Aim::LeaveAlone;
                 state.shown = Some(command.look).filter(|_| !to_be_switched_on && !left_alone);
             }
-            Err(Trouble::Hub { after, .. }) => self.retry.failed(now, *after),
-            Err(Trouble::Light { .. }) => {
-                self.retry = Retry::default();
-                state.retry.failed(now, None);
-            }
-            Err(Trouble::Stop { .. }) => self.stopped = true,
+            Err(trouble) => self.failed(now, light, trouble),
         }
         self.lights[light].shown.is_some()
+    }
+
+    /// Something asked of a light failed: it, or its hub, waits.
+    pub fn failed(&mut self, now: Instant, light: usize, trouble: &Trouble) {
+        match trouble {
+            Trouble::Hub { after, .. } => self.retry.failed(now, *after),
+            Trouble::Light { .. } => {
+                self.retry = Retry::default();
+                self.lights[light].retry.failed(now, None);
+            }
+            Trouble::Stop { .. } => self.stopped = true,
+        }
     }
 }
 

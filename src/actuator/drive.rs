@@ -29,6 +29,12 @@ pub(super) struct Drive {
     pub wake: Arc<Notify>,
 }
 
+/// The troubles that last, as they were said: each is said once.
+struct Said {
+    hub: Option<String>,
+    lights: Vec<Option<String>>,
+}
+
 /// A command that came to its end.
 struct Ended {
     light: usize,
@@ -43,7 +49,11 @@ impl Drive {
     pub async fn run(self, shutdown: CancellationToken) {
         let mut convergence = Convergence::new(self.hub.limits, self.places.len());
         let mut under_way = FuturesUnordered::new();
-        let mut said = None;
+        let mut said = Said { hub: None, lights: vec![None; self.places.len()] };
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = self.prepare(&mut convergence, &mut said) => {}
+        }
         loop {
             let wishes = self.want(&mut convergence);
             let mut wait = None;
@@ -76,6 +86,19 @@ impl Drive {
         }
     }
 
+    /// Reaches the hub before anything is wanted: the first command is quick, and a wrong key or target
+    /// is told at once. Nothing is lost by waiting here, since a command would wait for the same answers.
+    async fn prepare(&self, convergence: &mut Convergence, said: &mut Said) {
+        for (light, (_, it)) in self.hub.lights.iter().enumerate() {
+            let Err(trouble) = it.prepare().await else { continue };
+            convergence.failed(Instant::now(), light, &trouble);
+            self.failed(light, &trouble, said);
+            if !matches!(trouble, Trouble::Light { .. }) {
+                return;
+            }
+        }
+    }
+
     /// Takes the newest wishes over.
     fn want(&self, convergence: &mut Convergence) -> Vec<Option<Arc<Wish>>> {
         let mut wishes = Vec::with_capacity(self.places.len());
@@ -96,7 +119,7 @@ impl Drive {
         }
     }
 
-    fn ended(&self, convergence: &mut Convergence, ended: &Ended, said: &mut Option<String>) {
+    fn ended(&self, convergence: &mut Convergence, ended: &Ended, said: &mut Said) {
         let now = Instant::now();
         let shows = convergence.ended(now, ended.light, &ended.result);
         let place = self.places[ended.light];
@@ -108,16 +131,19 @@ impl Drive {
                 }
                 self.obeyed(ended, obeyed, said);
             }
-            Err(trouble) => self.failed(place, trouble, said),
+            Err(trouble) => {
+                self.board.failed(place);
+                self.failed(ended.light, trouble, said);
+            }
         }
         self.connection.changed(slot(place));
     }
 
-    fn obeyed(&self, ended: &Ended, obeyed: &Obeyed, said: &mut Option<String>) {
+    fn obeyed(&self, ended: &Ended, obeyed: &Obeyed, said: &mut Said) {
         let light = &self.hub.lights[ended.light].0;
-        if said.take().is_some() {
-            tracing::info!(hub = %self.hub.name, %light, "the hub obeys again");
-            self.whole_hub(|place| self.board.light(place, |entry| entry.unreachable = false));
+        self.answers(said);
+        if said.lights[ended.light].take().is_some() {
+            tracing::info!(hub = %self.hub.name, %light, "the light obeys again");
         }
         let status = ended.wish.status.as_ref().map(|(account, status)| format!("{account} {}", status.activity));
         tracing::debug!(hub = %self.hub.name, %light, look = ?ended.look, status, took = ?ended.took, "shown");
@@ -127,15 +153,19 @@ impl Drive {
     }
 
     /// Says a trouble once, for as long as it is the same.
-    fn failed(&self, place: usize, trouble: &Trouble, said: &mut Option<String>) {
+    fn failed(&self, light: usize, trouble: &Trouble, said: &mut Said) {
         let reason = trouble.to_string();
-        self.board.failed(place);
-        match trouble {
-            Trouble::Light { .. } => self.board.unreachable(place, &reason),
-            Trouble::Hub { .. } | Trouble::Stop { .. } => {
-                self.whole_hub(|place| self.board.unreachable(place, &reason));
+        let said = match trouble {
+            Trouble::Light { .. } => {
+                self.answers(said);
+                self.unreachable(light, &reason);
+                &mut said.lights[light]
             }
-        }
+            Trouble::Hub { .. } | Trouble::Stop { .. } => {
+                (0..self.places.len()).for_each(|light| self.unreachable(light, &reason));
+                &mut said.hub
+            }
+        };
         if said.as_ref() != Some(&reason) {
             match trouble {
                 Trouble::Stop { .. } => tracing::error!("{reason}"),
@@ -145,11 +175,25 @@ impl Drive {
         }
     }
 
-    fn whole_hub(&self, with: impl Fn(usize)) {
-        for place in &self.places {
-            with(*place);
+    /// The hub answers: what was said of it is over, and what was said of single lights is not.
+    fn answers(&self, said: &mut Said) {
+        if said.hub.take().is_none() {
+            return;
+        }
+        tracing::info!(hub = %self.hub.name, "the hub obeys again");
+        for (place, said) in self.places.iter().zip(&said.lights) {
+            self.board.light(*place, |entry| {
+                entry.unreachable = said.is_some();
+                entry.error.clone_from(said);
+            });
             self.connection.changed(slot(*place));
         }
+    }
+
+    fn unreachable(&self, light: usize, reason: &str) {
+        let place = self.places[light];
+        self.board.unreachable(place, reason);
+        self.connection.changed(slot(place));
     }
 }
 

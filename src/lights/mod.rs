@@ -111,15 +111,18 @@ pub enum Trouble {
     },
 }
 
-/// What a command comes to.
-pub type Commanded<'a> = Pin<Box<dyn Future<Output = Result<Obeyed, Trouble>> + Send + 'a>>;
+/// What something asked of a light comes to.
+pub type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, Trouble>> + Send + 'a>>;
 
 /// What a light is to the rules.
 pub trait Light: Send + Sync {
     /// Which limit its next command counts against.
     fn load(&self) -> Load;
+    /// Connects and looks up what commands need, so that the first one is quick and what is wrong is
+    /// known before it.
+    fn prepare(&self) -> Asked<'_, ()>;
     /// Makes it show a look. `on`: it is known to be on, so switching on may be left out.
-    fn show(&self, look: Look, on: bool) -> Commanded<'_>;
+    fn show(&self, look: Look, on: bool) -> Asked<'_, Obeyed>;
 }
 
 /// Lights that share limits and fate.

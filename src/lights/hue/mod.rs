@@ -13,6 +13,7 @@ mod leaf;
 mod resources;
 mod signify;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use tokio::sync::Mutex;
 
 use self::client::{Answer, Client, busy};
 use self::resources::{Directory, Endpoint};
-use super::{Commanded, Light, Limits, Load, Look, Obeyed, Trouble};
+use super::{Asked, Light, Limits, Load, Look, Obeyed, Trouble};
 use crate::presence::Name;
 use crate::settings::{self, Target, TargetKind};
 use crate::store::Store;
@@ -30,7 +31,7 @@ use crate::store::Store;
 /// groups 800 ms apart already stutter), three requests at once.
 pub const LIMITS: Limits = Limits { single: Duration::from_millis(100), group: Duration::from_secs(1), at_once: 3 };
 
-/// One hub. It is connected and read when something is first asked of it.
+/// One hub. It is connected and read when something is first asked of it, and stays so for all its lights.
 pub struct HueHub {
     name: Name,
     settings: settings::Hub,
@@ -60,9 +61,14 @@ impl HueHub {
         if let Some(directory) = self.directory() {
             return Ok((client, directory));
         }
-        let directory = Arc::new(self.read(&client).await?);
-        self.set_directory(Some(directory.clone()));
-        Ok((client, directory))
+        Ok((client.clone(), self.read_anew(&client).await?))
+    }
+
+    /// Reads what the hub holds now. Until that is known, what was known serves the other lights.
+    async fn read_anew(&self, client: &Client) -> Result<Arc<Directory>, Trouble> {
+        let directory = Arc::new(self.read(client).await?);
+        *self.directory.lock().unwrap_or_else(PoisonError::into_inner) = Some(directory.clone());
+        Ok(directory)
     }
 
     /// What the hub holds, where that is known.
@@ -70,17 +76,12 @@ impl HueHub {
         self.directory.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Without one, it is read again before the next command.
-    fn set_directory(&self, directory: Option<Arc<Directory>>) {
-        *self.directory.lock().unwrap_or_else(PoisonError::into_inner) = directory;
-    }
-
     async fn read(&self, client: &Client) -> Result<Directory, Trouble> {
         let answer = client.ask(Method::GET, "/clip/v2/resource", None).await?;
-        if !answer.status.is_success() {
         if answer.status == StatusCode::NOT_FOUND {
             return Err(self.not_a_hub("no CLIP v2; is its software current?"));
         }
+        if !answer.status.is_success() {
             return Err(self.refused(&answer));
         }
         let directory = Directory::read(&answer.body).ok_or_else(|| self.not_a_hub("no JSON"))?;
@@ -159,22 +160,33 @@ pub struct HueLight {
     hub: Arc<HueHub>,
     name: Name,
     target: Target,
+    /// What the hub held last did not serve: it is read again before the next command.
+    is_lost: AtomicBool,
 }
 
 impl HueLight {
     /// `name` is the light's in the configuration.
     pub fn new(hub: Arc<HueHub>, name: Name, target: Target) -> Self {
-        Self { hub, name, target }
+        Self { hub, name, target, is_lost: AtomicBool::new(false) }
+    }
+
+    /// The hub, and where on it commands go.
+    async fn find(&self) -> Result<(Arc<Client>, Endpoint), Trouble> {
+        let (client, mut directory) = self.hub.session().await?;
+        if self.is_lost.load(Ordering::Relaxed) {
+            directory = self.hub.read_anew(&client).await?;
+        }
+        let found = directory.find(&self.target);
+        self.is_lost.store(found.is_err(), Ordering::Relaxed);
+        let endpoint = found.map_err(|error| self.hub.unfound(&format!("lights.{}.target: {error}", self.name)))?;
+        Ok((client, endpoint))
     }
 
     async fn command(&self, look: Look, on: bool) -> Result<Obeyed, Trouble> {
-        let (client, directory) = self.hub.session().await?;
-        let commanded = match directory.find(&self.target) {
-            Ok(endpoint) => self.hub.put(&client, &endpoint, look, on).await,
-            Err(error) => Err(self.hub.unfound(&format!("lights.{}.target: {error}", self.name))),
-        };
+        let (client, endpoint) = self.find().await?;
+        let commanded = self.hub.put(&client, &endpoint, look, on).await;
         if matches!(commanded, Err(Trouble::Light { .. })) {
-            self.hub.set_directory(None);
+            self.is_lost.store(true, Ordering::Relaxed);
         }
         commanded
     }
@@ -189,7 +201,11 @@ impl Light for HueLight {
         if single { Load::Single } else { Load::Group }
     }
 
-    fn show(&self, look: Look, on: bool) -> Commanded<'_> {
+    fn prepare(&self) -> Asked<'_, ()> {
+        Box::pin(async { self.find().await.map(drop) })
+    }
+
+    fn show(&self, look: Look, on: bool) -> Asked<'_, Obeyed> {
         Box::pin(self.command(look, on))
     }
 }
