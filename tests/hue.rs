@@ -260,6 +260,20 @@ async fn a_lamp_without_power_is_advice() {
 }
 
 #[tokio::test]
+async fn a_plug_that_is_on_is_not_switched_on_again_for_another_colour() {
+    let hub = hub().await;
+    let place = Place::new();
+    let light = place.light(&hub, &usual(&hub), "Fan").await;
+    let blue = Look::On { rgb: [0, 0, 255], brightness: 20, transition: Duration::ZERO };
+    for (look, on, commands) in
+        [(RED, false, 1), (blue, true, 1), (blue, false, 2), (Look::Off, true, 3), (RED, false, 4)]
+    {
+        assert_eq!(light.lights[0].1.show(look, on).await, Ok(Obeyed::default()));
+        assert_eq!(hub.commands().count(|_| true), commands, "{look:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_was_off_after_all_is_noticed() {
     let hub = hub().await;
     let place = Place::new();

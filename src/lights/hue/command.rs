@@ -45,6 +45,16 @@ pub(super) fn body(look: Look, ability: Ability, on: bool) -> Value {
     Value::Object(body)
 }
 
+/// Whether something of this ability shows both looks alike: colours are one to a plug.
+pub(super) fn is_same(one: Look, other: Look, ability: Ability) -> bool {
+    let still = |look| {
+        let mut body = body(look, ability, true);
+        body.as_object_mut().and_then(|body| body.remove("dynamics"));
+        body
+    };
+    still(one) == still(other)
+}
+
 /// Four digits, as the hubs' own answers have.
 fn rounded(value: f64) -> f64 {
     (value * 10_000.0).round() / 10_000.0
@@ -131,6 +141,16 @@ mod tests {
     fn on_is_not_repeated_to_what_is_on_and_brightness_goes_with_every_look() {
         let body = body(RED, Ability::Color(Gamut::C), true);
         assert_eq!((body.get("on"), body["dimming"]["brightness"].as_u64()), (None, Some(80)));
+    }
+
+    #[test]
+    fn colours_are_alike_to_what_shows_none() {
+        let blue = Look::On { rgb: [0, 0, 255], brightness: 80, transition: Duration::ZERO };
+        let dark = Look::On { rgb: [255, 0, 0], brightness: 10, transition: Duration::from_millis(400) };
+        let alike = |ability| [blue, dark, Look::Off].map(|look| is_same(RED, look, ability));
+        assert_eq!(alike(Ability::Switch), [true, true, false]);
+        assert_eq!(alike(Ability::Dim), [true, false, false]);
+        assert_eq!(alike(Ability::Color(Gamut::C)), [false; 3]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod resources;
 mod signify;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
@@ -162,12 +162,14 @@ pub struct HueLight {
     target: Target,
     /// What the hub held last did not serve: it is read again before the next command.
     is_lost: AtomicBool,
+    /// What it was last sent and showed without a word against it.
+    last: std::sync::Mutex<Option<Look>>,
 }
 
 impl HueLight {
     /// `name` is the light's in the configuration.
     pub fn new(hub: Arc<HueHub>, name: Name, target: Target) -> Self {
-        Self { hub, name, target, is_lost: AtomicBool::new(false) }
+        Self { hub, name, target, is_lost: AtomicBool::new(false), last: std::sync::Mutex::default() }
     }
 
     /// The hub, and where on it commands go.
@@ -182,9 +184,17 @@ impl HueLight {
         Ok((client, endpoint))
     }
 
+    fn last(&self) -> MutexGuard<'_, Option<Look>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn command(&self, look: Look, on: bool) -> Result<Obeyed, Trouble> {
         let (client, endpoint) = self.find().await?;
+        if on && self.last().is_some_and(|last| command::is_same(last, look, endpoint.ability)) {
+            return Ok(Obeyed::default());
+        }
         let commanded = self.hub.put(&client, &endpoint, look, on).await;
+        *self.last() = commanded.as_ref().is_ok_and(|obeyed| *obeyed == Obeyed::default()).then_some(look);
         if matches!(commanded, Err(Trouble::Light { .. })) {
             self.is_lost.store(true, Ordering::Relaxed);
         }
