@@ -18,6 +18,15 @@ pub(super) const PREFIX: &str = "GRAPH2MQTT_";
 /// Variables that the command line reads; they are no keys.
 const OF_THE_COMMAND_LINE: &[&str] = &["GRAPH2MQTT_CONFIG", "GRAPH2MQTT_LOG", "GRAPH2MQTT_LOG_FORMAT"];
 
+/// Whether Kubernetes or Docker set a variable for a service that is called graph2mqtt, as they do in every
+/// container beside it: `GRAPH2MQTT_SERVICE_HOST`, `GRAPH2MQTT_PORT=tcp://10.0.0.1:8480`,
+/// `GRAPH2MQTT_PORT_8480_TCP_ADDR`.
+fn is_service_link(name: &str) -> bool {
+    let rest = &name[PREFIX.len()..];
+    let of = |word: &str| rest.strip_prefix(word).is_some_and(|end| end.is_empty() || end.starts_with('_'));
+    !rest.contains("__") && ["SERVICE_HOST", "SERVICE_PORT", "PORT"].into_iter().any(of)
+}
+
 /// Single values of accounts that were set outside of the file, by name and field.
 pub(super) type Overrides = BTreeMap<String, BTreeMap<String, (String, Origin)>>;
 
@@ -69,7 +78,8 @@ impl Layer {
         let mut layer = Self { name: "environment", ..Self::default() };
         let ours = |name: OsString| {
             let name = name.into_string().ok()?;
-            (name.starts_with(PREFIX) && !OF_THE_COMMAND_LINE.contains(&name.as_str())).then_some(name)
+            let is_ours = name.starts_with(PREFIX) && !OF_THE_COMMAND_LINE.contains(&name.as_str());
+            (is_ours && !is_service_link(&name)).then_some(name)
         };
         let ours = variables.into_iter().filter_map(|(name, value)| Some((ours(name)?, value)));
         let sorted: BTreeMap<String, OsString> = ours.filter(|(_, value)| !value.is_empty()).collect();

@@ -104,6 +104,21 @@ fn everything_written_arrives() {
 }
 
 #[test]
+fn what_kubernetes_sets_for_a_service_of_our_name_is_no_mistake() {
+    let links = [
+        ("GRAPH2MQTT_SERVICE_HOST", "10.0.0.1"),
+        ("GRAPH2MQTT_SERVICE_PORT", "8480"),
+        ("GRAPH2MQTT_SERVICE_PORT_HTTP", "8480"),
+        ("GRAPH2MQTT_PORT", "tcp://10.0.0.1:8480"),
+        ("GRAPH2MQTT_PORT_8480_TCP_ADDR", "10.0.0.1"),
+    ];
+    load_with("", &links, &[]).unwrap();
+    for mistaken in ["GRAPH2MQTT_PORTS", "GRAPH2MQTT_WEB__PORT", "GRAPH2MQTT_PORT__X", "GRAPH2MQTT_SERVICE"] {
+        assert!(mistakes("", &[(mistaken, "8480")]).contains(mistaken), "{mistaken}");
+    }
+}
+
+#[test]
 fn the_environment_overrides_the_file_and_flags_override_both() {
     let environment = [
         ("GRAPH2MQTT_MQTT__URL", "mqtt://env"),
