@@ -86,6 +86,10 @@ impl Bridge {
         }
         self.found = Some(ReadBack::new(self.board.slots()));
         self.phase = Phase::Reading { until: Instant::now() + READING };
+        self.send_marker();
+    }
+
+    fn send_marker(&self) {
         let topic = self.board.topics().bridge("marker");
         self.connection.publish(Message { topic, payload: self.marker.clone().into_bytes() }, 0);
     }
@@ -147,6 +151,11 @@ impl Bridge {
         let owner = serde_json::from_slice::<Owner>(&message.payload).ok().map(|owner| owner.instance);
         if let Some(found) = &mut self.found {
             found.owner = owner;
+        }
+        if matches!(self.phase, Phase::Reading { .. }) {
+            // Mosquitto keeps what stands behind the first retained message until that one is acknowledged
+            // (Nagle's algorithm), which our side puts off by 40 ms unless it sends something meanwhile.
+            self.send_marker();
         }
     }
 
