@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use graph2mqtt::commands::{Cli, Failure, LogFormat};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -31,13 +33,14 @@ fn start(cli: Cli) -> Result<(), Failure> {
 
 /// Logs go to stderr, so that what a command prints can be piped.
 fn log_to_stderr(level: &str, format: LogFormat) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(level).map_err(|error| {
+    let filter: Targets = level.parse().map_err(|error| {
         Failure::Usage(format!("--log {level}: {error}; use error, warn, info, debug, trace or module=level"))
     })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry().with(filter);
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match format {
-        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).init(),
-        LogFormat::Json => builder.json().init(),
+        LogFormat::Text => registry.with(layer.with_ansi(std::io::stderr().is_terminal())).init(),
+        LogFormat::Json => registry.with(layer.json()).init(),
     }
     Ok(())
 }
