@@ -34,7 +34,7 @@ fn start(cli: Cli) -> Result<(), Failure> {
 /// Logs go to stderr, so that what a command prints can be piped.
 fn log_to_stderr(level: &str, format: LogFormat) -> Result<(), Failure> {
     let filter: Targets = level.parse().map_err(|error| {
-        Failure::Usage(format!("--log {level}: {error}; use error, warn, info, debug, trace or module=level"))
+        Failure::Usage(format!("--log {level}: {error}; use error, warn, info, debug, trace, off or module=level"))
     })?;
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);

@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 /// The id of an account's device: `<base>_<account>`.
 ///
-/// Home Assistant takes `[a-zA-Z0-9_-]+`. In a base topic that holds anything but letters and digits, each
-/// other byte is written as `-` and two hexadecimal digits, so that no two bases ever share an id:
-/// `home/teams` gives `home-2fteams_alex`.
+/// Home Assistant takes `[a-zA-Z0-9_-]+`. Each other byte of a base topic is written as `-` and two
+/// hexadecimal digits: `home/teams` gives `home-2fteams_alex`. Bases of letters, digits and slashes never
+/// share an id; of `a` with account `b_c` and `a_b` with account `c`, at one broker, one needs another base.
 pub fn device_id(base: &str, account: &str) -> String {
     format!("{}_{account}", plain(base))
 }
@@ -29,7 +29,7 @@ pub(super) fn object_id(account: &str) -> String {
 fn plain(base: &str) -> String {
     let mut id = String::with_capacity(base.len());
     for byte in base.bytes() {
-        if byte.is_ascii_alphanumeric() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') {
             id.push(char::from(byte));
         } else {
             write!(id, "-{byte:02x}").expect("a string takes it");

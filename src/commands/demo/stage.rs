@@ -87,7 +87,7 @@ pub(super) async fn play(cloud: Cloud) {
     let mut pace = tokio::time::interval(PACE);
     pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // The first change comes when everybody's first presence had time to travel.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    tokio::time::sleep(Duration::from_millis(2500)).await;
     for (person, availability, activity) in DAY.iter().cycle() {
         pace.tick().await;
         cloud.set_presence(PEOPLE[*person].user, availability, activity);
