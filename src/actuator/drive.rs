@@ -15,6 +15,9 @@ use super::converge::{Convergence, Step};
 use crate::lights::{Hub, Look, Obeyed, Trouble};
 use crate::mqtt::Connection;
 
+/// How long after the start the hub is read ahead, unless a command came first: a handshake costs
+/// milliseconds of the one thread, and the bridge's first refresh and presence beside us go before.
+const QUIET_START: Duration = Duration::from_secs(1);
 /// How long a stop waits for commands under way.
 const LAST_COMMANDS: Duration = Duration::from_secs(2);
 
@@ -50,16 +53,14 @@ impl Drive {
         let mut convergence = Convergence::new(self.hub.limits, self.places.len());
         let mut under_way = FuturesUnordered::new();
         let mut said = Said { hub: None, lights: vec![None; self.places.len()] };
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = self.prepare(&mut convergence, &mut said) => {}
-        }
+        let mut ahead = Some(Instant::now() + QUIET_START);
         loop {
             let wishes = self.want(&mut convergence);
             let mut wait = None;
             while self.board.is_connected() {
                 match convergence.next(Instant::now(), |light| self.hub.lights[light].1.load()) {
                     Step::Send { light, look, on } => {
+                        ahead = None;
                         let wish = wishes[light].clone().expect("only what is wished for is sent");
                         under_way.push(self.command(light, look, on, wish));
                     }
@@ -74,6 +75,13 @@ impl Drive {
                 () = self.wake.notified() => {}
                 Some(ended) = under_way.next() => self.ended(&mut convergence, &ended, &mut said),
                 () = sleep_until(wait), if wait.is_some() => {}
+                () = sleep_until(ahead), if ahead.is_some() => {
+                    ahead = None;
+                    tokio::select! {
+                        () = shutdown.cancelled() => break,
+                        () = self.prepare(&mut convergence, &mut said) => {}
+                    }
+                }
             }
         }
         let last = async {
