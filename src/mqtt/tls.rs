@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier, client::WantsClientCert};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{CertificateError, ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier, client::WantsClientCert};
 use rustls_platform_verifier::BuilderVerifierExt;
 
 use super::Unusable;
@@ -54,13 +56,22 @@ fn show(
     let private = PrivateKeyDer::from_pem_file(key).map_err(|error| {
         Unusable(format!("mqtt.client_key_file {}: {error}; expected an unencrypted key in PEM", key.display()))
     })?;
-    builder.with_client_auth_cert(chain, private).map_err(|error| {
+    let unfit = |error: rustls::Error| {
         Unusable(format!(
             "mqtt.client_certificate_file {} and the key in {} do not fit each other: {error}",
             certificate.display(),
             key.display()
         ))
-    })
+    };
+    let shown = CertifiedKey::new(chain, any_supported_type(&private).map_err(unfit)?);
+    match shown.keys_match() {
+        // What rustls cannot read is the broker's to judge: `openssl x509 -req`, as Mosquitto's manual
+        // has it, makes certificates of X.509 version 1.
+        Ok(()) | Err(rustls::Error::InvalidCertificate(CertificateError::Other(_))) => {
+            Ok(builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(shown))))
+        }
+        Err(error) => Err(unfit(error)),
+    }
 }
 
 fn certificates(setting: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, Unusable> {

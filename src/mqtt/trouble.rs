@@ -158,6 +158,11 @@ fn tls(error: &rustls::Error, place: &Place) -> String {
         rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
             format!("TLS: the broker's certificate was not issued by {authorities}")
         }
+        rustls::Error::InvalidCertificate(why) if why.to_string().contains("UnsupportedCertVersion") => {
+            "TLS: the broker's certificate is of X.509 version 1, which holds no host's name; \
+             make it anew with a subjectAltName"
+                .to_owned()
+        }
         rustls::Error::InvalidCertificate(why) => {
             format!("TLS: the broker's certificate is refused: {why} (checked against {authorities})")
         }

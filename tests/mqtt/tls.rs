@@ -92,6 +92,32 @@ async fn a_port_without_tls_is_told_apart_from_a_bad_certificate() {
     assert!(text.contains("TLS"), "{text}");
 }
 
+/// As `openssl x509 -req` makes them without a word about extensions, and Mosquitto's manual with it.
+#[tokio::test]
+async fn a_version_1_certificate_of_ours_is_the_brokers_to_judge_and_one_of_the_broker_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let ours = Authority::new(folder.path(), "ours");
+    let (certificate, key) = ours.issue("broker");
+    let file = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mqtt/version1").join(name);
+    let broker = Broker::builder().tls(Tls { certificate, key, client_authority: Some(file("ca.pem")) }).start();
+    let shown = settings::Mqtt {
+        tls: true,
+        ca_file: Some(ours.file("ca.pem")),
+        client_certificate_file: Some(file("client.pem")),
+        client_key_file: Some(file("client.key")),
+        ..settings(&broker)
+    };
+    let (_connection, mut events) = Connection::open(&shown, options("under-test", &[]), Board::of(1, "x")).unwrap();
+    connected(&mut events).await;
+
+    let tls = Tls { certificate: file("client.pem"), key: file("client.key"), client_authority: None };
+    let broker = Broker::builder().tls(tls).start();
+    let trusting = settings::Mqtt { tls: true, ca_file: Some(file("ca.pem")), ..settings(&broker) };
+    let (_connection, mut events) = Connection::open(&trusting, options("under-test", &[]), Board::of(1, "x")).unwrap();
+    let text = disconnected(&mut events).await;
+    assert!(text.contains("version 1") && text.contains("subjectAltName"), "{text}");
+}
+
 #[test]
 fn a_key_that_does_not_fit_the_certificate_is_found_before_connecting() {
     let folder = tempfile::tempdir().unwrap();
