@@ -7,6 +7,8 @@
 mod graph;
 #[path = "bridge/installation.rs"]
 mod installation;
+#[path = "bridge/others.rs"]
+mod others;
 mod support;
 
 use std::collections::{BTreeMap, HashMap};

@@ -24,7 +24,7 @@ const READING: Duration = Duration::from_secs(2);
 /// The bounds of the wait after Home Assistant's birth, in milliseconds.
 const BIRTH: (u64, u64) = (500, 3_000);
 
-/// The largest payload of our own topics that is looked at. Ours are far smaller.
+/// The largest payload of our own topics that is read. Ours are far smaller.
 const LARGEST: usize = 64 << 10;
 
 /// How a bridge connects.
@@ -102,13 +102,10 @@ impl Bridge {
         match self.board.topics().bridge_leaf(&message.topic) {
             Some("marker") => return self.on_marker(&message.payload),
             Some("state") => return self.on_state(message),
-            Some("info") => self.on_info(message),
+            Some("info") => return self.on_info(message),
             Some("health") => return self.on_health(message),
             Some(_) => return Ok(()),
             None => {}
-        }
-        if message.payload.len() > LARGEST {
-            return Ok(());
         }
         match self.board.topics().account_leaf(&message.topic) {
             Some((account, leaf)) => self.on_account(message, account, leaf),
@@ -146,9 +143,13 @@ impl Bridge {
         Ok(())
     }
 
-    fn on_info(&mut self, message: &Received) {
+    fn on_info(&mut self, message: &Received) -> Result<(), Failure> {
         self.found_at(Place::Info, &message.payload);
         let owner = serde_json::from_slice::<Owner>(&message.payload).ok().map(|owner| owner.instance);
+        if self.is_open() && !message.retained {
+            self.disturbed.insert(self.board.layout().slot(Place::Info));
+            return owner.map_or(Ok(()), |owner| self.on_rival(owner));
+        }
         if let Some(found) = &mut self.found {
             found.owner = owner;
         }
@@ -157,6 +158,32 @@ impl Bridge {
             // (Nagle's algorithm), which our side puts off by 40 ms unless it sends something meanwhile.
             self.send_marker();
         }
+        Ok(())
+    }
+
+    /// Two that started at once, or while the broker was away, did not see each other in time. Ours is
+    /// written again with the next round: who answers that is alive, and of two the greater instance goes.
+    fn on_rival(&mut self, owner: String) -> Result<(), Failure> {
+        if owner == self.instance {
+            return Ok(());
+        }
+        let answered = self.rival.as_ref() == Some(&owner);
+        if answered && self.instance > owner {
+            return Err(self.not_ours(&owner));
+        }
+        if !answered {
+            tracing::warn!("another bridge, instance {owner}, wrote on this base topic");
+        }
+        self.rival = Some(owner);
+        Ok(())
+    }
+
+    fn not_ours(&self, owner: &str) -> Failure {
+        Failure::Misconfigured(format!(
+            "mqtt.base_topic {:?} belongs to another bridge that is running (instance {owner}); \
+             stop that one, or set another mqtt.base_topic here",
+            self.settings.mqtt.base_topic
+        ))
     }
 
     fn on_state(&mut self, message: &Received) -> Result<(), Failure> {
@@ -210,13 +237,7 @@ impl Bridge {
                 self.found_at(Place::State, b"");
                 self.open();
             }
-            Step::Yield => {
-                return Err(Failure::Misconfigured(format!(
-                    "mqtt.base_topic {:?} belongs to another bridge that is running (instance {}); \
-                     stop that one, or set another mqtt.base_topic here",
-                    self.settings.mqtt.base_topic, contest.owner
-                )));
-            }
+            Step::Yield => return Err(self.not_ours(&contest.owner)),
         }
         Ok(())
     }
@@ -231,6 +252,9 @@ impl Bridge {
             self.disturbed.insert(slot);
         }
         self.found_slot(slot, &message.payload);
+        if message.payload.len() > LARGEST {
+            return;
+        }
         match leaf {
             Leaf::Presence => self.found_presence(index, &message.payload, open),
             Leaf::SignIn if !open => {
@@ -280,6 +304,9 @@ impl Bridge {
     }
 
     fn on_device(&mut self, message: &Received) {
+        if message.payload.len() > LARGEST {
+            return;
+        }
         let Some(described) = self.board.described(&message.topic, &message.payload) else { return };
         match (self.board.slot_of_device(&described), described) {
             (Some(slot), _) => self.found_slot(slot, &message.payload),

@@ -69,6 +69,8 @@ pub(super) struct Bridge {
     pub(super) marker: String,
     /// Slots that somebody else wrote over; written again with the next round, so that no two quarrel at full speed.
     pub(super) disturbed: BTreeSet<Slot>,
+    /// Another instance that wrote on our base topic while we run.
+    pub(super) rival: Option<String>,
     reserving: bool,
     pub(super) reserved: bool,
     pub(super) online: u64,
@@ -140,6 +142,7 @@ impl Bridge {
             phase: Phase::Connecting,
             found: None,
             disturbed: BTreeSet::new(),
+            rival: None,
             reserving: false,
             reserved: false,
             online: 0,
@@ -190,7 +193,14 @@ impl Bridge {
     fn on_time(&mut self) -> Result<(), Failure> {
         let now = Moment::now();
         match &self.phase {
-            Phase::Reading { until } if *until <= now.instant => self.all_read()?,
+            Phase::Reading { until } if *until <= now.instant => {
+                tracing::warn!(
+                    "the broker gives nothing back of what it holds; allow this user to read {}/# in its ACL, \
+                     or times and order of presences start anew",
+                    self.settings.mqtt.base_topic
+                );
+                self.all_read()?;
+            }
             Phase::Contested(_) => self.contest_at(now.instant)?,
             Phase::Settling { until } if *until <= now.instant => self.settle(),
             _ => {}

@@ -1,0 +1,79 @@
+//! Others on our base topic: a second bridge, a stranger's heap, a broker that gives nothing back.
+
+use graph2mqtt::bridge::Failure;
+
+use super::installation::{Installation, user};
+use super::support::{Broker, Home};
+
+/// As after a power cut, when both find an empty broker and neither sees the other in time.
+#[tokio::test]
+async fn of_two_bridges_that_start_at_once_one_stays() {
+    let first = Installation::with(&["alex"]).await;
+    let observer = first.observe().await;
+    let yaml = first.yaml(&["alex"], "");
+    let second = Installation {
+        cloud: first.cloud.clone(),
+        broker: Broker::start(),
+        folder: tempfile::tempdir().unwrap(),
+        base: first.base,
+    };
+    first.sign_in(&yaml, &["alex"]).await;
+    second.sign_in(&yaml, &["alex"]).await;
+    let (mut one, mut other) = (first.start(&yaml).await, second.start(&yaml).await);
+    let (first_ended, ended) = tokio::select! {
+        ended = one.ended() => (true, ended),
+        ended = other.ended() => (false, ended),
+    };
+    let stays = if first_ended { other } else { one };
+    let Err(Failure::Misconfigured(refused)) = ended else { panic!("{ended:?}") };
+    assert!(refused.contains("mqtt.base_topic"), "{refused}");
+    first.cloud.set_presence(&user("alex"), "Busy", "Presenting");
+    observer.until("the change", |seen| seen.payload.contains("Presenting")).await;
+    first.until_online(&observer).await;
+    stays.stop().await;
+}
+
+#[tokio::test]
+async fn a_strangers_info_ends_no_bridge_and_is_written_over() {
+    let installation = Installation::with(&["alex"]).await;
+    let observer = installation.observe().await;
+    let (bridge, _) = installation.run(&["alex"]).await;
+    installation.until_online(&observer).await;
+    for payload in [r#"{"instance":""}"#, "[]", "no JSON"] {
+        observer.forget();
+        observer.publish("g/bridge/info", payload, true).await;
+        observer
+            .until("ours again", |seen| seen.topic == "g/bridge/info" && seen.payload.contains(r#""version""#))
+            .await;
+    }
+    bridge.stop().await;
+}
+
+#[tokio::test]
+async fn a_topic_of_nobody_is_cleared_however_much_it_holds() {
+    let installation = Installation::with(&["alex"]).await;
+    let observer = installation.observe().await;
+    for account in ["alex", "ghost"] {
+        observer.publish(&format!("g/account/{account}/presence"), "x".repeat(300_000), true).await;
+    }
+    let (bridge, _) = installation.run(&["alex"]).await;
+    observer.until_is("g/account/ghost/presence", "").await;
+    observer.until("ours", |seen| seen.payload.contains(r#""availability":"Available""#)).await;
+    bridge.stop().await;
+}
+
+#[test]
+fn a_broker_that_gives_nothing_back_is_told() {
+    // Mosquitto grants the subscription all the same.
+    let broker = Broker::builder().acl("topic write #\n").start();
+    let home = Home::new(&format!(
+        "mqtt: {{ url: \"{}\", base_topic: g }}\nweb: {{ listen: \"127.0.0.1:0\" }}\n\
+         entra: {{ authority: \"http://127.0.0.1:9\", tenant: contoso.com, client_id: 00000000-0000-0000-0000-000000000000 }}\n\
+         accounts: {{ alex: {{ user: alex@contoso.com }} }}\n",
+        broker.url()
+    ));
+    let mut bridge = home.start(&["bridge"]);
+    let line = bridge.hears("gives nothing back");
+    assert!(line.contains("WARN") && line.contains("g/#") && line.contains("ACL"), "{line}");
+    assert!(bridge.stop().success());
+}
