@@ -175,12 +175,7 @@ impl Running {
     }
 
     /// How it ends by itself.
-    pub async fn end(mut self) -> Result<(), Failure> {
-        self.ended().await
-    }
-
-    /// The same, of one that may go on.
-    pub async fn ended(&mut self) -> Result<(), Failure> {
-        tokio::time::timeout(PATIENCE, &mut self.task).await.expect("it ends").unwrap()
+    pub async fn end(self) -> Result<(), Failure> {
+        tokio::time::timeout(PATIENCE, self.task).await.expect("it ends").unwrap()
     }
 }

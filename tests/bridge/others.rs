@@ -2,35 +2,27 @@
 
 use graph2mqtt::bridge::Failure;
 
-use super::installation::{Installation, user};
+use super::installation::Installation;
+use super::support::observer::Seen;
 use super::support::{Broker, Home};
 
 /// As after a power cut, when both find an empty broker and neither sees the other in time.
 #[tokio::test]
-async fn of_two_bridges_that_start_at_once_one_stays() {
-    let first = Installation::with(&["alex"]).await;
-    let observer = first.observe().await;
-    let yaml = first.yaml(&["alex"], "");
-    let second = Installation {
-        cloud: first.cloud.clone(),
-        broker: Broker::start(),
-        folder: tempfile::tempdir().unwrap(),
-        base: first.base,
-    };
-    first.sign_in(&yaml, &["alex"]).await;
-    second.sign_in(&yaml, &["alex"]).await;
-    let (mut one, mut other) = (first.start(&yaml).await, second.start(&yaml).await);
-    let (first_ended, ended) = tokio::select! {
-        ended = one.ended() => (true, ended),
-        ended = other.ended() => (false, ended),
-    };
-    let stays = if first_ended { other } else { one };
-    let Err(Failure::Misconfigured(refused)) = ended else { panic!("{ended:?}") };
-    assert!(refused.contains("mqtt.base_topic"), "{refused}");
-    first.cloud.set_presence(&user("alex"), "Busy", "Presenting");
-    observer.until("the change", |seen| seen.payload.contains("Presenting")).await;
-    first.until_online(&observer).await;
-    stays.stop().await;
+async fn of_two_bridges_that_find_each_other_late_the_greater_instance_goes() {
+    let installation = Installation::with(&["alex"]).await;
+    let observer = installation.observe().await;
+    let (bridge, _) = installation.run(&["alex"]).await;
+    installation.until_online(&observer).await;
+    let ours = |seen: &Seen| seen.topic == "g/bridge/info" && seen.payload.contains(r#""version""#);
+    for greater in [true, true, false] {
+        observer.forget();
+        let instance = if greater { "z" } else { "0" };
+        observer.publish("g/bridge/info", format!(r#"{{"instance":"{instance}"}}"#), true).await;
+        observer.until("our answer, by which the other knows that we are alive", ours).await;
+    }
+    observer.publish("g/bridge/info", r#"{"instance":"0"}"#, true).await;
+    let refused = bridge.end().await.unwrap_err();
+    assert!(matches!(&refused, Failure::Misconfigured(why) if why.contains("mqtt.base_topic")), "{refused}");
 }
 
 #[tokio::test]
