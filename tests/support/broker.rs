@@ -173,7 +173,23 @@ impl Builder {
     }
 
     pub fn start(self) -> Broker {
-        let Some(binary) = find_mosquitto() else { return self.start_embedded() };
+        match find_mosquitto() {
+            Some(binary) => self.start_binary(binary),
+            None => self.start_embedded(),
+        }
+    }
+
+    /// For what Mosquitto alone does (rights, TLS, limits, being frozen): `None`, said on stderr, where
+    /// it is not installed.
+    pub fn start_mosquitto(self) -> Option<Broker> {
+        let binary = find_mosquitto();
+        if binary.is_none() {
+            eprintln!("skipped: this test needs Mosquitto itself (apt-get install mosquitto)");
+        }
+        binary.map(|binary| self.start_binary(binary))
+    }
+
+    fn start_binary(self, binary: PathBuf) -> Broker {
         let folder = tempfile::tempdir().expect("a temporary folder");
         self.write_files(folder.path());
         // Another process may take the port between our look and Mosquitto's bind.
@@ -189,7 +205,7 @@ impl Builder {
     #[cfg(feature = "demo")]
     fn start_embedded(self) -> Broker {
         let plain = self.users.is_empty() && self.acl.is_none() && self.tls.is_none() && self.lines.is_empty();
-        assert!(plain && !self.persistence, "this test needs Mosquitto: apt install mosquitto");
+        assert!(plain && !self.persistence, "a test that needs Mosquitto itself asks for start_mosquitto");
         eprintln!("Mosquitto is not installed: the embedded broker stands in");
         let any = (Ipv4Addr::LOCALHOST, 0).into();
         let broker = graph2mqtt::simulator::Broker::start(any).expect("a port on this machine");
