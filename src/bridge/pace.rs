@@ -8,7 +8,10 @@ use crate::presence::{Activity, Availability, Presence};
 pub(super) const LATELY: Duration = Duration::from_secs(120);
 
 /// The longest wait of our own choice after failures, or the quiet interval where that is longer.
-const LONGEST: Duration = Duration::from_secs(300);
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// The longest wait where trying again soon does not help, likewise.
+const LONGEST_OBSTACLE: Duration = Duration::from_secs(300);
 
 /// The first wait where trying again soon does not help: a person or an administrator has to act.
 const OBSTACLE: Duration = Duration::from_secs(30);
@@ -53,7 +56,7 @@ impl Pace {
     /// The wait after the `failures`-th failed poll in a row, where something stands in the way.
     pub(super) fn after_obstacle(self, failures: u8, rng: &mut fastrand::Rng) -> Duration {
         doubled(OBSTACLE.max(self.active), failures.saturating_sub(1))
-            .min(LONGEST.max(self.quiet))
+            .min(LONGEST_OBSTACLE.max(self.quiet))
             .mul_f64(jitter(rng, 0.2))
     }
 }
@@ -125,7 +128,7 @@ mod tests {
     #[test]
     fn failures_are_repeated_soon_until_the_silence_is_sure_and_then_more_and_more_seldom() {
         let mut rng = fastrand::Rng::with_seed(7);
-        for (failures, expected) in [(1, 5.0), (2, 5.0), (3, 10.0), (4, 20.0), (8, 300.0), (200, 300.0)] {
+        for (failures, expected) in [(1, 5.0), (2, 5.0), (3, 10.0), (4, 20.0), (8, 60.0), (200, 60.0)] {
             let wait = seconds(PACE.after_failure(failures, &mut rng));
             assert!((expected * 0.8..=expected * 1.2).contains(&wait), "{failures}: {wait}");
         }

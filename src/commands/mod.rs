@@ -87,7 +87,8 @@ impl Cli {
     /// How much is logged, and how.
     pub fn logging(&self) -> (&str, LogFormat) {
         let usual = match self.command {
-            Command::Run | Command::Bridge | Command::Actuator => "info",
+            // What rumqttc warns of is said by the connection in its own words.
+            Command::Run | Command::Bridge | Command::Actuator => "info,rumqttc=error",
             // What fails is a line of its own there.
             Command::Check(_) => "off",
             _ => "warn",

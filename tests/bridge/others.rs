@@ -57,7 +57,7 @@ async fn a_topic_of_nobody_is_cleared_however_much_it_holds() {
 #[test]
 fn a_broker_that_gives_nothing_back_is_told() {
     // Mosquitto grants the subscription all the same.
-    let broker = Broker::builder().acl("topic write #\n").start();
+    let Some(broker) = Broker::builder().acl("topic write #\n").start_mosquitto() else { return };
     let home = Home::new(&format!(
         "mqtt: {{ url: \"{}\", base_topic: g }}\nweb: {{ listen: \"127.0.0.1:0\" }}\n\
          entra: {{ authority: \"http://127.0.0.1:9\", tenant: contoso.com, client_id: 00000000-0000-0000-0000-000000000000 }}\n\

@@ -99,7 +99,8 @@ async fn a_version_1_certificate_of_ours_is_the_brokers_to_judge_and_one_of_the_
     let ours = Authority::new(folder.path(), "ours");
     let (certificate, key) = ours.issue("broker");
     let file = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mqtt/version1").join(name);
-    let broker = Broker::builder().tls(Tls { certificate, key, client_authority: Some(file("ca.pem")) }).start();
+    let tls = Tls { certificate, key, client_authority: Some(file("ca.pem")) };
+    let Some(broker) = Broker::builder().tls(tls).start_mosquitto() else { return };
     let shown = settings::Mqtt {
         tls: true,
         ca_file: Some(ours.file("ca.pem")),
