@@ -4,8 +4,7 @@
 //! Graph's limit. While an account is asked for it stands in none, so it is never asked for twice at
 //! once, and however late the agenda is looked at, each account is due once, not once for each missed turn.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -51,7 +50,8 @@ impl Way {
 struct Queue {
     tenant: Box<str>,
     way: Way,
-    due: BinaryHeap<Reverse<(Instant, Index)>>,
+    /// Who is due when. Those of a batch share a few times, so that twenty thousand accounts are a few lists.
+    due: BTreeMap<Instant, VecDeque<Index>>,
     in_flight: u32,
 }
 
@@ -89,7 +89,7 @@ impl Agenda {
     pub(super) fn queue(&mut self, tenant: &str, way: Way) -> QueueIndex {
         let found = self.queues.iter().position(|queue| queue.way == way && *queue.tenant == *tenant);
         let at = found.unwrap_or_else(|| {
-            self.queues.push(Queue { tenant: tenant.into(), way, due: BinaryHeap::new(), in_flight: 0 });
+            self.queues.push(Queue { tenant: tenant.into(), way, due: BTreeMap::new(), in_flight: 0 });
             self.queues.len() - 1
         });
         at as QueueIndex
@@ -112,7 +112,7 @@ impl Agenda {
     pub(super) fn schedule(&mut self, account: Index, due: Instant) {
         let entry = &mut self.accounts[account as usize];
         entry.due = Some(due);
-        self.queues[entry.queue as usize].due.push(Reverse((due, account)));
+        self.queues[entry.queue as usize].due.entry(due).or_default().push_back(account);
     }
 
     /// An account stands in another queue from now on.
@@ -143,7 +143,7 @@ impl Agenda {
         let size = self.queues[queue].way.size();
         let mut accounts = Vec::new();
         while accounts.len() < size && self.first_due(queue).is_some_and(|due| due <= horizon) {
-            let Reverse((_, account)) = self.queues[queue].due.pop().expect("the first was just looked at");
+            let account = self.queues[queue].pop().expect("the first was just looked at");
             self.accounts[account as usize].due = None;
             accounts.push(account);
         }
@@ -162,14 +162,31 @@ impl Agenda {
         if queue.in_flight >= queue.way.most_in_flight() {
             return None;
         }
-        while let Some(Reverse((due, account))) = queue.due.peek().copied() {
+        while let Some((due, account)) = queue.first() {
             let entry = self.accounts[account as usize];
             if entry.due == Some(due) && entry.queue as usize == at {
                 return Some(due);
             }
-            queue.due.pop();
+            queue.pop();
         }
         None
+    }
+}
+
+impl Queue {
+    /// The next entry, void or not.
+    fn first(&self) -> Option<(Instant, Index)> {
+        let (due, accounts) = self.due.first_key_value()?;
+        Some((*due, *accounts.front()?))
+    }
+
+    fn pop(&mut self) -> Option<Index> {
+        let mut first = self.due.first_entry()?;
+        let account = first.get_mut().pop_front();
+        if first.get().is_empty() {
+            first.remove();
+        }
+        account
     }
 }
 

@@ -51,28 +51,29 @@ impl Bridge {
         self.settle_if_complete();
     }
 
-    fn on_readings(&mut self, poll: &Poll, begun: Instant, at: Moment, mut readings: Vec<Reading>) {
-        let beat = self.pace.beat(&mut self.rng);
+    fn on_readings(&mut self, poll: &Poll, begun: Instant, at: Moment, readings: Vec<Reading>) {
+        let (beat, active) = (self.pace.beat(&mut self.rng), self.pace.active);
         let own = *self.agenda.way(poll.queue).1 == Way::Own;
-        readings.sort_unstable_by_key(|reading| reading.user_id);
+        let mut readings = Readings::new(readings);
         let mut left_out = Vec::new();
         for &index in &poll.accounts {
-            let user_id = self.board.write().accounts[index as usize].user_id();
             let reading = match own {
-                true => readings.pop(),
-                false => find(&readings, user_id).cloned(),
+                true => readings.only(),
+                false => readings.of(self.board.write().accounts[index as usize].user_id()),
             };
             let Some(reading) = reading else {
                 left_out.push(index);
                 continue;
             };
-            self.update(index, |account, counter| account.answered(reading, at, counter));
-            let wait = {
-                let board = self.board.write();
-                let account = &board.accounts[index as usize];
-                account.presence().map(|presence| beat.until_next(presence, account.changed_lately(at.instant)))
-            };
-            self.agenda.schedule(index, (begun + wait.unwrap_or(self.pace.active)).max(at.instant));
+            let mut wait = active;
+            self.update(index, |account, counter| {
+                let changes = account.answered(reading, at, counter);
+                if let Some(presence) = account.presence() {
+                    wait = beat.until_next(presence, account.changed_lately(at.instant));
+                }
+                changes
+            });
+            self.agenda.schedule(index, (begun + wait).max(at.instant));
         }
         if !left_out.is_empty() {
             let reason =
@@ -169,8 +170,58 @@ impl Bridge {
     }
 }
 
-/// The reading of a user in a list sorted by user.
-fn find(readings: &[Reading], user_id: Option<ObjectId>) -> Option<&Reading> {
-    let at = readings.binary_search_by_key(&Some(user_id?), |reading| reading.user_id).ok()?;
-    readings.get(at)
+/// What Graph answered about several people.
+struct Readings {
+    list: Vec<Reading>,
+    /// Where the next one is, while they come in the order of the question.
+    next: usize,
+    sorted: bool,
+}
+
+impl Readings {
+    fn new(list: Vec<Reading>) -> Self {
+        Self { list, next: 0, sorted: false }
+    }
+
+    /// The one that was asked for alone.
+    fn only(&mut self) -> Option<Reading> {
+        self.list.pop()
+    }
+
+    /// A user's. Graph does not promise to keep the order of the question: where it does not, the list is sorted.
+    fn of(&mut self, user_id: Option<ObjectId>) -> Option<Reading> {
+        let user_id = Some(user_id?);
+        let next = self.list.get(self.next).filter(|reading| !self.sorted && reading.user_id == user_id);
+        if let Some(reading) = next {
+            self.next += 1;
+            return Some(reading.clone());
+        }
+        if !self.sorted {
+            self.list.sort_unstable_by_key(|reading| reading.user_id);
+            self.sorted = true;
+        }
+        let at = self.list.binary_search_by_key(&user_id, |reading| reading.user_id).ok()?;
+        self.list.get(at).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::presence::{Activity, Availability, Presence};
+
+    #[test]
+    fn each_account_gets_its_own_reading_in_whatever_order_they_come() {
+        let ids: Vec<ObjectId> =
+            (1..=4).map(|n| format!("00000000-0000-4000-8000-00000000000{n}").parse().unwrap()).collect();
+        let presence = Presence::new(Availability::BUSY, Activity::BUSY);
+        let reading = |id: &ObjectId| Reading { user_id: Some(*id), presence: presence.clone(), number: None };
+        for answered in [[0, 1, 2], [2, 1, 0], [0, 2, 1]] {
+            let mut readings = Readings::new(answered.iter().map(|at| reading(&ids[*at])).collect());
+            let mut found = |id| readings.of(id).and_then(|reading| reading.user_id);
+            let asked = [Some(ids[0]), Some(ids[1]), Some(ids[1]), Some(ids[3]), None, Some(ids[2])];
+            let expected = [Some(ids[0]), Some(ids[1]), Some(ids[1]), None, None, Some(ids[2])];
+            assert_eq!(asked.map(&mut found), expected, "answered in the order {answered:?}");
+        }
+    }
 }

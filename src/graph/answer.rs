@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::lenient::{Flag, List, Maybe, Text};
 use super::text::{expiry, plain};
@@ -29,10 +29,9 @@ pub(super) fn one(body: &[u8]) -> Result<Reading, NotAPresence> {
 
 /// Reads the answer of `getPresencesByUserId`. What is not a presence with an id is left out.
 pub(super) fn many(body: &[u8]) -> Result<Vec<Reading>, NotAPresence> {
-    let Ok(Maybe(Some(answers))) = serde_json::from_slice::<Maybe<Answers<'_>>>(body) else { return Err(NotAPresence) };
+    let Ok(Maybe(Some(answers))) = serde_json::from_slice::<Maybe<Answers>>(body) else { return Err(NotAPresence) };
     let List(Some(answers)) = answers.value else { return Err(NotAPresence) };
-    let identified = |reading: &Reading| reading.user_id.is_some();
-    Ok(answers.into_iter().filter_map(|answer| answer.0?.into_reading()).filter(identified).collect())
+    Ok(answers.into_iter().filter_map(|answer| answer.0).filter(|reading| reading.user_id.is_some()).collect())
 }
 
 /// Reads the id in the answer of `/users/{name}`.
@@ -48,10 +47,19 @@ struct User<'a> {
 }
 
 #[derive(Deserialize)]
-#[serde(bound(deserialize = "'de: 'a"))]
-struct Answers<'a> {
+struct Answers {
     #[serde(default)]
-    value: List<Maybe<Answer<'a>>>,
+    value: List<Read>,
+}
+
+/// An answer turned into what is kept as soon as it is read: a list of answers as they come is four times as large.
+struct Read(Option<Reading>);
+
+impl<'de> Deserialize<'de> for Read {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let answer = Maybe::<Answer<'de>>::deserialize(deserializer)?;
+        Ok(Self(answer.0.and_then(Answer::into_reading)))
+    }
 }
 
 #[derive(Deserialize)]
@@ -131,10 +139,10 @@ impl Answer<'_> {
             activity,
             status_message: self.status_message.0.and_then(Note::into_message).map(Box::new),
             out_of_office: self.out_of_office_settings.0.and_then(OutOfOfficeSettings::into_setting).map(Box::new),
-            work_location: self.work_location.0.and_then(|place| word(place.work_location_type)),
+            work_location: self.work_location.0.and_then(|place| word(place.work_location_type)).map(Into::into),
         };
         let user_id = self.id.0.and_then(|id| id.parse().ok());
-        Some(Reading { user_id, presence, number: word(self.sequence_number) })
+        Some(Reading { user_id, presence, number: word(self.sequence_number).map(|number| (*number).into()) })
     }
 }
 
@@ -162,9 +170,8 @@ fn looks_like_html(text: &str) -> bool {
     text.contains("</") || text.contains("<br")
 }
 
-fn word(text: Text<'_>) -> Option<Box<str>> {
-    let word: Cow<'_, str> = text.0?;
-    (!word.is_empty() && word.len() <= LONGEST_WORD).then(|| word.into())
+fn word(text: Text<'_>) -> Option<Cow<'_, str>> {
+    text.0.filter(|word| !word.is_empty() && word.len() <= LONGEST_WORD)
 }
 
 #[cfg(test)]

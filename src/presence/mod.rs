@@ -6,6 +6,7 @@
 mod busy;
 mod model;
 mod name;
+mod number;
 mod object_id;
 mod order;
 mod report;
@@ -15,6 +16,7 @@ mod status;
 pub use busy::Busyness;
 pub use model::{OutOfOffice, Presence, Reading, StatusMessage};
 pub use name::{AccountName, InvalidName, Name};
+pub use number::GraphNumber;
 pub use object_id::{InvalidObjectId, ObjectId};
 pub use order::{Newest, Verdict};
 pub use report::{Report, UnreadableReport};

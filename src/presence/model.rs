@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Activity, Availability, ObjectId};
+use super::{Activity, Availability, GraphNumber, ObjectId};
 
 /// One person's presence. Everything but availability and activity can be missing: for other
 /// people's presence, on older tenants, or because nobody set it.
@@ -48,8 +48,8 @@ pub struct Reading {
     pub user_id: Option<ObjectId>,
     /// What it says.
     pub presence: Presence,
-    /// Graph's own `sequenceNumber`: a string that sorts; an older one is an older presence.
-    pub number: Option<Box<str>>,
+    /// Graph's own `sequenceNumber`: an older one is an older presence.
+    pub number: Option<GraphNumber>,
 }
 
 impl Presence {

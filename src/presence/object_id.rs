@@ -18,6 +18,11 @@ const LENGTH: usize = 36;
 /// Where the hyphens of a GUID stand.
 const HYPHENS: [usize; 4] = [8, 13, 18, 23];
 
+/// Where each byte's two digits begin.
+const BYTES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 impl ObjectId {
     /// The id as text, in lower case with hyphens.
     pub fn as_str(&self) -> String {
@@ -25,9 +30,10 @@ impl ObjectId {
     }
 
     fn encode<'a>(&self, text: &'a mut [u8; LENGTH]) -> &'a str {
-        let mut digits = (0..32).map(|at| b"0123456789abcdef"[(self.0 >> (124 - 4 * at)) as usize & 15]);
-        for (at, place) in text.iter_mut().enumerate() {
-            *place = if HYPHENS.contains(&at) { b'-' } else { digits.next().unwrap_or(b'0') };
+        *text = [b'-'; LENGTH];
+        for (byte, at) in self.0.to_be_bytes().into_iter().zip(BYTES) {
+            text[at] = DIGITS[usize::from(byte >> 4)];
+            text[at + 1] = DIGITS[usize::from(byte & 15)];
         }
         str::from_utf8(text).expect("hex digits and hyphens are ASCII")
     }
@@ -37,18 +43,16 @@ impl FromStr for ObjectId {
     type Err = InvalidObjectId;
 
     fn from_str(text: &str) -> Result<Self, InvalidObjectId> {
-        if text.len() != LENGTH {
+        let text: &[u8; LENGTH] = text.as_bytes().try_into().map_err(|_| InvalidObjectId)?;
+        if HYPHENS.iter().any(|at| text[*at] != b'-') {
             return Err(InvalidObjectId);
         }
-        let mut id = 0;
-        for (at, byte) in text.bytes().enumerate() {
-            match (HYPHENS.contains(&at), char::from(byte).to_digit(16)) {
-                (true, _) if byte == b'-' => {}
-                (false, Some(digit)) => id = id << 4 | u128::from(digit),
-                _ => return Err(InvalidObjectId),
-            }
+        let digit = |at: usize| char::from(text[at]).to_digit(16).ok_or(InvalidObjectId);
+        let mut id = [0; 16];
+        for (byte, at) in id.iter_mut().zip(BYTES) {
+            *byte = (digit(at)? << 4 | digit(at + 1)?) as u8;
         }
-        Ok(Self(id))
+        Ok(Self(u128::from_be_bytes(id)))
     }
 }
 

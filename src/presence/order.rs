@@ -1,6 +1,6 @@
 //! Which of Graph's answers is the newest: answers can overtake each other inside Graph.
 
-use super::{Presence, Reading};
+use super::{GraphNumber, Presence, Reading};
 
 /// The newest presence known of one account, and a doubt about it.
 ///
@@ -9,7 +9,7 @@ use super::{Presence, Reading};
 #[derive(Debug, Clone, Default)]
 pub struct Newest {
     presence: Option<Presence>,
-    number: Option<Box<str>>,
+    number: Option<GraphNumber>,
     doubted: bool,
 }
 
