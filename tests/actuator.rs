@@ -373,7 +373,7 @@ async fn a_wrong_key_or_target_is_known_before_anything_is_wanted() {
         };
         tokio::time::timeout(PATIENCE, until).await.unwrap_or_else(|_| panic!("{:?}", actuator.state.lights()));
     };
-    let actuator = world.actuator_with("  desk: { hub: office, target: Offcie, follow: alex }\n").await;
+    let actuator = world.actuator_with("  desk: { hub: office, target: Atrium, follow: alex }\n").await;
     until_it_says(&actuator, "room/Office").await;
     actuator.stop().await;
     world.hub.fault(Fault::new("GET /clip", What::status(403, "")));
@@ -386,14 +386,14 @@ async fn a_wrong_key_or_target_is_known_before_anything_is_wanted() {
 #[tokio::test]
 async fn a_light_without_a_target_stays_unreachable_beside_one_that_obeys() {
     let mut world = World::with(&["alex"]).await;
-    let lights = "  desk: { hub: office, target: Office, follow: alex }\n  typo: { hub: office, target: Offcie, follow: alex }\n";
+    let lights = "  desk: { hub: office, target: Office, follow: alex }\n  lost: { hub: office, target: Atrium, follow: alex }\n";
     let actuator = world.actuator_with(lights).await;
     for availability in ["Busy", "Away", "Busy"] {
         world.presence("alex", availability).await;
         world.published("desk", |light| light["shown"]["availability"] == availability).await;
-        let typo = world.published("typo", |light| light["wanted"]["availability"] == availability).await;
-        assert_eq!(typo["reachable"], false, "{typo}");
-        assert!(typo["error"].as_str().unwrap().contains("lights.typo.target"), "{typo}");
+        let lost = world.published("lost", |light| light["wanted"]["availability"] == availability).await;
+        assert_eq!(lost["reachable"], false, "{lost}");
+        assert!(lost["error"].as_str().unwrap().contains("lights.lost.target"), "{lost}");
     }
     actuator.stop().await;
 }
