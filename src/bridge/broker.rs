@@ -21,6 +21,10 @@ use crate::settings::Settings;
 /// How long reading back may take: where it is forbidden, the marker never comes.
 const READING: Duration = Duration::from_secs(2);
 
+/// How many markers may follow the first. What few accounts have retained comes in one or two pieces; of
+/// what many have there is always more on its way.
+const HURRIES: u8 = 4;
+
 /// The bounds of the wait after Home Assistant's birth, in milliseconds.
 const BIRTH: (u64, u64) = (500, 3_000);
 
@@ -72,7 +76,10 @@ impl Bridge {
                 }
             }
             Event::Refused(_) => {}
-            Event::Received(received) => self.on_message(&received)?,
+            Event::Received(received) => {
+                self.on_message(&received)?;
+                self.hurry();
+            }
         }
         Ok(())
     }
@@ -85,8 +92,21 @@ impl Bridge {
             return;
         }
         self.found = Some(ReadBack::new(self.board.slots()));
-        self.phase = Phase::Reading { until: Instant::now() + READING };
+        self.phase = Phase::Reading { until: Instant::now() + READING, hurries: HURRIES };
         self.send_marker();
+    }
+
+    /// Mosquitto keeps what stands behind what it sent until that is acknowledged (Nagle's algorithm),
+    /// which our side puts off by 40 ms unless it sends something meanwhile: another marker.
+    fn hurry(&mut self) {
+        let all_taken = self.events.is_empty();
+        if let Phase::Reading { hurries, .. } = &mut self.phase
+            && *hurries > 0
+            && all_taken
+        {
+            *hurries -= 1;
+            self.send_marker();
+        }
     }
 
     fn send_marker(&self) {
@@ -152,11 +172,6 @@ impl Bridge {
         }
         if let Some(found) = &mut self.found {
             found.owner = owner;
-        }
-        if matches!(self.phase, Phase::Reading { .. }) {
-            // Mosquitto keeps what stands behind the first retained message until that one is acknowledged
-            // (Nagle's algorithm), which our side puts off by 40 ms unless it sends something meanwhile.
-            self.send_marker();
         }
         Ok(())
     }

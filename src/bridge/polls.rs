@@ -57,23 +57,19 @@ impl Bridge {
         let mut readings = Readings::new(readings);
         let mut left_out = Vec::new();
         for &index in &poll.accounts {
-            let reading = match own {
-                true => readings.only(),
-                false => readings.of(self.board.write().accounts[index as usize].user_id()),
-            };
-            let Some(reading) = reading else {
-                left_out.push(index);
-                continue;
-            };
-            let mut wait = active;
+            let mut wait = None;
             self.update(index, |account, counter| {
+                let reading = if own { readings.only() } else { readings.of(account.user_id()) };
+                let Some(reading) = reading else { return Changes::default() };
                 let changes = account.answered(reading, at, counter);
-                if let Some(presence) = account.presence() {
-                    wait = beat.until_next(presence, account.changed_lately(at.instant));
-                }
+                let until_next = |presence| beat.until_next(presence, account.changed_lately(at.instant));
+                wait = Some(account.presence().map_or(active, until_next));
                 changes
             });
-            self.agenda.schedule(index, (begun + wait).max(at.instant));
+            match wait {
+                Some(wait) => self.agenda.schedule(index, (begun + wait).max(at.instant)),
+                None => left_out.push(index),
+            }
         }
         if !left_out.is_empty() {
             let reason =

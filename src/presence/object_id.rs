@@ -29,6 +29,11 @@ impl ObjectId {
         self.to_string()
     }
 
+    /// Appends the id as text, without an allocation of its own.
+    pub fn write_to(&self, text: &mut Vec<u8>) {
+        text.extend_from_slice(self.encode(&mut [0; LENGTH]).as_bytes());
+    }
+
     fn encode<'a>(&self, text: &'a mut [u8; LENGTH]) -> &'a str {
         *text = [b'-'; LENGTH];
         for (byte, at) in self.0.to_be_bytes().into_iter().zip(BYTES) {
