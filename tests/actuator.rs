@@ -488,3 +488,33 @@ async fn what_others_have_acted_upon_is_waited_for_and_never_published_over() {
     assert_eq!(world.commands(), 1, "the older presence was not shown");
     actuator.stop().await;
 }
+
+#[tokio::test]
+async fn however_many_actuators_share_a_location_the_light_ends_at_the_newest() {
+    let mut world = World::with(&["alex"]).await;
+    let lights = "  desk: { hub: office, target: light/Desk, follow: alex }\n";
+    let members = [world.actuator_with(lights).await, world.actuator_with(lights).await];
+    let killed = world.actuator_with(lights).await;
+    for change in 0..12 {
+        world.presence("alex", ["Available", "Busy", "DoNotDisturb"][change % 3]).await;
+        if change == 6 {
+            killed.task.abort();
+        }
+    }
+    world.presence("alex", "Away").await;
+    let newest = |running: &Running| {
+        let told = running.watch.0.lock().unwrap();
+        told.last().and_then(|change| Some(change.status.as_ref()?.1.sequence.get()))
+    };
+    let all_there = async {
+        while !members.iter().all(|member| newest(member) == Some(world.sequence)) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, all_there).await.expect("every member shows the newest");
+    world.shows("Desk", BLUE).await;
+    for member in members {
+        member.stop().await;
+    }
+    assert_eq!(world.hub.lamp("Desk").xy, Some(BLUE), "nobody set it back");
+}
