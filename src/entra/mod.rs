@@ -6,7 +6,7 @@
 //! `tokens` is what the other rooms hold: it hands out access tokens, and refreshes them in time, one
 //! refresh at a time for each principal (`slot`). `application` asks Entra as the configured
 //! application, `transport` carries the requests, `answers` reads refusals with the table in `codes`.
-//! `device` signs a person in; `person` checks who it was; `cache` is what the store seals.
+//! `device` signs a person in, `sign_ins` holds those under way; `person` checks who it was; `cache` is what the store seals.
 
 mod answers;
 mod application;
@@ -15,6 +15,7 @@ mod codes;
 mod device;
 mod person;
 mod scopes;
+mod sign_ins;
 mod slot;
 mod tokens;
 mod transport;
@@ -23,5 +24,6 @@ mod trouble;
 pub use device::Prompt;
 pub use person::is_grant_of;
 pub use scopes::{Reads, reads};
+pub use sign_ins::{Progress, SignIns, Step};
 pub use tokens::{AccessToken, Principal, Tokens};
 pub use trouble::Trouble;

@@ -13,8 +13,9 @@ use tokio::time::Instant;
 
 use super::application::{Application, Issued};
 use super::cache::Cache;
+use super::sign_ins::{Registry, SignIns};
 use super::slot::{Look, Slot, Start, due_after};
-use super::{Prompt, Trouble, device, person};
+use super::{Trouble, person};
 use crate::presence::AccountName;
 use crate::settings::Settings;
 use crate::store::{Grant, Store, StoreError};
@@ -53,6 +54,7 @@ struct Inner {
     generations: AtomicU64,
     /// The store's revision of grants that memory agrees with; -1: never asked.
     revision: AtomicI64,
+    sign_ins: Registry,
     clock: fn() -> Timestamp,
 }
 
@@ -99,6 +101,7 @@ impl Tokens {
             slots: Mutex::default(),
             generations: AtomicU64::new(1),
             revision: AtomicI64::new(-1),
+            sign_ins: Registry::default(),
             clock,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -145,6 +148,9 @@ impl Tokens {
             let Principal::Account(name) = principal else { continue };
             if slot.differs_from(rows.get(name)) {
                 slot.forget();
+                if rows.contains_key(name) {
+                    self.inner.sign_ins.cancel(name);
+                }
                 changed.push(name.clone());
             }
         }
@@ -165,15 +171,29 @@ impl Tokens {
         self.access(who).await
     }
 
-    /// Signs a person in to an account by device code, and keeps the grant. `show` is called with
-    /// each code: a new one comes when one expires. Dropping the future cancels, and changes nothing.
-    ///
-    /// Refuses another person than `accounts.<account>.user`.
-    pub async fn sign_in(&self, account: &AccountName, show: impl FnMut(&Prompt)) -> Result<Grant, Trouble> {
-        let issued = device::sign_in(&self.inner.application, account, show).await?;
-        let grant = self.inner.keep(account, &issued).await?;
+    /// The device codes that are out.
+    pub fn sign_ins(&self) -> SignIns {
+        SignIns::new(self.clone())
+    }
+
+    /// Keeps what a sign-in of the right person brought, from now on in use.
+    pub(super) async fn keep(&self, account: &AccountName, issued: &Issued) -> Result<Grant, Trouble> {
+        let grant = self.inner.keep(account, issued).await?;
         self.slot(&Principal::Account(account.clone())).forget();
+        self.inner.sign_ins.succeeded(&grant);
         Ok(grant)
+    }
+
+    pub(super) fn application(&self) -> &Application {
+        &self.inner.application
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    pub(super) fn registry(&self) -> &Registry {
+        &self.inner.sign_ins
     }
 
     fn slot(&self, who: &Principal) -> Arc<Slot> {
@@ -311,6 +331,6 @@ impl Inner {
     }
 }
 
-fn not_signed_in(account: &AccountName) -> Trouble {
+pub(super) fn not_signed_in(account: &AccountName) -> Trouble {
     Trouble::sign_in(format!("account {account}: nobody has signed in; sign in: graph2mqtt login {account}"))
 }

@@ -5,6 +5,7 @@
 
 mod command;
 mod sign_in;
+mod sign_ins;
 mod tokens;
 mod troubles;
 mod world;

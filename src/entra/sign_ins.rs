@@ -1,0 +1,250 @@
+//! The device codes that are out: one for each account, whoever asked for it.
+//!
+//! `login`, the page and MQTT requests start them here, so that two who ask for the same account see
+//! the same code, and a code ends when its account was signed in by another way.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{broadcast, watch};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use super::tokens::not_signed_in;
+use super::{Prompt, Tokens, Trouble, device};
+use crate::presence::{AccountName, ObjectId};
+use crate::store::Grant;
+
+/// Codes that may be out at one time: each is a question to Entra every few seconds.
+const MOST: usize = 32;
+
+/// How long it is remembered how one ended, for those who look in late.
+const REMEMBERED: Duration = Duration::from_secs(600);
+
+/// How many steps a slow watcher may fall behind.
+const BEHIND: usize = 16;
+
+/// How far a sign-in by device code has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// Entra is asked for a code.
+    Starting,
+    /// A person is to enter this code. A code that expires is followed by a new one.
+    Waiting {
+        /// Where to go, and what to enter there.
+        prompt: Prompt,
+        /// When the code expires.
+        until: Instant,
+    },
+    /// Signed in, and kept; perhaps by another way meanwhile.
+    SignedIn {
+        /// The name with which the person signed in.
+        username: String,
+        /// Who it is.
+        object_id: ObjectId,
+    },
+    /// It ended without a sign-in.
+    Failed(Trouble),
+    /// Somebody cancelled it, or another process signed the account in.
+    Cancelled,
+}
+
+impl Progress {
+    /// Whether nothing follows any more.
+    pub fn has_ended(&self) -> bool {
+        !matches!(self, Self::Starting | Self::Waiting { .. })
+    }
+}
+
+/// A sign-in came a step further.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Whose sign-in.
+    pub account: AccountName,
+    /// How far it is now.
+    pub progress: Progress,
+}
+
+/// The device codes that are out, from [`Tokens::sign_ins`]. Cheap to clone; all clones see the same.
+#[derive(Debug, Clone)]
+pub struct SignIns {
+    tokens: Tokens,
+}
+
+/// What the clones share.
+pub(super) struct Registry {
+    out: Mutex<HashMap<AccountName, Entry>>,
+    steps: broadcast::Sender<Step>,
+}
+
+struct Entry {
+    progress: watch::Sender<Progress>,
+    task: AbortHandle,
+    /// When it ended.
+    ended: Option<Instant>,
+}
+
+impl SignIns {
+    pub(super) fn new(tokens: Tokens) -> Self {
+        Self { tokens }
+    }
+
+    /// Starts a sign-in by device code, or joins the one that is under way. It goes on in a task of its
+    /// own until it succeeds, fails, is cancelled, or nobody used its codes for some hours.
+    ///
+    /// Refused: an account that does not sign in itself ([`Trouble::Misconfigured`]), and one more
+    /// than 32 at a time ([`Trouble::Retry`]).
+    pub fn start(&self, account: &AccountName) -> Result<watch::Receiver<Progress>, Trouble> {
+        self.begin(account).map(|(progress, _)| progress)
+    }
+
+    /// As [`Self::start`]; and whether it was under way already.
+    pub(super) fn begin(&self, account: &AccountName) -> Result<(watch::Receiver<Progress>, bool), Trouble> {
+        self.tokens.application().account(account)?;
+        let registry = self.registry();
+        let mut out = registry.out();
+        let now = Instant::now();
+        out.retain(|_, entry| entry.ended.is_none_or(|ended| now.duration_since(ended) < REMEMBERED));
+        if let Some(entry) = out.get(account).filter(|entry| entry.ended.is_none()) {
+            return Ok((entry.progress.subscribe(), true));
+        }
+        if out.values().filter(|entry| entry.ended.is_none()).count() >= MOST {
+            return Err(Trouble::later(format!(
+                "account {account}: {MOST} people are signing in by code at this moment; try again in some minutes"
+            )));
+        }
+        let (progress, receiver) = watch::channel(Progress::Starting);
+        // The task waits for the lock before its first step: its entry is there by then.
+        let task = tokio::spawn(by_device(self.tokens.clone(), account.clone())).abort_handle();
+        out.insert(account.clone(), Entry { progress, task, ended: None });
+        registry.tell(account, Progress::Starting);
+        Ok((receiver, false))
+    }
+
+    /// How far an account's sign-in is, or how it ended within the last ten minutes.
+    pub fn progress(&self, account: &AccountName) -> Option<Progress> {
+        let out = self.registry().out();
+        let entry = out.get(account)?;
+        let is_fresh = entry.ended.is_none_or(|ended| ended.elapsed() < REMEMBERED);
+        is_fresh.then(|| entry.progress.borrow().clone())
+    }
+
+    /// Ends an account's sign-in; answers whether one was under way. Its code leads nowhere from then on.
+    pub fn cancel(&self, account: &AccountName) -> bool {
+        self.registry().cancel(account)
+    }
+
+    /// Every step of every sign-in from now on. Whoever falls behind asks [`Self::progress`].
+    pub fn steps(&self) -> broadcast::Receiver<Step> {
+        self.registry().steps.subscribe()
+    }
+
+    fn registry(&self) -> &Registry {
+        self.tokens.registry()
+    }
+}
+
+impl Tokens {
+    /// Signs a person in to an account by device code ([`SignIns::start`]), and waits for it. `show` is
+    /// called with each code: a new one comes when one expires. Dropping the future cancels, and changes
+    /// nothing.
+    ///
+    /// Refuses another person than `accounts.<account>.user`.
+    pub async fn sign_in(&self, account: &AccountName, mut show: impl FnMut(&Prompt)) -> Result<Grant, Trouble> {
+        let (mut progress, was_under_way) = self.sign_ins().begin(account)?;
+        let _guard = CancelOnDrop { registry: self.registry(), account, ours: !was_under_way };
+        loop {
+            let now = progress.borrow_and_update().clone();
+            match now {
+                Progress::Starting => {}
+                Progress::Waiting { prompt, .. } => show(&prompt),
+                Progress::SignedIn { .. } => {
+                    return self.store().grant(account).await?.ok_or_else(|| not_signed_in(account));
+                }
+                Progress::Failed(trouble) => return Err(trouble),
+                Progress::Cancelled => return Err(Trouble::sign_in(format!("account {account}: cancelled"))),
+            }
+            if progress.changed().await.is_err() {
+                return Err(Trouble::later(format!("account {account}: the sign-in was ended; start it again")));
+            }
+        }
+    }
+}
+
+/// Ends a sign-in that nobody waits for any more.
+struct CancelOnDrop<'a> {
+    registry: &'a Registry,
+    account: &'a AccountName,
+    ours: bool,
+}
+
+impl Drop for CancelOnDrop<'_> {
+    fn drop(&mut self) {
+        if self.ours {
+            self.registry.cancel(self.account);
+        }
+    }
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self { out: Mutex::default(), steps: broadcast::channel(BEHIND).0 }
+    }
+}
+
+impl Registry {
+    /// An account was signed in, by whatever way: its code, if one is out, is not needed any more.
+    pub(super) fn succeeded(&self, grant: &Grant) {
+        let progress = Progress::SignedIn { username: grant.username.clone(), object_id: grant.object_id };
+        self.end(&grant.account, progress);
+    }
+
+    /// Nobody waits for it any more, or another process signed the account in.
+    pub(super) fn cancel(&self, account: &AccountName) -> bool {
+        self.end(account, Progress::Cancelled)
+    }
+
+    /// Ends what is under way. The task may be the caller: it goes on to its next pause.
+    fn end(&self, account: &AccountName, progress: Progress) -> bool {
+        let mut out = self.out();
+        let Some(entry) = out.get_mut(account).filter(|entry| entry.ended.is_none()) else { return false };
+        entry.task.abort();
+        entry.ended = Some(Instant::now());
+        entry.progress.send_replace(progress.clone());
+        self.tell(account, progress);
+        true
+    }
+
+    fn waits(&self, account: &AccountName, prompt: &Prompt) {
+        let progress = Progress::Waiting { prompt: prompt.clone(), until: Instant::now() + prompt.expires_in };
+        let mut out = self.out();
+        if let Some(entry) = out.get_mut(account).filter(|entry| entry.ended.is_none()) {
+            entry.progress.send_replace(progress.clone());
+            self.tell(account, progress);
+        }
+    }
+
+    fn tell(&self, account: &AccountName, progress: Progress) {
+        // Nobody has to watch.
+        let _ = self.steps.send(Step { account: account.clone(), progress });
+    }
+
+    fn out(&self) -> MutexGuard<'_, HashMap<AccountName, Entry>> {
+        self.out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The way of one sign-in. It ends itself in the registry, whichever way it goes.
+async fn by_device(tokens: Tokens, account: AccountName) {
+    let show = |prompt: &Prompt| tokens.registry().waits(&account, prompt);
+    let issued = device::sign_in(tokens.application(), &account, show).await;
+    let kept = match issued {
+        Ok(issued) => tokens.keep(&account, &issued).await,
+        Err(trouble) => Err(trouble),
+    };
+    if let Err(trouble) = kept {
+        tracing::debug!(%account, %trouble, "a sign-in by device code ended without success");
+        tokens.registry().end(&account, Progress::Failed(trouble));
+    }
+}

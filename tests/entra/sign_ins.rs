@@ -1,0 +1,119 @@
+//! The device codes that are out: shared by all who ask, ended by whatever comes first, and few.
+
+use std::time::Duration;
+
+use graph2mqtt::entra::{Principal, Progress, Trouble};
+use graph2mqtt::simulator::{Call, Route};
+use tokio::sync::watch::Receiver;
+
+use crate::world::{World, name, upn};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The user code, once there is one that is not `old`.
+async fn code(progress: &mut Receiver<Progress>, old: &str) -> String {
+    let is_new = |progress: &Progress| matches!(progress, Progress::Waiting { prompt, .. } if prompt.user_code != old);
+    let waiting = tokio::time::timeout(PATIENCE, progress.wait_for(is_new)).await.expect("a code comes");
+    let Progress::Waiting { prompt, .. } = &*waiting.unwrap() else { unreachable!() };
+    prompt.user_code.clone()
+}
+
+async fn end(progress: &mut Receiver<Progress>) -> Progress {
+    let end = tokio::time::timeout(PATIENCE, progress.wait_for(Progress::has_ended)).await.expect("it ends");
+    end.unwrap().clone()
+}
+
+#[tokio::test]
+async fn two_who_ask_for_one_account_see_one_code_and_its_end() {
+    let world = World::new().await;
+    let tokens = world.start(&world.settings(&["alex"])).await;
+    let sign_ins = tokens.sign_ins();
+    let mut steps = sign_ins.steps();
+    let (mut first, mut second) = (sign_ins.start(&name("alex")).unwrap(), sign_ins.start(&name("alex")).unwrap());
+    let user_code = code(&mut first, "").await;
+    assert_eq!((code(&mut second, "").await, world.cloud.pending_codes().len()), (user_code.clone(), 1));
+    world.cloud.approve(&user_code, &upn("alex")).unwrap();
+    let Progress::SignedIn { username, .. } = end(&mut second).await else { panic!() };
+    assert_eq!((&*username, end(&mut first).await), ("alex@contoso.com", sign_ins.progress(&name("alex")).unwrap()));
+
+    let mut seen = Vec::new();
+    while let Ok(step) = steps.try_recv() {
+        assert_eq!(step.account, name("alex"));
+        seen.push(step.progress);
+    }
+    assert!(matches!(seen[..], [Progress::Starting, Progress::Waiting { .. }, Progress::SignedIn { .. }]), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_cancelled_code_leads_nowhere_and_the_next_one_is_another() {
+    let world = World::new().await;
+    let tokens = world.start(&world.settings(&["alex"])).await;
+    let sign_ins = tokens.sign_ins();
+    let mut first = sign_ins.start(&name("alex")).unwrap();
+    let cancelled = code(&mut first, "").await;
+    assert!(sign_ins.cancel(&name("alex")) && !sign_ins.cancel(&name("alex")));
+    assert_eq!(end(&mut first).await, Progress::Cancelled);
+
+    let asked = world.asked();
+    world.cloud.approve(&cancelled, &upn("alex")).unwrap();
+    let mut second = sign_ins.start(&name("alex")).unwrap();
+    let user_code = code(&mut second, "").await;
+    assert_ne!(user_code, cancelled);
+    let polled = move |calls: &[Call]| calls.iter().filter(|call| call.route == Route::Token).count() > asked;
+    world.cloud.calls().wait_for(PATIENCE, polled).await.unwrap();
+    assert!(world.store().await.grants().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_new_code_follows_one_that_expires() {
+    let world = World::new().await;
+    let tokens = world.start(&world.settings(&["alex"])).await;
+    let mut progress = tokens.sign_ins().start(&name("alex")).unwrap();
+    let first = code(&mut progress, "").await;
+    world.cloud.expire_codes();
+    let second = code(&mut progress, &first).await;
+    world.cloud.approve(&second, &upn("alex")).unwrap();
+    assert!(matches!(end(&mut progress).await, Progress::SignedIn { .. }));
+}
+
+#[tokio::test]
+async fn a_code_ends_when_another_process_signs_the_account_in() {
+    let world = World::new().await;
+    let tokens = world.start(&world.settings(&["alex"])).await;
+    tokens.reload().await.unwrap();
+    tokens.access(&Principal::Account(name("alex"))).await.unwrap_err();
+    let mut progress = tokens.sign_ins().start(&name("alex")).unwrap();
+    code(&mut progress, "").await;
+    world.sign_in(&world.start(&world.settings(&["alex"])).await, "alex").await.unwrap();
+    assert_eq!(tokens.reload().await.unwrap(), [name("alex")]);
+    assert_eq!(end(&mut progress).await, Progress::Cancelled);
+}
+
+#[tokio::test]
+async fn who_fails_is_told_why_afterwards_too() {
+    let world = World::new().await;
+    let tokens = world.start(&world.settings(&["alex"])).await;
+    let mut progress = tokens.sign_ins().start(&name("alex")).unwrap();
+    let user_code = code(&mut progress, "").await;
+    world.cloud.approve(&user_code, &upn("kim")).unwrap();
+    let Progress::Failed(trouble) = end(&mut progress).await else { panic!() };
+    assert!(trouble.to_string().contains("kim@contoso.com"), "{trouble}");
+    assert_eq!(tokens.sign_ins().progress(&name("alex")), Some(Progress::Failed(trouble)));
+}
+
+#[tokio::test]
+async fn an_account_that_does_not_sign_in_is_refused_and_so_is_one_too_many() {
+    let world = World::new().await;
+    let names: Vec<String> = (0..33).map(|number| format!("p{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let tokens = world.start(&world.settings(&names)).await;
+    let sign_ins = tokens.sign_ins();
+    assert!(matches!(sign_ins.start(&name("nobody")), Err(Trouble::Misconfigured { .. })));
+    for account in &names[..32] {
+        sign_ins.start(&name(account)).unwrap();
+    }
+    let trouble = sign_ins.start(&name("p32")).unwrap_err();
+    assert!(matches!(&trouble, Trouble::Retry { reason, .. } if reason.contains("p32")), "{trouble}");
+    sign_ins.cancel(&name("p7"));
+    sign_ins.start(&name("p32")).unwrap();
+}
