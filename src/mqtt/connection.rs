@@ -7,8 +7,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::driver::Driver;
-use super::pending::Pending;
-use super::{Event, Message, Options, Slot, Unusable, Wanted};
+use super::pending::{Once, Pending};
+use super::{Answer, Event, Message, Options, Slot, Unusable, Wanted};
 use crate::settings;
 
 /// How many events wait for the role. When it is slow, the connection's task waits too, and acks and
@@ -66,7 +66,16 @@ impl Connection {
 
     /// Publishes without retention, before any slot. Dropped while disconnected, and beyond 1,024 waiting.
     pub fn publish(&self, message: Message, qos: u8) {
-        if let Err(topic) = self.handle.pending.publish(message, qos) {
+        self.once(Once::new(message, qos));
+    }
+
+    /// Answers a request, likewise.
+    pub fn answer(&self, answer: Answer) {
+        answer.messages().for_each(|once| self.once(once));
+    }
+
+    fn once(&self, once: Once) {
+        if let Err(topic) = self.handle.pending.publish(once) {
             tracing::debug!(%topic, "message dropped: not connected, or too many are waiting");
         }
     }

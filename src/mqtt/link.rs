@@ -7,14 +7,14 @@
 use std::time::Duration;
 
 use rumqttc::Outgoing;
-use rumqttc::v5::mqttbytes::v5::{ConnAck, Packet, PubAck, Publish, SubAck};
+use rumqttc::v5::mqttbytes::v5::{ConnAck, Packet, PubAck, Publish, PublishProperties, SubAck};
 use rumqttc::v5::{AsyncClient, ClientError, Event as Polled};
 use tokio::time::Instant;
 
-use super::pending::{Next, Pending, Stop};
+use super::pending::{Next, Once, Pending, Stop};
 use super::slots::Slots;
 use super::trouble::{Answer, Place, Refusals};
-use super::{Event, Message, Received, Slot, Subscription, Wanted, dialect};
+use super::{Event, Message, Received, Reply, Slot, Subscription, Wanted, dialect};
 
 /// Filters in one SUBSCRIBE: far below any broker's limit on a packet.
 const FILTERS: usize = 100;
@@ -192,7 +192,7 @@ impl<'a> Link<'a> {
             Goodbye::NotYet if self.pending.is_empty() || Instant::now() >= flush_until => match self.will {
                 Some(will) => {
                     self.goodbye = Goodbye::WillSent;
-                    self.publish(Sent::Will, will.clone(), 1, true);
+                    self.publish(Sent::Will, Once::new(will.clone(), 1), true);
                     true
                 }
                 None => {
@@ -211,22 +211,24 @@ impl<'a> Link<'a> {
     }
 
     fn send_next(&mut self, next: Next, place: &Place, refusals: &mut Refusals) {
-        let (sent, message, qos, retain) = match next {
-            Next::Message(message, qos) => (Sent::Message(message.topic.clone()), message, qos, false),
+        let (sent, once, retain) = match next {
+            Next::Once(once) => (Sent::Message(once.message.topic.clone()), once, false),
             Next::Slot(slot) => match self.wanted.render(slot) {
-                Some(message) => (Sent::Slot(slot), message, 1, true),
+                Some(message) => (Sent::Slot(slot), Once::new(message, 1), true),
                 None => return,
             },
         };
-        match self.unfit(&message, retain) {
-            Some(answer) => self.events.extend(refusals.publish(&message.topic, answer, place)),
-            None => self.publish(sent, message, qos, retain),
+        match self.unfit(&once, retain) {
+            Some(answer) => self.events.extend(refusals.publish(&once.message.topic, answer, place)),
+            None => self.publish(sent, once, retain),
         }
     }
 
     /// Why a message would end the connection, were it sent.
-    fn unfit(&self, message: &Message, retain: bool) -> Option<Answer> {
-        let size = message.topic.len() + message.payload.len() + FRAME;
+    fn unfit(&self, once: &Once, retain: bool) -> Option<Answer> {
+        let Once { message, correlation, .. } = once;
+        let extra = correlation.as_ref().map_or(0, |data| data.len() + FRAME);
+        let size = message.topic.len() + message.payload.len() + FRAME + extra;
         if message.topic.is_empty() || message.topic.len() > LONGEST_TOPIC || message.topic.contains(['+', '#', '\0']) {
             Some(Answer::BadTopic)
         } else if size > self.limits.largest {
@@ -238,9 +240,16 @@ impl<'a> Link<'a> {
         }
     }
 
-    fn publish(&mut self, sent: Sent, message: Message, qos: u8, retain: bool) {
+    fn publish(&mut self, sent: Sent, once: Once, retain: bool) {
+        let Once { message, qos, correlation } = once;
         let qos = dialect::qos(if self.limits.acks { qos } else { 0 });
-        let handed = self.client.try_publish(message.topic, qos, retain, message.payload);
+        let handed = match correlation {
+            None => self.client.try_publish(message.topic, qos, retain, message.payload),
+            Some(data) => {
+                let properties = PublishProperties { correlation_data: Some(data), ..PublishProperties::default() };
+                self.client.try_publish_with_properties(message.topic, qos, retain, message.payload, properties)
+            }
+        };
         self.hand(sent, handed);
     }
 
@@ -322,5 +331,8 @@ fn received(publish: Publish) -> Option<Event> {
         tracing::debug!("a message was dropped: its topic is not UTF-8");
         return None;
     };
-    Some(Event::Received(Received { topic, payload: publish.payload, retained: publish.retain }))
+    let reply = publish.properties.and_then(|properties| {
+        Some(Box::new(Reply { topic: properties.response_topic?, correlation: properties.correlation_data }))
+    });
+    Some(Event::Received(Received { topic, payload: publish.payload, retained: publish.retain, reply }))
 }

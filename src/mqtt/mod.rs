@@ -10,6 +10,7 @@
 //! - `link`: one connection's life, from ConnAck to its end: flow control, acks, refusals.
 //! - `dialect`: the options that rumqttc is given; `tls`: its certificates.
 //! - `trouble`: what went wrong, in words for people, and how long to wait.
+//! - `requests`: what others ask a role on `<room>/request/<command>`, and the shape of the answers.
 
 mod backoff;
 mod connection;
@@ -17,11 +18,13 @@ mod dialect;
 mod driver;
 mod link;
 mod pending;
+mod requests;
 mod slots;
 mod tls;
 mod trouble;
 
 pub use connection::Connection;
+pub use requests::{Answer, Refused, Request, Requests, Ticket};
 
 /// A message to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +94,17 @@ pub struct Received {
     pub payload: bytes::Bytes,
     /// Whether it was retained, that is, sent because of a subscription.
     pub retained: bool,
+    /// Where the sender wants an answer besides, where they said so. Unchecked: anybody may have sent it.
+    pub reply: Option<Box<Reply>>,
+}
+
+/// MQTT 5's response topic and correlation data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The response topic.
+    pub topic: String,
+    /// To be sent along.
+    pub correlation: Option<bytes::Bytes>,
 }
 
 /// The connection cannot even be tried: unreadable certificate files.

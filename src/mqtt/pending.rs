@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -30,7 +31,7 @@ struct State {
     changed: Slots,
     resend: Slots,
     resend_all: bool,
-    messages: VecDeque<(Message, u8)>,
+    messages: VecDeque<Once>,
     stop: Option<Stop>,
 }
 
@@ -43,11 +44,26 @@ pub(super) enum Stop {
     Cut,
 }
 
+/// A message that is not kept: sent once, or dropped.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Once {
+    pub(super) message: Message,
+    pub(super) qos: u8,
+    /// MQTT 5's correlation data, of an answer.
+    pub(super) correlation: Option<Bytes>,
+}
+
+impl Once {
+    pub(super) fn new(message: Message, qos: u8) -> Self {
+        Self { message, qos, correlation: None }
+    }
+}
+
 /// The next thing to be sent.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
     Slot(Slot),
-    Message(Message, u8),
+    Once(Once),
 }
 
 impl Pending {
@@ -77,12 +93,12 @@ impl Pending {
     }
 
     /// Gives the topic back where the message is not taken.
-    pub(super) fn publish(&self, message: Message, qos: u8) -> Result<(), String> {
+    pub(super) fn publish(&self, once: Once) -> Result<(), String> {
         let mut state = self.state();
         if !state.connected || state.messages.len() >= MESSAGES {
-            return Err(message.topic);
+            return Err(once.message.topic);
         }
-        state.messages.push_back((message, qos));
+        state.messages.push_back(once);
         drop(state);
         self.wake.notify_one();
         Ok(())
@@ -106,8 +122,8 @@ impl Pending {
     /// Messages first, they are few; then changes; then the resend.
     pub(super) fn next(&self) -> Option<Next> {
         let mut state = self.state();
-        if let Some((message, qos)) = state.messages.pop_front() {
-            return Some(Next::Message(message, qos));
+        if let Some(once) = state.messages.pop_front() {
+            return Some(Next::Once(once));
         }
         if let Some(slot) = state.changed.pop() {
             state.resend.remove(slot);
@@ -189,12 +205,12 @@ mod tests {
     #[test]
     fn messages_go_first_and_only_while_connected() {
         let pending = Pending::default();
-        let message = || Message { topic: "t".into(), payload: vec![] };
-        assert!(pending.publish(message(), 1).is_err());
+        let once = || Once::new(Message { topic: "t".into(), payload: vec![] }, 1);
+        assert!(pending.publish(once()).is_err());
         pending.connected(1);
-        assert!(pending.publish(message(), 1).is_ok());
-        assert_eq!(rest(&pending), [Next::Message(message(), 1), Next::Slot(0)]);
-        assert!(pending.publish(message(), 1).is_ok());
+        assert!(pending.publish(once()).is_ok());
+        assert_eq!(rest(&pending), [Next::Once(once()), Next::Slot(0)]);
+        assert!(pending.publish(once()).is_ok());
         pending.disconnected();
         assert_eq!(pending.next(), None);
     }
@@ -204,7 +220,7 @@ mod tests {
         let pending = Pending::default();
         pending.connected(0);
         let taken = (0..2 * MESSAGES)
-            .filter(|_| pending.publish(Message { topic: "t".into(), payload: vec![] }, 0).is_ok())
+            .filter(|_| pending.publish(Once::new(Message { topic: "t".into(), payload: vec![] }, 0)).is_ok())
             .count();
         assert_eq!(taken, MESSAGES);
     }
