@@ -7,11 +7,13 @@
 mod graph;
 #[path = "bridge/installation.rs"]
 mod installation;
+#[path = "bridge/limit.rs"]
+mod limit;
 #[path = "bridge/others.rs"]
 mod others;
 mod support;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use graph2mqtt::simulator::{Fault, Route, What};
@@ -258,60 +260,6 @@ async fn with_discovery_switched_off_the_devices_go_and_the_presences_stay() {
 }
 
 #[tokio::test]
-async fn a_base_topic_that_a_living_bridge_holds_is_refused() {
-    let installation = Installation::with(&["alex"]).await;
-    let observer = installation.observe().await;
-    let (first, yaml) = installation.run(&["alex"]).await;
-    installation.until_online(&observer).await;
-    let second = Installation {
-        folder: tempfile::tempdir().unwrap(),
-        cloud: installation.cloud.clone(),
-        ..other(&installation).await
-    };
-    second.sign_in(&yaml, &["alex"]).await;
-    let refused = second.start(&yaml).await.end().await.unwrap_err().to_string();
-    assert!(refused.contains("mqtt.base_topic") && refused.contains("\"g\""), "{refused}");
-    observer.until_is("g/bridge/state", "online").await;
-    installation.cloud.set_presence(&user("alex"), "Busy", "Presenting");
-    until_activity(&observer, "g/account/alex/presence", "Presenting").await;
-    first.stop().await;
-}
-
-/// Another installation, whose own parts are not used.
-async fn other(installation: &Installation) -> Installation {
-    Installation { base: installation.base, ..Installation::with(&[]).await }
-}
-
-#[tokio::test]
-async fn a_base_topic_that_a_dead_bridge_left_online_is_taken_over() {
-    let installation = Installation::with(&["alex"]).await;
-    let observer = installation.observe().await;
-    observer.publish("g/bridge/info", r#"{"instance":"gone"}"#, true).await;
-    observer.publish("g/bridge/state", "online", true).await;
-    observer.until_is("g/bridge/state", "online").await;
-    let (bridge, _) = installation.run(&["alex"]).await;
-    until_activity(&observer, "g/account/alex/presence", "Available").await;
-    installation.until_online(&observer).await;
-    bridge.stop().await;
-}
-
-#[tokio::test]
-async fn an_offline_in_our_name_is_answered_and_a_killed_bridge_is_succeeded() {
-    let installation = Installation::with(&["alex"]).await;
-    let observer = installation.observe().await;
-    let (first, yaml) = installation.run(&["alex"]).await;
-    installation.until_online(&observer).await;
-    observer.publish("g/bridge/state", "offline", true).await;
-    observer.until_is("g/bridge/state", "offline").await;
-    installation.until_online(&observer).await;
-    first.kill().await;
-    let second = installation.start(&yaml).await;
-    observer.until_is("g/bridge/state", "offline").await;
-    installation.until_online(&observer).await;
-    second.stop().await;
-}
-
-#[tokio::test]
 async fn home_assistants_birth_brings_everything_once_more_however_often_it_comes() {
     let installation = Installation::with(&["alex"]).await;
     let observer = installation.observe().await;
@@ -401,60 +349,5 @@ async fn people_read_by_the_application_are_asked_for_together_and_by_name_looke
     installation.more_polls(4).await;
     assert_eq!(installation.cloud.calls().count(|call| call.route == Route::User), 4);
     assert!(installation.polls().iter().rev().take(3).all(|call| call.size == 3));
-    bridge.stop().await;
-}
-
-#[tokio::test]
-async fn a_refusal_of_graph_pauses_the_whole_tenant_for_the_time_that_it_names() {
-    let people = ["alex", "sam", "kim"];
-    let installation = Installation::with(&people).await;
-    let observer = installation.observe().await;
-    let (bridge, _) = installation.run(&people).await;
-    installation.until_online(&observer).await;
-    installation.cloud.fault(Fault::new("/me/presence", What::retry_after(429, 3)).times(1));
-    installation
-        .cloud
-        .calls()
-        .wait_for(Duration::from_secs(10), |calls| calls.iter().any(|call| call.status == Some(429)))
-        .await
-        .unwrap();
-    installation.more_polls(3).await;
-    let polls = installation.polls();
-    let refused = polls.iter().find(|call| call.status == Some(429)).unwrap();
-    // What was on its way at that moment was asked already.
-    let early = |call: &&graph2mqtt::simulator::Call| {
-        call.at > refused.answered + Duration::from_millis(100) && call.at < refused.answered + Duration::from_secs(3)
-    };
-    assert_eq!(polls.iter().filter(early).count(), 0);
-    assert_eq!(bridge.monitor.snapshot().throttled, 1);
-    assert_eq!(observer.newest()["g/account/alex/state"], "online");
-    bridge.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_that_want_more_than_graph_allows_share_it_fairly() {
-    let people: Vec<String> = (0..240).map(|number| format!("p{number}")).collect();
-    let people: Vec<&str> = people.iter().map(String::as_str).collect();
-    let installation = Installation::with(&people).await;
-    let (bridge, _) = installation.run(&people).await;
-    // Each wants one call a second, and 46.7 a second are allowed after a burst of 40.
-    let turns = |polls: &[graph2mqtt::simulator::Call]| {
-        let mut turns: HashMap<String, usize> = HashMap::new();
-        for call in polls {
-            *turns.entry(call.principal.as_deref().unwrap_or_default().to_owned()).or_default() += 1;
-        }
-        turns
-    };
-    installation.more_polls(240 * 2 + 20).await;
-    let polls = installation.polls();
-    assert!(polls.iter().all(|call| call.status == Some(200)));
-    let turns = turns(&polls);
-    assert_eq!(turns.len(), 240, "somebody had no turn");
-    assert!(turns.values().all(|count| (2..=3).contains(count)), "{turns:?}");
-    for first in polls.iter().step_by(20) {
-        let within =
-            polls.iter().filter(|call| call.at >= first.at && call.at - first.at < Duration::from_secs(5)).count();
-        assert!(within <= 40 + 234 + 24, "{within} calls within 5 s");
-    }
     bridge.stop().await;
 }

@@ -47,6 +47,17 @@ pub trait Wanted: Send + Sync {
     fn render(&self, slot: Slot) -> Option<Message>;
 }
 
+/// A client that only looks keeps nothing at the broker.
+impl Wanted for () {
+    fn slots(&self) -> Slot {
+        0
+    }
+
+    fn render(&self, _: Slot) -> Option<Message> {
+        None
+    }
+}
+
 /// What the connection needs besides the settings.
 pub struct Options {
     /// The full client id.

@@ -2,9 +2,10 @@
 
 use graph2mqtt::bridge::Failure;
 
-use super::installation::Installation;
+use super::installation::{Installation, user};
 use super::support::observer::Seen;
 use super::support::{Broker, Home};
+use super::until_activity;
 
 /// As after a power cut, when both find an empty broker and neither sees the other in time.
 #[tokio::test]
@@ -68,4 +69,58 @@ fn a_broker_that_gives_nothing_back_is_told() {
     let line = bridge.hears("gives nothing back");
     assert!(line.contains("WARN") && line.contains("g/#") && line.contains("ACL"), "{line}");
     assert!(bridge.stop().success());
+}
+
+#[tokio::test]
+async fn a_base_topic_that_a_living_bridge_holds_is_refused() {
+    let installation = Installation::with(&["alex"]).await;
+    let observer = installation.observe().await;
+    let (first, yaml) = installation.run(&["alex"]).await;
+    installation.until_online(&observer).await;
+    let second = Installation {
+        folder: tempfile::tempdir().unwrap(),
+        cloud: installation.cloud.clone(),
+        ..other(&installation).await
+    };
+    second.sign_in(&yaml, &["alex"]).await;
+    let refused = second.start(&yaml).await.end().await.unwrap_err().to_string();
+    assert!(refused.contains("mqtt.base_topic") && refused.contains("\"g\""), "{refused}");
+    observer.until_is("g/bridge/state", "online").await;
+    installation.cloud.set_presence(&user("alex"), "Busy", "Presenting");
+    until_activity(&observer, "g/account/alex/presence", "Presenting").await;
+    first.stop().await;
+}
+
+/// Another installation, whose own parts are not used.
+async fn other(installation: &Installation) -> Installation {
+    Installation { base: installation.base, ..Installation::with(&[]).await }
+}
+
+#[tokio::test]
+async fn a_base_topic_that_a_dead_bridge_left_online_is_taken_over() {
+    let installation = Installation::with(&["alex"]).await;
+    let observer = installation.observe().await;
+    observer.publish("g/bridge/info", r#"{"instance":"gone"}"#, true).await;
+    observer.publish("g/bridge/state", "online", true).await;
+    observer.until_is("g/bridge/state", "online").await;
+    let (bridge, _) = installation.run(&["alex"]).await;
+    until_activity(&observer, "g/account/alex/presence", "Available").await;
+    installation.until_online(&observer).await;
+    bridge.stop().await;
+}
+
+#[tokio::test]
+async fn an_offline_in_our_name_is_answered_and_a_killed_bridge_is_succeeded() {
+    let installation = Installation::with(&["alex"]).await;
+    let observer = installation.observe().await;
+    let (first, yaml) = installation.run(&["alex"]).await;
+    installation.until_online(&observer).await;
+    observer.publish("g/bridge/state", "offline", true).await;
+    observer.until_is("g/bridge/state", "offline").await;
+    installation.until_online(&observer).await;
+    first.kill().await;
+    let second = installation.start(&yaml).await;
+    observer.until_is("g/bridge/state", "offline").await;
+    installation.until_online(&observer).await;
+    second.stop().await;
 }

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Finding;
 use crate::discovery;
-use crate::mqtt::{Connection, Event, Message, Options, Slot, Subscription, Wanted};
+use crate::mqtt::{Connection, Event, Message, Options, Subscription};
 use crate::settings::Settings;
 
 /// How long the broker may take to take the connection.
@@ -18,19 +18,6 @@ const CONNECTING: Duration = Duration::from_secs(15);
 const COMING_BACK: Duration = Duration::from_secs(3);
 /// How long the disconnect may take.
 const FAREWELL: Duration = Duration::from_secs(1);
-
-/// A check leaves nothing at the broker.
-struct Nothing;
-
-impl Wanted for Nothing {
-    fn slots(&self) -> Slot {
-        0
-    }
-
-    fn render(&self, _slot: Slot) -> Option<Message> {
-        None
-    }
-}
 
 /// One topic of each kind that the roles publish and read. Nobody is called `check`, and an empty
 /// message that is not retained changes nothing for whoever listens.
@@ -63,7 +50,7 @@ pub(super) async fn check(settings: &Settings) -> Vec<Finding> {
         will: None,
         subscriptions: subscriptions.collect(),
     };
-    let (connection, mut events) = match Connection::open(&settings.mqtt, options, Arc::new(Nothing)) {
+    let (connection, mut events) = match Connection::open(&settings.mqtt, options, Arc::new(())) {
         Ok(opened) => opened,
         Err(unusable) => return vec![Finding::new("broker", Err(unusable.to_string()))],
     };

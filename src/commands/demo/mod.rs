@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::roles::{Process, Roles};
 use super::{Failure, parts};
-use crate::mqtt::{Connection, Event, Message, Options, Slot, Subscription, Wanted};
+use crate::mqtt::{Connection, Event, Options, Subscription};
 use crate::settings::Settings;
 use stage::Stage;
 use view::Summary;
@@ -89,19 +89,6 @@ async fn after(how_long: Option<Duration>) {
     }
 }
 
-/// The witness publishes nothing.
-struct Nothing;
-
-impl Wanted for Nothing {
-    fn slots(&self) -> Slot {
-        0
-    }
-
-    fn render(&self, _slot: Slot) -> Option<Message> {
-        None
-    }
-}
-
 /// Connects the witness to the broker, as any other client.
 fn watch(settings: &Settings, witness: &Witness<'_>) -> Result<(Connection, Receiver<Event>), Failure> {
     let subscription = |filter| Subscription { filter, qos: 1, no_local: false };
@@ -110,7 +97,7 @@ fn watch(settings: &Settings, witness: &Witness<'_>) -> Result<(Connection, Rece
         will: None,
         subscriptions: witness.filters().map(subscription).into(),
     };
-    let opened = Connection::open(&settings.mqtt, options, Arc::new(Nothing));
+    let opened = Connection::open(&settings.mqtt, options, Arc::new(()));
     opened.map_err(|unusable| Failure::Runtime(unusable.into()))
 }
 
