@@ -11,7 +11,7 @@ use super::agenda::{Poll, Way};
 use crate::entra::{self, Principal, Tokens};
 use crate::graph::{self, Client};
 use crate::presence::{AccountName, ObjectId, Reading, Sequence};
-use crate::store::{Store, StoreError};
+use crate::store::{News, Store, StoreError};
 
 /// A job in the air.
 pub(super) type Job = Pin<Box<dyn Future<Output = Done> + Send>>;
@@ -20,7 +20,7 @@ pub(super) type Job = Pin<Box<dyn Future<Output = Done> + Send>>;
 pub(super) enum Done {
     Poll { poll: Poll, begun: Instant, at: Moment, outcome: Outcome },
     Reserved(Result<Sequence, StoreError>),
-    Reloaded(Result<Vec<AccountName>, entra::Trouble>),
+    Reloaded(Result<News, entra::Trouble>),
 }
 
 /// What a poll brought.
@@ -69,8 +69,8 @@ pub(super) fn reserve(store: Store, above: Sequence) -> Job {
 }
 
 /// Looks whether another process changed a grant.
-pub(super) fn reload(tokens: Tokens) -> Job {
-    Box::pin(async move { Done::Reloaded(tokens.reload().await) })
+pub(super) fn reload(tokens: Tokens, since: i64) -> Job {
+    Box::pin(async move { Done::Reloaded(tokens.reload(since).await) })
 }
 
 impl Question {

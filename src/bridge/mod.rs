@@ -71,5 +71,5 @@ pub enum Failure {
 
 /// Runs until the shutdown; then `offline` is published and nothing cut.
 pub async fn run(parts: Parts) -> Result<(), Failure> {
-    running::Bridge::start(parts)?.run().await
+    running::Bridge::start(parts).await?.run().await
 }

@@ -71,6 +71,8 @@ pub(super) struct Bridge {
     pub(super) disturbed: BTreeSet<Slot>,
     /// Another instance that wrote on our base topic while we run.
     pub(super) rival: Option<String>,
+    /// Up to where the store's grants are known.
+    pub(super) revision: i64,
     reserving: bool,
     pub(super) reserved: bool,
     pub(super) online: u64,
@@ -101,10 +103,11 @@ pub(super) enum Phase {
 
 impl Bridge {
     /// Begins to connect and to poll.
-    pub(super) fn start(parts: Parts) -> Result<Self, Failure> {
+    pub(super) async fn start(parts: Parts) -> Result<Self, Failure> {
         let Parts { settings, store, tokens, graph, monitor, shutdown } = parts;
         let (instance, new_instance) = store.instance();
         let instance = instance.to_owned();
+        let revision = store.grants_revision().await.map_err(|error| Failure::Unable(error.to_string()))?;
         let now = Instant::now();
         let (accounts, agenda) = plan::plan(&settings, now);
         monitor.set(Count::Accounts, accounts.len() as u64);
@@ -143,6 +146,7 @@ impl Bridge {
             found: None,
             disturbed: BTreeSet::new(),
             rival: None,
+            revision,
             reserving: false,
             reserved: false,
             online: 0,
@@ -225,14 +229,23 @@ impl Bridge {
         match done {
             Done::Poll { poll, begun, at, outcome } => self.on_poll(poll, begun, at, outcome),
             Done::Reserved(reserved) => self.on_reserved(reserved)?,
-            Done::Reloaded(Ok(changed)) => self.on_grants_changed(&changed),
+            Done::Reloaded(Ok(news)) => {
+                self.revision = news.revision;
+                let changed: Vec<_> = news
+                    .came
+                    .into_iter()
+                    .map(|holder| holder.account)
+                    .chain(news.gone.into_iter().map(|(name, _)| name))
+                    .collect();
+                self.on_grants_changed(&changed);
+            }
             Done::Reloaded(Err(trouble)) => tracing::debug!("the store's grants could not be looked at: {trouble}"),
         }
         Ok(())
     }
 
     fn round(&mut self, now: Moment) {
-        self.jobs.push(jobs::reload(self.tokens.clone()));
+        self.jobs.push(jobs::reload(self.tokens.clone(), self.revision));
         self.reserve_ahead();
         let count = self.board.write().accounts.len();
         for index in 0..count as Index {

@@ -54,7 +54,7 @@ async fn remove(settings: &Settings, account: &str, json: bool) -> Result<(), Fa
     let store = parts::store(settings).await?;
     let name: Option<AccountName> = account.parse().ok();
     let removed = match &name {
-        Some(name) => store.remove_grant(name).await.map_err(anyhow::Error::new)?,
+        Some(name) => store.remove_grant(name).await.map_err(anyhow::Error::new)?.is_some(),
         None => false,
     };
     if !removed {

@@ -1,5 +1,6 @@
 //! The application in Entra: what it is configured as, and what it asks for.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use super::transport::{NoAnswer, Transport};
 use super::{Trouble, reads};
 use crate::presence::AccountName;
 use crate::settings::{Credential, Settings, User, Via};
+use crate::store::{Grant, Origin};
 
 /// How long a token is taken for good where Entra does not say.
 const LIFE_UNSAID: Duration = Duration::from_secs(300);
@@ -92,6 +94,7 @@ impl From<Answer> for Issued {
 }
 
 /// An account that signs in, as it is configured.
+#[derive(Clone)]
 pub(super) struct Configured {
     pub user: User,
     pub reads: Reads,
@@ -157,22 +160,47 @@ impl Application {
         self.resource.delegated(configured.reads).into_iter().map(Scope::new).collect()
     }
 
-    /// A new access token for an account's refresh token.
-    pub(super) async fn refresh(&self, name: &AccountName, token: &str, confidential: bool) -> Result<Issued, Trouble> {
-        if confidential && !self.is_confidential() {
+    /// Whoever holds a grant: the account as it is configured, or somebody who enrolled and reads their
+    /// own presence in their own tenant.
+    pub(super) fn party(&self, grant: &Grant) -> Result<Cow<'_, Configured>, Trouble> {
+        match grant.origin {
+            Origin::Configured => self.account(&grant.account).map(Cow::Borrowed),
+            Origin::Enrolled => Ok(Cow::Owned(Configured {
+                user: User::Id(grant.object_id),
+                reads: Reads::Itself,
+                tenant: Some(grant.tenant_id.as_str().into()),
+            })),
+        }
+    }
+
+    /// Nobody has signed in to this account, or there is none.
+    pub(super) fn not_signed_in(&self, name: &AccountName) -> Trouble {
+        match self.account(name) {
+            Ok(_) => {
+                Trouble::sign_in(format!("account {name}: nobody has signed in; sign in: graph2mqtt login {name}"))
+            }
+            Err(trouble) => trouble,
+        }
+    }
+
+    /// A new access token for a grant's refresh token.
+    pub(super) async fn refresh(&self, grant: &Grant, party: &Configured, token: &str) -> Result<Issued, Trouble> {
+        let subject = self.subject_as(&grant.account, party);
+        if grant.confidential && !self.is_confidential() {
             return Err(Trouble::sign_in(format!(
-                "account {name}: it signed in with the application's secret, which is not configured any more; \
-                 set entra.client_secret, or sign in again: graph2mqtt login {name}"
+                "{}: it signed in with the application's secret, which is not configured any more; \
+                 set entra.client_secret, or {}",
+                subject.who, subject.sign_in
             )));
         }
-        let client = self.client_of(name, confidential)?;
         let transport = self.transport();
-        let answer = client
+        let answer = self
+            .client(self.tenant_of(party), grant.confidential)
             .exchange_refresh_token(&RefreshToken::new(token.to_owned()))
-            .add_scopes(self.scopes_of(self.account(name)?))
+            .add_scopes(self.scopes_of(party))
             .request_async(&transport)
             .await;
-        answer.map(Issued::from).map_err(|error| self.trouble(&self.subject(name), &transport, &[token], error))
+        answer.map(Issued::from).map_err(|error| self.trouble(&subject, &transport, &[token], error))
     }
 
     /// An access token of the application itself in a tenant.
@@ -228,6 +256,16 @@ impl Application {
             sign_in: format!("sign in again: graph2mqtt login {name}"),
             consent_url: self.consent_url(tenant),
         }
+    }
+
+    /// The same for an account that may have enrolled, and then signs in where it did.
+    fn subject_as(&self, name: &AccountName, party: &Configured) -> Subject {
+        let subject = self.subject(name);
+        if self.accounts.contains_key(name) {
+            return subject;
+        }
+        let sign_in = "sign in again on this bridge's page /enrol".to_owned();
+        Subject { sign_in, consent_url: self.consent_url(self.tenant_of(party)), ..subject }
     }
 
     /// What a failed request comes to. `sent` are secrets that the request held, besides the application's.

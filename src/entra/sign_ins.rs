@@ -11,7 +11,6 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::tokens::not_signed_in;
 use super::{Prompt, Tokens, Trouble, device};
 use crate::presence::{AccountName, ObjectId};
 use crate::store::Grant;
@@ -160,7 +159,7 @@ impl Tokens {
                 Progress::Starting => {}
                 Progress::Waiting { prompt, .. } => show(&prompt),
                 Progress::SignedIn { .. } => {
-                    return self.store().grant(account).await?.ok_or_else(|| not_signed_in(account));
+                    return self.store().grant(account).await?.ok_or_else(|| self.application().not_signed_in(account));
                 }
                 Progress::Failed(trouble) => return Err(trouble),
                 Progress::Cancelled => return Err(Trouble::sign_in(format!("account {account}: cancelled"))),

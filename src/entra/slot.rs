@@ -109,9 +109,13 @@ impl Slot {
         }
     }
 
-    /// Whether another row than `row` is in use, or none where there is one.
-    pub(super) fn differs_from(&self, row: Option<&String>) -> bool {
-        self.state().row.as_ref().is_some_and(|used| used.as_ref() != row)
+    /// The store holds this row now: where another one is in use, everything is forgotten. Answers whether.
+    pub(super) fn follow(&self, row: Option<&String>) -> bool {
+        let another = self.state().row.as_ref().is_some_and(|used| used.as_ref() != row);
+        if another {
+            self.forget();
+        }
+        another
     }
 
     pub(super) fn succeed(&self, start: &Start, token: AccessToken, left: Duration, due: Duration, now: Instant) {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use super::slot::{Look, Slot, Start, due_after};
 use super::{Trouble, person};
 use crate::presence::AccountName;
 use crate::settings::Settings;
-use crate::store::{Grant, Store, StoreError};
+use crate::store::{Grant, News, Origin, Standing, Store, StoreError};
 
 /// How often a refresh is begun anew because another process changed the grant meanwhile.
 const ATTEMPTS: u32 = 4;
@@ -52,8 +52,6 @@ struct Inner {
     store: Store,
     slots: Mutex<HashMap<Principal, Arc<Slot>>>,
     generations: AtomicU64,
-    /// The store's revision of grants that memory agrees with; -1: never asked.
-    revision: AtomicI64,
     sign_ins: Registry,
     clock: fn() -> Timestamp,
 }
@@ -100,7 +98,6 @@ impl Tokens {
             store,
             slots: Mutex::default(),
             generations: AtomicU64::new(1),
-            revision: AtomicI64::new(-1),
             sign_ins: Registry::default(),
             clock,
         };
@@ -135,27 +132,27 @@ impl Tokens {
         }
     }
 
-    /// Forgets what is in memory where the store's grants changed (another process signed in or removed):
-    /// answers with the accounts concerned. Asked every few seconds.
-    pub async fn reload(&self) -> Result<Vec<AccountName>, Trouble> {
-        let revision = self.inner.store.grants_revision().await?;
-        if self.inner.revision.load(Ordering::Relaxed) == revision {
-            return Ok(Vec::new());
-        }
-        let rows: HashMap<AccountName, String> = self.inner.store.grant_ids().await?.into_iter().collect();
-        let mut changed = Vec::new();
-        for (principal, slot) in self.inner.slots().iter() {
-            let Principal::Account(name) = principal else { continue };
-            if slot.differs_from(rows.get(name)) {
-                slot.forget();
-                if rows.contains_key(name) {
-                    self.inner.sign_ins.cancel(name);
-                }
-                changed.push(name.clone());
+    /// What changed in the store's grants since a revision, by whichever process; what is in memory of
+    /// those is forgotten. Asked every few seconds.
+    pub async fn reload(&self, since: i64) -> Result<News, Trouble> {
+        let news = self.inner.store.news(since).await?;
+        let mut slots = self.inner.slots();
+        for holder in &news.came {
+            let slot = slots.get(&Principal::Account(holder.account.clone()));
+            if slot.is_some_and(|slot| slot.follow(Some(&holder.id))) {
+                self.inner.sign_ins.cancel(&holder.account);
             }
         }
-        self.inner.revision.store(revision, Ordering::Relaxed);
-        Ok(changed)
+        for (account, origin) in &news.gone {
+            let principal = Principal::Account(account.clone());
+            if let Some(slot) = slots.get(&principal) {
+                slot.follow(None);
+            }
+            if *origin == Origin::Enrolled {
+                slots.remove(&principal);
+            }
+        }
+        Ok(news)
     }
 
     /// Graph answered 401 to this token: get another one, unless that already happened.
@@ -252,24 +249,27 @@ impl Inner {
         slot: &Slot,
         start: &Start,
     ) -> Result<(SecretString, Duration, Duration), Failed> {
-        let configured = self.application.account(account)?;
-        let permissions = configured.reads.permissions();
         for _ in 0..ATTEMPTS {
             let row = self.store.grant(account).await?;
             slot.uses_row(start, row.as_ref().map(|grant| grant.id.clone()));
-            let grant = row.ok_or_else(|| not_signed_in(account))?;
-            person::must_fit(&grant, &configured.user)?;
+            let Some(grant) = row else { return Err(self.application.not_signed_in(account).into()) };
+            let party = self.application.party(&grant)?;
+            person::must_fit(&grant, &party.user)?;
+            let permissions = party.reads.permissions();
             let cache = Cache::read(account, &grant.cache)?;
             if let Some((token, left)) = cache.still_good(permissions, start.replacing.as_ref(), (self.clock)()) {
                 return Ok((token, left, due_after(left, fastrand::f64())));
             }
-            match self.application.refresh(account, cache.refresh_token(), grant.confidential).await {
+            match self.application.refresh(&grant, &party, cache.refresh_token()).await {
                 Ok(issued) => {
                     if let Some(fresh) = self.save(&grant, &cache, issued, permissions).await {
                         return Ok(fresh);
                     }
                 }
-                Err(trouble) if !self.was_changed(&grant).await => return Err(Failed { trouble, asked_entra: true }),
+                Err(trouble) if !self.was_changed(&grant).await => {
+                    self.note(&grant, &trouble).await;
+                    return Err(Failed { trouble, asked_entra: true });
+                }
                 Err(_) => {}
             }
         }
@@ -299,6 +299,14 @@ impl Inner {
         Some((issued.access, issued.life, due))
     }
 
+    /// Lets whoever lists the accounts know what Entra says of a grant. What passes by itself is not noted.
+    async fn note(&self, grant: &Grant, trouble: &Trouble) {
+        let Some(standing) = trouble.standing() else { return };
+        if let Err(error) = self.store.mark(&grant.id, &standing).await {
+            tracing::debug!(account = %grant.account, %error, "how it stands with the grant could not be noted");
+        }
+    }
+
     /// Whether another process refreshed, replaced or removed the grant since it was read.
     async fn was_changed(&self, grant: &Grant) -> bool {
         let now = self.store.grant(&grant.account).await;
@@ -318,6 +326,7 @@ impl Inner {
         let grant = Grant {
             id: String::new(),
             account: account.clone(),
+            origin: Origin::Configured,
             tenant_id: person.tid,
             object_id: person.oid,
             username: person.preferred_username,
@@ -325,12 +334,9 @@ impl Inner {
             confidential: self.application.is_confidential(),
             version: 0,
             refreshed_at: now,
+            standing: Standing::Ok,
             cache: cache.write(),
         };
         Ok(self.store.put_grant(grant).await?)
     }
-}
-
-pub(super) fn not_signed_in(account: &AccountName) -> Trouble {
-    Trouble::sign_in(format!("account {account}: nobody has signed in; sign in: graph2mqtt login {account}"))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::store::StoreError;
+use crate::store::{Standing, StoreError};
 
 /// What went wrong with Entra, by what to do next. `reason` is for people: what, why, the remedy;
 /// it holds no secret.
@@ -52,6 +52,15 @@ impl Trouble {
 
     pub(super) fn sign_in(reason: impl Into<String>) -> Self {
         Self::SignIn { reason: reason.into() }
+    }
+
+    /// How it stands with the grant that met it, where it does not go by itself.
+    pub(super) fn standing(&self) -> Option<Standing> {
+        match self {
+            Self::Retry { .. } => None,
+            Self::SignIn { reason } | Self::Consent { reason, .. } => Some(Standing::Needed(reason.clone())),
+            Self::Blocked { reason } | Self::Misconfigured { reason } => Some(Standing::Blocked(reason.clone())),
+        }
     }
 
     pub(super) fn misconfigured(reason: impl Into<String>) -> Self {

@@ -248,9 +248,8 @@ mod tests {
     fn done(received: &Received) -> Vec<(String, Value, Option<Bytes>)> {
         let request = requests().take(received, Instant::now()).unwrap().unwrap();
         let answer = request.ticket.ok(json!({}));
-        let read = |once: Once| {
-            (once.message.topic, serde_json::from_slice(&once.message.payload).unwrap(), once.correlation)
-        };
+        let read =
+            |once: Once| (once.message.topic, serde_json::from_slice(&once.message.payload).unwrap(), once.correlation);
         answer.messages().map(read).collect()
     }
 
@@ -334,9 +333,7 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_be_answered_is_met_by_silence() {
         let now = Instant::now();
-        let silent = |received: &Received| {
-            matches!(requests().take(received, now), Some(Err(Refused::Silently(_))))
-        };
+        let silent = |received: &Received| matches!(requests().take(received, now), Some(Err(Refused::Silently(_))));
         assert!(silent(&Received { retained: true, ..received("g/bridge/request/restart", b"{}", None) }));
         for command in ["", "Poll", "a b", "a\u{0}", &"x".repeat(65), "ü", "a+b"] {
             assert!(silent(&received(&format!("g/bridge/request/{command}"), b"{}", None)), "{command:?}");

@@ -1,8 +1,8 @@
 //! Accounts' rows: who signed in, and the sealed cache of tokens.
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::Row;
 use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
 
 use super::{Store, StoreError, key};
 use crate::presence::{AccountName, ObjectId};
@@ -12,15 +12,18 @@ use crate::presence::{AccountName, ObjectId};
 pub struct Grant {
     /// The row's immutable id; every sign-in makes a new row. Given by the store.
     pub id: String,
-    /// The account's name.
+    /// The account's name; of one that enrolled, its object id.
     pub account: AccountName,
+    /// How the account came to be.
+    pub origin: Origin,
     /// The tenant that the person signed in to.
     pub tenant_id: ObjectId,
     /// Who signed in.
     pub object_id: ObjectId,
     /// The name that the person signed in with, for people to read.
     pub username: String,
-    /// `accounts.<account>.user` at the sign-in: under another one the grant is never used.
+    /// `accounts.<account>.user` at the sign-in: under another one the grant is never used. Of one that
+    /// enrolled, the object id.
     pub user: String,
     /// Whether the grant was given to a confidential client.
     pub confidential: bool,
@@ -28,8 +31,30 @@ pub struct Grant {
     pub version: i64,
     /// When the grant was last refreshed, in whole milliseconds.
     pub refreshed_at: jiff::Timestamp,
+    /// How it stood at the last try to refresh it.
+    pub standing: Standing,
     /// The cache's content, opaque to the store.
     pub cache: SecretString,
+}
+
+/// How an account came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// It stands in the configuration.
+    Configured,
+    /// Its person signed in at the enrolment page; it stands in the store alone.
+    Enrolled,
+}
+
+/// How it stands with a grant. Kept so that another process can tell: no secret is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing is known to be wrong.
+    Ok,
+    /// Somebody has to sign in again or to consent; why.
+    Needed(String),
+    /// Signing in will not help; why.
+    Blocked(String),
 }
 
 /// A reading of the rows, its tail chosen by the caller.
@@ -37,7 +62,7 @@ macro_rules! select {
     ($tail:literal) => {
         concat!(
             "SELECT id, name, tenant_id, object_id, username, configured_user, confidential, version, refreshed_at, \
-             cache FROM accounts ",
+             cache, origin, standing, reason FROM accounts ",
             $tail
         )
     };
@@ -63,48 +88,25 @@ impl Store {
         Ok(rows.iter().filter_map(|row| self.open_row(row).ok()).collect())
     }
 
-    /// The names and row ids of all grants: what a changed [`Self::grants_revision`] is compared with.
-    pub async fn grant_ids(&self) -> Result<Vec<(AccountName, String)>, StoreError> {
-        let rows = sqlx::query("SELECT name, id FROM accounts")
-            .fetch_all(&self.inner.pool)
-            .await
-            .map_err(|error| self.explain(error))?;
-        rows.iter().map(|row| Ok((self.name(row, 0)?, self.column(row, 1)?))).collect()
-    }
-
     /// Writes a new grant, in place of the account's old one. Answers with the row as stored: a new
     /// id, version 1.
     pub async fn put_grant(&self, mut grant: Grant) -> Result<Grant, StoreError> {
         grant.id = key::hex(&key::random::<16>());
         grant.version = 1;
         let mut transaction = self.inner.pool.begin().await.map_err(|error| self.explain(error))?;
-        self.forget(&mut transaction, &grant.account).await?;
-        sqlx::query(
-            "INSERT INTO accounts (id, name, tenant_id, object_id, username, configured_user, confidential, version,
-             refreshed_at, cache) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        )
-        .bind(&grant.id)
-        .bind(grant.account.as_str())
-        .bind(grant.tenant_id.as_str())
-        .bind(grant.object_id.as_str())
-        .bind(&grant.username)
-        .bind(&grant.user)
-        .bind(i64::from(grant.confidential))
-        .bind(grant.version)
-        .bind(grant.refreshed_at.as_millisecond())
-        .bind(self.seal(&grant))
-        .execute(&mut *transaction)
-        .await
-        .map_err(|error| self.explain(error))?;
+        let sealed = self.seal(&grant);
+        self.replace(&mut transaction, &grant, sealed).await?;
         transaction.commit().await.map_err(|error| self.explain(error))?;
         Ok(grant)
     }
 
     /// Durable compare-and-swap of `cache` and `refreshed_at` on the row's id and version. Answers with
-    /// the new version, or [`StoreError::Conflict`] when the row was changed, replaced or removed.
+    /// the new version, or [`StoreError::Conflict`] when the row was changed, replaced or removed. What
+    /// [`Self::mark`] noted is over.
     pub async fn refresh_grant(&self, grant: &Grant) -> Result<i64, StoreError> {
         let done = sqlx::query(
-            "UPDATE accounts SET cache = $1, refreshed_at = $2, version = version + 1 WHERE id = $3 AND version = $4",
+            "UPDATE accounts SET cache = $1, refreshed_at = $2, version = version + 1, standing = 'ok', reason = ''
+             WHERE id = $3 AND version = $4",
         )
         .bind(self.seal(grant))
         .bind(grant.refreshed_at.as_millisecond())
@@ -116,40 +118,110 @@ impl Store {
         if done.rows_affected() == 1 { Ok(grant.version + 1) } else { Err(StoreError::Conflict) }
     }
 
-    /// A number that changes when any process wrote or removed a grant (refreshing one does not count);
-    /// cheap, to be asked every few seconds.
-    pub async fn grants_revision(&self) -> Result<i64, StoreError> {
-        let row = sqlx::query("SELECT grants_revision FROM installation WHERE id = 1")
-            .fetch_one(&self.inner.pool)
-            .await
-            .map_err(|error| self.explain(error))?;
-        self.column(&row, 0)
+    /// Notes how it stands with a grant, by its row's id, for whoever lists the accounts. Nothing is
+    /// written where it stood so already, or where the row is gone.
+    pub async fn mark(&self, id: &str, standing: &Standing) -> Result<(), StoreError> {
+        let (word, reason) = standing.columns();
+        sqlx::query(
+            "UPDATE accounts SET standing = $1, reason = $2 WHERE id = $3 AND (standing <> $1 OR reason <> $2)",
+        )
+        .bind(word)
+        .bind(reason)
+        .bind(id)
+        .execute(&self.inner.pool)
+        .await
+        .map_err(|error| self.explain(error))?;
+        Ok(())
     }
 
-    /// Forgets an account's grant. Answers whether there was one.
-    pub async fn remove_grant(&self, account: &AccountName) -> Result<bool, StoreError> {
+    /// Removes an account's row and the grant in it. Answers how the account came to be, if it was there.
+    ///
+    /// A running bridge learns it by [`Self::news`], one that starts later by [`Self::roll`].
+    pub async fn remove_grant(&self, account: &AccountName) -> Result<Option<Origin>, StoreError> {
         let mut transaction = self.inner.pool.begin().await.map_err(|error| self.explain(error))?;
-        let was_there = self.forget(&mut transaction, account).await?;
+        let (revision, Some(origin)) = self.forget(&mut transaction, account).await? else { return Ok(None) };
+        sqlx::query(
+            "INSERT INTO departed (name, origin, revision) VALUES ($1, $2, $3)
+             ON CONFLICT (name) DO UPDATE SET origin = excluded.origin, revision = excluded.revision",
+        )
+        .bind(account.as_str())
+        .bind(origin.word())
+        .bind(revision)
+        .execute(&mut *transaction)
+        .await
+        .map_err(|error| self.explain(error))?;
         transaction.commit().await.map_err(|error| self.explain(error))?;
-        Ok(was_there)
+        Ok(Some(origin))
+    }
+
+    /// Puts a row in the place of whatever stands under the account's name.
+    pub(super) async fn replace(
+        &self,
+        transaction: &mut AnyConnection,
+        grant: &Grant,
+        sealed: Vec<u8>,
+    ) -> Result<(), StoreError> {
+        let (revision, _) = self.forget(transaction, &grant.account).await?;
+        sqlx::query("DELETE FROM departed WHERE name = $1")
+            .bind(grant.account.as_str())
+            .execute(&mut *transaction)
+            .await
+            .map_err(|error| self.explain(error))?;
+        let (standing, reason) = grant.standing.columns();
+        sqlx::query(
+            "INSERT INTO accounts (id, name, tenant_id, object_id, username, configured_user, confidential, version,
+             refreshed_at, cache, origin, standing, reason, revision)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        )
+        .bind(&grant.id)
+        .bind(grant.account.as_str())
+        .bind(grant.tenant_id.as_str())
+        .bind(grant.object_id.as_str())
+        .bind(&grant.username)
+        .bind(&grant.user)
+        .bind(i64::from(grant.confidential))
+        .bind(grant.version)
+        .bind(grant.refreshed_at.as_millisecond())
+        .bind(sealed)
+        .bind(grant.origin.word())
+        .bind(standing)
+        .bind(reason)
+        .bind(revision)
+        .execute(&mut *transaction)
+        .await
+        .map_err(|error| self.explain(error))?;
+        Ok(())
     }
 
     /// Writes before it reads: a transaction that began by reading could not wait for another's lock.
-    async fn forget(&self, transaction: &mut sqlx::AnyConnection, account: &AccountName) -> Result<bool, StoreError> {
-        sqlx::query("UPDATE installation SET grants_revision = grants_revision + 1 WHERE id = 1")
-            .execute(&mut *transaction)
-            .await
-            .map_err(|error| self.explain(error))?;
-        let done = sqlx::query("DELETE FROM accounts WHERE name = $1")
+    /// Answers with the new revision, and how the account came to be that was there.
+    async fn forget(
+        &self,
+        transaction: &mut AnyConnection,
+        account: &AccountName,
+    ) -> Result<(i64, Option<Origin>), StoreError> {
+        let revision = sqlx::query(
+            "UPDATE installation SET grants_revision = grants_revision + 1 WHERE id = 1 RETURNING grants_revision",
+        )
+        .fetch_one(&mut *transaction)
+        .await
+        .map_err(|error| self.explain(error))?;
+        let removed = sqlx::query("DELETE FROM accounts WHERE name = $1 RETURNING origin")
             .bind(account.as_str())
-            .execute(&mut *transaction)
+            .fetch_optional(&mut *transaction)
             .await
             .map_err(|error| self.explain(error))?;
-        Ok(done.rows_affected() > 0)
+        let origin = removed.map(|row| self.origin(&row, 0)).transpose()?;
+        Ok((self.column(&revision, 0)?, origin))
     }
 
-    fn seal(&self, grant: &Grant) -> Vec<u8> {
+    pub(super) fn seal(&self, grant: &Grant) -> Vec<u8> {
         self.inner.key.seal(&grant.id, grant.cache.expose_secret().as_bytes())
+    }
+
+    /// A cache's text, if it was sealed for the row `id`.
+    pub(super) fn unseal(&self, id: &str, sealed: &[u8]) -> Option<SecretString> {
+        self.inner.key.open(id, sealed).and_then(|cache| String::from_utf8(cache).ok()).map(SecretString::from)
     }
 
     fn open_row(&self, row: &AnyRow) -> Result<Grant, StoreError> {
@@ -157,16 +229,14 @@ impl Store {
         let account = self.name(row, 1)?;
         let sealed: Vec<u8> = self.column(row, 9)?;
         let cache = self
-            .inner
-            .key
-            .open(&id, &sealed)
-            .and_then(|cache| String::from_utf8(cache).ok())
+            .unseal(&id, &sealed)
             .ok_or_else(|| self.unusable(&format!("the row of account {account} was altered; sign it in again")))?;
         let refreshed_at = jiff::Timestamp::from_millisecond(self.column(row, 8)?)
             .map_err(|_| self.unusable(&format!("the row of account {account} holds no time; sign it in again")))?;
         Ok(Grant {
             id,
             account,
+            origin: self.origin(row, 10)?,
             tenant_id: self.object_id(row, 2)?,
             object_id: self.object_id(row, 3)?,
             username: self.column(row, 4)?,
@@ -174,22 +244,62 @@ impl Store {
             confidential: self.column::<i64>(row, 6)? != 0,
             version: self.column(row, 7)?,
             refreshed_at,
-            cache: cache.into(),
+            standing: Standing::from_columns(&self.column::<String>(row, 11)?, self.column(row, 12)?),
+            cache,
         })
     }
 
-    fn name(&self, row: &AnyRow, at: usize) -> Result<AccountName, StoreError> {
+    pub(super) fn name(&self, row: &AnyRow, at: usize) -> Result<AccountName, StoreError> {
         self.column::<String>(row, at)?.parse().map_err(|error| self.unusable(&format!("a damaged row: {error}")))
     }
 
-    fn object_id(&self, row: &AnyRow, at: usize) -> Result<ObjectId, StoreError> {
+    pub(super) fn object_id(&self, row: &AnyRow, at: usize) -> Result<ObjectId, StoreError> {
         self.column::<String>(row, at)?.parse().map_err(|error| self.unusable(&format!("a damaged row: {error}")))
     }
 
-    fn column<T>(&self, row: &AnyRow, at: usize) -> Result<T, StoreError>
+    pub(super) fn origin(&self, row: &AnyRow, at: usize) -> Result<Origin, StoreError> {
+        let word: String = self.column(row, at)?;
+        Origin::ALL
+            .into_iter()
+            .find(|origin| origin.word() == word)
+            .ok_or_else(|| self.unusable(&format!("a damaged row: origin {word:?}")))
+    }
+
+    pub(super) fn column<T>(&self, row: &AnyRow, at: usize) -> Result<T, StoreError>
     where
         T: for<'r> sqlx::Decode<'r, sqlx::Any> + sqlx::Type<sqlx::Any>,
     {
         row.try_get(at).map_err(|error| self.explain(error))
+    }
+}
+
+impl Origin {
+    const ALL: [Self; 2] = [Self::Configured, Self::Enrolled];
+
+    /// As it is stored and shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Configured => "configured",
+            Self::Enrolled => "enrolled",
+        }
+    }
+}
+
+impl Standing {
+    fn columns(&self) -> (&'static str, &str) {
+        match self {
+            Self::Ok => ("ok", ""),
+            Self::Needed(reason) => ("needed", reason),
+            Self::Blocked(reason) => ("blocked", reason),
+        }
+    }
+
+    /// A word of a later version stands for nothing known to be wrong.
+    fn from_columns(word: &str, reason: String) -> Self {
+        match word {
+            "needed" => Self::Needed(reason),
+            "blocked" => Self::Blocked(reason),
+            _ => Self::Ok,
+        }
     }
 }

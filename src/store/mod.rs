@@ -5,6 +5,7 @@
 //! Every write is durable when its call answers (`synchronous = FULL`), and is one statement or one
 //! transaction, so that other processes and a kill at any instant see all of it or nothing.
 
+mod enrolment;
 mod error;
 mod grants;
 mod key;
@@ -18,8 +19,9 @@ use std::sync::Arc;
 use sqlx::{AnyPool, Row};
 
 use crate::presence::Sequence;
+pub use enrolment::{Enrolment, Held, Holder, News};
 pub use error::StoreError;
-pub use grants::Grant;
+pub use grants::{Grant, Origin, Standing};
 use open::Place;
 
 /// The open store. Cheap to clone.
@@ -42,8 +44,9 @@ impl Store {
     /// Nothing is overwritten when the key is wrong or missing, a file is damaged, or the store was
     /// written by a newer version: each is an [`StoreError::Unusable`] that says what to do.
     pub async fn open(url: &str, key_file: &Path) -> Result<Self, StoreError> {
-        let inner = open::open(url, key_file).await?;
-        Ok(Self { inner: Arc::new(inner) })
+        let store = Self { inner: Arc::new(open::open(url, key_file).await?) };
+        store.expire_held(jiff::Timestamp::now()).await?;
+        Ok(store)
     }
 
     /// The random instance of this installation, made with the store; and whether this opening made it.

@@ -3,6 +3,7 @@
 use futures_util::future::join_all;
 use graph2mqtt::entra::{Principal, Trouble};
 use graph2mqtt::simulator::Application;
+use graph2mqtt::store::Origin;
 use secrecy::ExposeSecret;
 
 use crate::world::{CLIENT, SECRET, SHORT, World, name, person, upn};
@@ -154,15 +155,18 @@ async fn a_sign_in_and_a_removal_by_another_process_are_noticed() {
     let bridge = world.start(&settings).await;
     let missing = bridge.access(&person("alex")).await.unwrap_err();
     assert!(matches!(&missing, Trouble::SignIn { reason } if reason.contains("graph2mqtt login alex")), "{missing}");
-    assert_eq!(bridge.reload().await.unwrap(), []);
+    let start = world.store().await.grants_revision().await.unwrap();
+    assert_eq!(bridge.reload(start).await.unwrap().came, []);
 
     world.sign_in(&world.start(&settings).await, "alex").await.unwrap();
-    assert_eq!(bridge.reload().await.unwrap(), [name("alex")]);
+    let came = bridge.reload(start).await.unwrap();
+    assert_eq!(came.came.iter().map(|holder| &holder.account).collect::<Vec<_>>(), [&name("alex")]);
     bridge.access(&person("alex")).await.unwrap();
-    assert_eq!(bridge.reload().await.unwrap(), []);
+    assert_eq!(bridge.reload(came.revision).await.unwrap().came, []);
 
     world.store().await.remove_grant(&name("alex")).await.unwrap();
-    assert_eq!(bridge.reload().await.unwrap(), [name("alex")]);
+    let gone = bridge.reload(came.revision).await.unwrap().gone;
+    assert_eq!(gone, [(name("alex"), Origin::Configured)]);
     assert!(matches!(bridge.access(&person("alex")).await, Err(Trouble::SignIn { .. })));
 }
 

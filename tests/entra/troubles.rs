@@ -76,7 +76,7 @@ async fn a_lost_sign_in_heals_without_a_restart() {
     bridge.access(&person("alex")).await.unwrap_err();
     assert_eq!(world.asked(), asked, "Entra is asked again for nothing");
     world.sign_in(&world.start(&settings).await, "alex").await.unwrap();
-    bridge.reload().await.unwrap();
+    bridge.reload(0).await.unwrap();
     bridge.access(&person("alex")).await.unwrap();
 }
 
