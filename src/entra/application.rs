@@ -5,25 +5,26 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use oauth2::basic::{
     BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
 };
 use oauth2::{
-    AuthType, ClientId, ClientSecret, DeviceAuthorizationUrl, EndpointNotSet, EndpointSet, ErrorResponse,
-    ExtraTokenFields, RefreshToken, RequestTokenError, Scope, StandardRevocableToken, StandardTokenResponse,
-    TokenResponse, TokenUrl,
+    AuthType, ClientId, DeviceAuthorizationUrl, EndpointNotSet, EndpointSet, ErrorResponse, ExtraTokenFields,
+    RefreshToken, RequestTokenError, Scope, StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::answers::Subject;
+use super::credential::Credential;
 use super::person::{self, Person};
 use super::scopes::{self, Reads, Resource};
-use super::transport::{NoAnswer, Transport};
+use super::transport::{NoAnswer, Proving, Transport};
 use super::{Trouble, reads};
 use crate::presence::AccountName;
-use crate::settings::{Credential, Settings, User, Via};
+use crate::settings::{Settings, User, Via};
 use crate::store::{Grant, Origin};
 
 /// How long a token is taken for good where Entra does not say.
@@ -106,14 +107,16 @@ pub(super) struct Application {
     authority: Url,
     tenant: String,
     client_id: String,
-    secret: Option<SecretString>,
+    credential: Option<Credential>,
     resource: Resource,
     accounts: HashMap<AccountName, Configured>,
     http: reqwest::Client,
+    /// The wall clock, by which assertions are dated.
+    clock: fn() -> Timestamp,
 }
 
 impl Application {
-    pub(super) fn new(settings: &Settings, http: reqwest::Client) -> Result<Self, Trouble> {
+    pub(super) fn new(settings: &Settings, http: reqwest::Client, clock: fn() -> Timestamp) -> Result<Self, Trouble> {
         let entra = settings.entra.as_ref().ok_or_else(|| {
             Trouble::misconfigured("entra: missing, but accounts need it: set entra.tenant and entra.client_id")
         })?;
@@ -127,10 +130,11 @@ impl Application {
             authority: entra.authority.clone(),
             tenant: entra.tenant.clone(),
             client_id: entra.client_id.clone(),
-            secret: entra.credential.as_ref().map(|Credential::Secret(secret)| secret.clone()),
+            credential: entra.credential.as_ref().map(Credential::new).transpose()?,
             resource: Resource::of(&settings.graph.endpoint),
             accounts: accounts.collect(),
             http,
+            clock,
         })
     }
 
@@ -143,17 +147,14 @@ impl Application {
 
     /// Whether the application proves itself.
     pub(super) fn is_confidential(&self) -> bool {
-        self.secret.is_some()
+        self.credential.is_some()
     }
 
-    pub(super) fn transport(&self) -> Transport<'_> {
-        Transport::new(&self.http)
-    }
-
-    /// The client for an account's tenant. A public one shows no secret, even where there is one.
-    pub(super) fn client_of(&self, name: &AccountName, confidential: bool) -> Result<Client, Trouble> {
+    /// The client for an account's tenant, and what carries its requests. A public one shows no
+    /// credential, even where there is one.
+    pub(super) fn client_of(&self, name: &AccountName, confidential: bool) -> Result<(Client, Transport<'_>), Trouble> {
         let tenant = self.tenant_of(self.account(name)?);
-        Ok(self.client(tenant, confidential))
+        Ok((self.client(tenant), self.transport(tenant, confidential)))
     }
 
     pub(super) fn scopes_of(&self, configured: &Configured) -> Vec<Scope> {
@@ -188,14 +189,15 @@ impl Application {
         let subject = self.subject_as(&grant.account, party);
         if grant.confidential && !self.is_confidential() {
             return Err(Trouble::sign_in(format!(
-                "{}: it signed in with the application's secret, which is not configured any more; \
-                 set entra.client_secret, or {}",
+                "{}: it signed in with the application's credential, which is not configured any more; \
+                 set entra.client_secret or what else it was, or {}",
                 subject.who, subject.sign_in
             )));
         }
-        let transport = self.transport();
+        let tenant = self.tenant_of(party);
+        let transport = self.transport(tenant, grant.confidential);
         let answer = self
-            .client(self.tenant_of(party), grant.confidential)
+            .client(tenant)
             .exchange_refresh_token(&RefreshToken::new(token.to_owned()))
             .add_scopes(self.scopes_of(party))
             .request_async(&transport)
@@ -207,7 +209,7 @@ impl Application {
     pub(super) async fn own_token(&self, tenant: &str) -> Result<Issued, Trouble> {
         if !self.is_confidential() {
             return Err(Trouble::misconfigured(
-                "accounts with via: app need the application's credential: set entra.client_secret",
+                "accounts with via: app need the application's credential: set entra.client_secret or another",
             ));
         }
         let subject = Subject {
@@ -215,9 +217,9 @@ impl Application {
             sign_in: "check its registration".to_owned(),
             consent_url: self.consent_url(tenant),
         };
-        let transport = self.transport();
+        let transport = self.transport(tenant, true);
         let answer = self
-            .client(tenant, true)
+            .client(tenant)
             .exchange_client_credentials()
             .add_scope(Scope::new(self.resource.default_scope()))
             .request_async(&transport)
@@ -226,7 +228,7 @@ impl Application {
     }
 
     /// Who signed in to an account: the person configured, with what is needed, or a refusal.
-    pub(super) fn person(&self, name: &AccountName, issued: &Issued, now: jiff::Timestamp) -> Result<Person, Trouble> {
+    pub(super) fn person(&self, name: &AccountName, issued: &Issued, now: Timestamp) -> Result<Person, Trouble> {
         let configured = self.account(name)?;
         let id_token = issued.id_token.as_ref().map_or("", ExposeSecret::expose_secret);
         let person = Person::read(id_token, &self.authority, &self.client_id, now)?;
@@ -276,6 +278,9 @@ impl Application {
         sent: &[&str],
         error: RequestTokenError<NoAnswer, E>,
     ) -> Trouble {
+        if let Some(trouble) = transport.own_trouble() {
+            return trouble;
+        }
         let after = transport.retry_after();
         let refusal = transport.refusal();
         let retry = |what: String| {
@@ -287,8 +292,9 @@ impl Application {
             // Neither the body nor the parser's error is shown: they may hold a token.
             _ => match &refusal {
                 Some(refusal) => {
-                    let own = self.secret.as_ref().map_or("", ExposeSecret::expose_secret);
-                    let secrets: Vec<&str> = sent.iter().copied().chain([own]).collect();
+                    let own = transport.shown();
+                    let secrets = sent.iter().copied().chain(own.iter().map(ExposeSecret::expose_secret));
+                    let secrets: Vec<&str> = secrets.collect();
                     refusal.trouble(subject, &secrets, after)
                 }
                 None => retry("answers with JSON that is not what was asked for".to_owned()),
@@ -306,17 +312,27 @@ impl Application {
         url.into()
     }
 
-    fn client(&self, tenant: &str, confidential: bool) -> Client {
-        let token = self.at(tenant, &["oauth2", "v2.0", "token"]);
+    fn client(&self, tenant: &str) -> Client {
         let device = self.at(tenant, &["oauth2", "v2.0", "devicecode"]);
-        let client = oauth2::Client::new(ClientId::new(self.client_id.clone()))
+        oauth2::Client::new(ClientId::new(self.client_id.clone()))
             .set_auth_type(AuthType::RequestBody)
-            .set_token_uri(TokenUrl::from_url(token))
-            .set_device_authorization_url(DeviceAuthorizationUrl::from_url(device));
-        match self.secret.as_ref().filter(|_| confidential) {
-            Some(secret) => client.set_client_secret(ClientSecret::new(secret.expose_secret().to_owned())),
-            None => client,
-        }
+            .set_token_uri(TokenUrl::from_url(self.token_endpoint(tenant)))
+            .set_device_authorization_url(DeviceAuthorizationUrl::from_url(device))
+    }
+
+    fn transport(&self, tenant: &str, confidential: bool) -> Transport<'_> {
+        let credential = self.credential.as_ref().filter(|_| confidential);
+        let proving = credential.map(|credential| Proving {
+            credential,
+            client_id: &self.client_id,
+            token_endpoint: self.token_endpoint(tenant).into(),
+            clock: self.clock,
+        });
+        Transport::new(&self.http, proving)
+    }
+
+    fn token_endpoint(&self, tenant: &str) -> Url {
+        self.at(tenant, &["oauth2", "v2.0", "token"])
     }
 
     fn at(&self, tenant: &str, path: &[&str]) -> Url {

@@ -89,7 +89,14 @@ const CODES: &[Code] = &[
     code(7000215, Kind::Misconfigured, "entra.client_secret is wrong: enter the secret's value, not its id"),
     code(7000222, Kind::Misconfigured, "entra.client_secret has expired: make a new one under Certificates & secrets"),
     code(700016, Kind::Misconfigured, "the tenant does not know the application: check entra.client_id and the tenant"),
-    code(700027, Kind::Misconfigured, "the certificate is not registered with the application"),
+    code(
+        700027,
+        Kind::Misconfigured,
+        "the certificate is not registered with the application, or has expired: upload it under Certificates & secrets",
+    ),
+    code(700024, Kind::Misconfigured, "the assertion is out of its time: is this machine's clock right?"),
+    code(700023, Kind::Misconfigured, "the assertion is for another authority: check entra.authority and entra.cloud"),
+    code(50013, Kind::Misconfigured, "the assertion's signature is not right"),
     code(
         7000218,
         Kind::Misconfigured,

@@ -64,8 +64,7 @@ async fn ask_for_code(
     application: &Application,
     account: &AccountName,
 ) -> Result<StandardDeviceAuthorizationResponse, Trouble> {
-    let client = application.client_of(account, application.is_confidential())?;
-    let transport = application.transport();
+    let (client, transport) = application.client_of(account, application.is_confidential())?;
     let answer = client
         .exchange_device_code()
         .add_scopes(application.scopes_of(application.account(account)?))
@@ -93,8 +92,7 @@ async fn wait(
     account: &AccountName,
     details: &StandardDeviceAuthorizationResponse,
 ) -> Result<Ended, Trouble> {
-    let client = application.client_of(account, application.is_confidential())?;
-    let transport = application.transport();
+    let (client, transport) = application.client_of(account, application.is_confidential())?;
     let asking = client.exchange_device_access_token(details).set_max_backoff_interval(LONGEST_INTERVAL).request_async(
         &transport,
         |interval| tokio::time::sleep(interval.max(LEAST_INTERVAL).max(transport.retry_after().unwrap_or_default())),

@@ -5,13 +5,15 @@
 //! # Layout
 //! `tokens` is what the other rooms hold: it hands out access tokens, and refreshes them in time, one
 //! refresh at a time for each principal (`slot`). `application` asks Entra as the configured
-//! application, `transport` carries the requests, `answers` reads refusals with the table in `codes`.
-//! `device` signs a person in, `sign_ins` holds those under way; `person` checks who it was; `cache` is what the store seals.
+//! application, which proves itself by its `credential`; `transport` carries the requests, `answers`
+//! reads refusals with the table in `codes`. `device` signs a person in, `sign_ins` holds those under
+//! way; `person` checks who it was; `cache` is what the store seals.
 
 mod answers;
 mod application;
 mod cache;
 mod codes;
+mod credential;
 mod device;
 mod person;
 mod scopes;

@@ -94,7 +94,7 @@ impl Tokens {
         clock: fn() -> Timestamp,
     ) -> Result<Self, Trouble> {
         let inner = Inner {
-            application: Application::new(settings, http)?,
+            application: Application::new(settings, http, clock)?,
             store,
             slots: Mutex::default(),
             generations: AtomicU64::new(1),

@@ -1,13 +1,18 @@
-//! How requests reach Entra: redirects off, time and size limited, and nothing but JSON comes back.
+//! How requests reach Entra: proven, redirects off, time and size limited, and nothing but JSON comes back.
 
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use oauth2::http::{Response, StatusCode, header};
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
+use secrecy::{ExposeSecret, SecretString};
+use url::form_urlencoded;
 
+use super::Trouble;
 use super::answers::Refusal;
+use super::credential::{Credential, Proof, Purpose};
 
 /// An answer with a token has a few thousand bytes.
 const LARGEST: usize = 1 << 20;
@@ -21,13 +26,27 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// Carries the requests of one errand, and keeps what of the last answer oauth2 does not hand on.
 pub(super) struct Transport<'a> {
     http: &'a reqwest::Client,
+    /// How the application proves itself; none for a public client.
+    proving: Option<Proving<'a>>,
     last: Mutex<Last>,
+}
+
+/// What proofs are made of and for.
+pub(super) struct Proving<'a> {
+    pub credential: &'a Credential,
+    pub client_id: &'a str,
+    pub token_endpoint: String,
+    pub clock: fn() -> Timestamp,
 }
 
 #[derive(Debug, Default, Clone)]
 struct Last {
     refusal: Option<Refusal>,
     retry_after: Option<Duration>,
+    /// What kept the request from being sent at all.
+    own_trouble: Option<Trouble>,
+    /// The secrets of the proof that was sent.
+    shown: Vec<SecretString>,
 }
 
 /// No answer that means anything. The text is for people, and continues "Entra …".
@@ -36,32 +55,66 @@ struct Last {
 pub(super) struct NoAnswer(String);
 
 impl<'a> Transport<'a> {
-    pub(super) fn new(http: &'a reqwest::Client) -> Self {
-        Self { http, last: Mutex::default() }
+    pub(super) fn new(http: &'a reqwest::Client, proving: Option<Proving<'a>>) -> Self {
+        Self { http, proving, last: Mutex::default() }
     }
 
     /// The last answer's error body, where it had one.
     pub(super) fn refusal(&self) -> Option<Refusal> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).refusal.clone()
+        self.last().refusal.clone()
+    }
+
+    /// Why the last request was not sent, where the credential cannot be shown.
+    pub(super) fn own_trouble(&self) -> Option<Trouble> {
+        self.last().own_trouble.clone()
+    }
+
+    /// The application's secrets that the last request held.
+    pub(super) fn shown(&self) -> Vec<SecretString> {
+        self.last().shown.clone()
     }
 
     /// The last answer's Retry-After.
     pub(super) fn retry_after(&self) -> Option<Duration> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).retry_after
+        self.last().retry_after
+    }
+
+    /// Once more with a newer credential, where Entra refuses the application and there is one.
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, NoAnswer> {
+        *self.last() = Last::default();
+        let Some(proving) = &self.proving else { return self.once(request).await };
+        let proof = self.prove(proving).await?;
+        let answer = self.once(with(&request, &proof)).await?;
+        let refused = self.refusal().is_some_and(|refusal| refusal.error == "invalid_client");
+        if !refused || !proving.credential.renew(&proof).await {
+            return Ok(answer);
+        }
+        let proof = self.prove(proving).await?;
+        self.once(with(&request, &proof)).await
+    }
+
+    async fn prove(&self, proving: &Proving<'_>) -> Result<Proof, NoAnswer> {
+        let purpose = Purpose { client_id: proving.client_id, token_endpoint: &proving.token_endpoint };
+        let proof = proving.credential.prove(purpose, (proving.clock)()).await;
+        let mut last = self.last();
+        match &proof {
+            Ok(proof) => last.shown.extend(proof.secrets().cloned()),
+            Err(trouble) => last.own_trouble = Some(trouble.clone()),
+        }
+        proof.map_err(|_| NoAnswer("was not asked".to_owned()))
     }
 
     /// The answer's content type is left out: its body was looked at.
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, NoAnswer> {
+    async fn once(&self, request: HttpRequest) -> Result<HttpResponse, NoAnswer> {
         let mut request = reqwest::Request::try_from(request).map_err(|error| unreachable(&error))?;
         *request.timeout_mut() = Some(PATIENCE);
-        self.remember(Last::default());
         let response = self.http.execute(request).await.map_err(|error| unreachable(&error))?;
         let status = response.status();
-        let retry_after = wait(response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()));
-        self.remember(Last { refusal: None, retry_after });
+        self.last().retry_after =
+            wait(response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()));
         let body = read(response).await?;
         let refusal = if status == StatusCode::OK { None } else { Refusal::read(&body) };
-        self.remember(Last { refusal: refusal.clone(), retry_after });
+        self.last().refusal.clone_from(&refusal);
         if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
             return Err(NoAnswer(format!("cannot serve the request now (HTTP {})", status.as_u16())));
         }
@@ -73,9 +126,27 @@ impl<'a> Transport<'a> {
         Ok(answer)
     }
 
-    fn remember(&self, last: Last) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = last;
+    fn last(&self) -> MutexGuard<'_, Last> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The request with the proof's fields behind its own.
+fn with(request: &HttpRequest, proof: &Proof) -> HttpRequest {
+    let mut whole = HttpRequest::new(request.body().clone());
+    whole.method_mut().clone_from(request.method());
+    whole.uri_mut().clone_from(request.uri());
+    whole.headers_mut().clone_from(request.headers());
+    let mut fields = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in &proof.fields {
+        fields.append_pair(name, value.expose_secret());
+    }
+    let body = whole.body_mut();
+    if !body.is_empty() {
+        body.push(b'&');
+    }
+    body.extend_from_slice(fields.finish().as_bytes());
+    whole
 }
 
 impl<'c> AsyncHttpClient<'c> for Transport<'_> {

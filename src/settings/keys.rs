@@ -70,7 +70,10 @@ pub(super) const KEYS: &[Key] = &[
     open("entra.tenant", Kind::Text, "The tenant: a domain or an id.", "contoso.com"),
     open("entra.client_id", Kind::Text, "The application (client) id of the registered application.", "00000000-0000-0000-0000-000000000000"),
     open("entra.client_secret", Kind::Secret, "The application's secret. Better in a file: client_secret_file. Leave both out for a public client.", ""),
-    open("entra.client_secret_file", Kind::SecretFile, "File that holds the application's secret.", "/run/secrets/entra"),
+    open("entra.client_secret_file", Kind::SecretFile, "File that holds the application's secret; read again when it changes.", "/run/secrets/entra"),
+    open("entra.certificate_file", Kind::Path, "Instead of a secret: PEM file with a certificate and its RSA key, or a PFX; read again when it changes.", "entra.pem"),
+    open("entra.certificate_password", Kind::Secret, "Password of the PFX. Better in a file: certificate_password_file.", ""),
+    open("entra.certificate_password_file", Kind::SecretFile, "File that holds the password of the PFX.", "/run/secrets/pfx"),
 
     open("graph.endpoint", Kind::Url, "Graph's URL with its version; set by entra.cloud.", "https://graph.microsoft.com/v1.0"),
     open("graph.ca_file", Kind::Path, "PEM file of a company's authorities, trusted for Entra and Graph besides the system's.", "company.pem"),
@@ -111,9 +114,6 @@ pub(super) const KEYS: &[Key] = &[
 pub(super) const LATER: &[&str] = &[
     "mqtt.requests",
     "home_assistant.on_stop",
-    "entra.certificate_file",
-    "entra.certificate_password",
-    "entra.certificate_password_file",
     "entra.key_vault",
     "entra.managed_identity",
     "entra.federated_token_file",

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod document;
+mod entra;
 mod keys;
 mod layers;
 mod mistake;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 
 use layers::{Layer, Overrides};
 
+pub use entra::{Credential, Entra, Secret};
 pub use mistake::{Mistake, Mistakes, Origin};
 pub use reader::{Effective, Entry};
 pub use schema::schema;

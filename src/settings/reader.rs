@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::keys::{self, COLOR_FIELDS, Place};
+use super::entra::Secret;
+use super::keys::{self, COLOR_FIELDS, Kind, Place};
 use super::layers::{Given, Leaf};
 use super::mistake::{Mistake, Mistakes, Origin};
 use super::parse::{self, Parsed, Wrong};
@@ -144,6 +145,11 @@ impl<'a> Reader<'a> {
 
     /// A secret, given as text or by a file; of a text and a file from two sources the higher source's counts.
     pub fn secret(&mut self, key: &str) -> Option<SecretString> {
+        self.secret_or_file(key).map(|secret| secret.text().clone())
+    }
+
+    /// The same, with the file that holds it.
+    pub fn secret_or_file(&mut self, key: &str) -> Option<Secret> {
         let file_key = format!("{key}_file");
         let (text, file) = (self.leaves.get(key).cloned(), self.leaves.get(&file_key).cloned());
         match (text, file) {
@@ -155,15 +161,15 @@ impl<'a> Reader<'a> {
             }
             (Some(text), file) if file.as_ref().is_none_or(|file| file.layer < text.layer) => {
                 let Given::Text(secret) = text.value else { return None };
-                self.take_secret(key, secret, text.origin)
+                self.take_secret(key, secret, text.origin).map(|text| Secret::new(text, None))
             }
             (_, Some(file)) => {
                 let Given::Text(path) = &file.value else { return None };
                 let whole = self.folder.join(path);
                 match read_secret(&whole) {
                     Ok(secret) => {
-                        let origin = Origin::SecretFile { path: whole, named: Box::new(file.origin) };
-                        self.take_secret(key, secret, origin)
+                        let origin = Origin::SecretFile { path: whole.clone(), named: Box::new(file.origin) };
+                        self.take_secret(key, secret, origin).map(|text| Secret::new(text, Some(whole)))
                     }
                     Err(wrong) => {
                         self.wrong(&file_key, Some(path), wrong, file.origin);
@@ -267,7 +273,10 @@ impl<'a> Reader<'a> {
     pub fn clash(&mut self, key: &str, problem: impl Into<String>, remedy: impl Into<String>) {
         let wrong = Wrong { problem: problem.into(), remedy: remedy.into() };
         match self.text(key) {
-            Some((text, origin)) => self.wrong(key, Some(&text), wrong, origin),
+            Some((text, origin)) => {
+                let is_secret = matches!(keys::find(key), Place::Key(known) if known.kind == Kind::Secret);
+                self.wrong(key, Some(&*text).filter(|_| !is_secret), wrong, origin);
+            }
             None => {
                 let origin = self.leaves.get(key).map(|leaf| leaf.origin.clone()).or(self.origin_of_parent(key));
                 self.mistakes.add(Mistake { origin, ..Mistake::new(key, wrong.problem, wrong.remedy) });
@@ -329,7 +338,7 @@ fn not_there(path: &Path) -> String {
 }
 
 /// What a secret file holds, without the line end that editors put there.
-fn read_secret(path: &Path) -> Parsed<String> {
+pub(super) fn read_secret(path: &Path) -> Parsed<String> {
     let read = || {
         let mut bytes = Vec::new();
         File::open(path)?.take(LARGEST_SECRET + 1).read_to_end(&mut bytes)?;

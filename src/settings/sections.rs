@@ -6,13 +6,11 @@ use std::time::Duration;
 use url::Url;
 
 use super::accounts;
+use super::entra;
 use super::keys;
-use super::mistake::Mistake;
 use super::parse;
 use super::reader::Reader;
-use super::types::{
-    Actuator, Color, Credential, Entra, Graph, HomeAssistant, Hub, Light, Mqtt, Settings, Show, Store, Via, Web,
-};
+use super::types::{Actuator, Color, Graph, HomeAssistant, Hub, Light, Mqtt, Settings, Show, Store, Web};
 use crate::presence::Name;
 
 /// Authority and endpoint of each of [`keys::CLOUDS`].
@@ -35,7 +33,8 @@ pub(super) fn settings(
     let mqtt = mqtt(reader);
     let home_assistant = home_assistant(reader);
     let cloud = reader.value("entra.cloud", |text| parse::choice(text, keys::CLOUDS));
-    let entra = entra(reader, cloud, &accounts);
+    let authority = service(reader, "entra.authority", cloud.map(|cloud| CLOUD_URLS[cloud].0));
+    let entra = entra::entra(reader, cloud, authority, &accounts);
     let graph = graph(reader, cloud);
     let store = store(reader);
     let web = web(reader);
@@ -123,57 +122,6 @@ fn home_assistant(reader: &mut Reader) -> Option<HomeAssistant> {
     let status_topic = reader.value("home_assistant.status_topic", parse::topic);
     let definitions = reader.folder("home_assistant.definitions");
     Some(HomeAssistant { discovery: discovery?, prefix: prefix?, status_topic: status_topic?, definitions })
-}
-
-/// The outer option is none after a mistake, the inner one where nothing needs an application.
-fn entra(reader: &mut Reader, cloud: Option<usize>, accounts: &accounts::Reader) -> Option<Option<Entra>> {
-    let authority = service(reader, "entra.authority", cloud.map(|cloud| CLOUD_URLS[cloud].0));
-    let is_needed = accounts.named > 0;
-    let (tenant, client_id) = if is_needed {
-        let why = "there are accounts";
-        (reader.required("entra.tenant", why, parse::tenant), reader.required("entra.client_id", why, parse::client_id))
-    } else {
-        (reader.value("entra.tenant", parse::tenant), reader.value("entra.client_id", parse::client_id))
-    };
-    let secret_is_set = reader.is_set("entra.client_secret") || reader.is_set("entra.client_secret_file");
-    let credential = reader.secret("entra.client_secret").map(Credential::Secret);
-    if let Some((name, account)) = accounts.first_by_application() {
-        by_application(reader, name, account, tenant.as_deref(), secret_is_set);
-    }
-    by_others_in_china(reader, cloud, accounts);
-    match (authority?, tenant, client_id) {
-        (authority, Some(tenant), Some(client_id)) => Some(Some(Entra { authority, tenant, client_id, credential })),
-        _ if is_needed => None,
-        _ => Some(None),
-    }
-}
-
-/// What `via: app` needs of the application.
-fn by_application(
-    reader: &mut Reader,
-    name: &Name,
-    account: &super::types::Account,
-    tenant: Option<&str>,
-    secret_is_set: bool,
-) {
-    if !secret_is_set {
-        let problem = format!("is missing: accounts.{name} is read by the application's right (via: app)");
-        let remedy = "Set entra.client_secret_file (or entra.client_secret) to the application's secret.";
-        reader.mistakes.add(Mistake::new("entra.client_secret", problem, remedy));
-    }
-    if account.tenant.as_deref().or(tenant) == Some("organizations") {
-        let problem = format!("is no tenant of its own, as via: app of accounts.{name} needs");
-        reader.clash("entra.tenant", problem, "Write the tenant's domain or id, here or as the account's tenant.");
-    }
-}
-
-/// Microsoft does not offer the presence of others in China.
-fn by_others_in_china(reader: &mut Reader, cloud: Option<usize>, accounts: &accounts::Reader) {
-    let by_others = accounts.accounts.iter().find(|(_, account)| account.via != Via::SignIn);
-    if let (Some("china"), Some((name, _))) = (cloud.map(|cloud| keys::CLOUDS[cloud]), by_others) {
-        let problem = format!("does not offer the presence of others, as via of accounts.{name} asks for");
-        reader.clash("entra.cloud", problem, "Leave via out: each person then signs in.");
-    }
 }
 
 /// A service's URL: what is set, or what follows from the cloud.

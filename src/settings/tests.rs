@@ -91,7 +91,7 @@ fn everything_written_arrives() {
         ("broker.example.net", 8883, true)
     );
     let Some(Entra { credential: Some(Credential::Secret(secret)), .. }) = settings.entra else { panic!() };
-    assert_eq!(secret.expose_secret(), "s#cret");
+    assert_eq!(secret.text().expose_secret(), "s#cret");
     assert_eq!(settings.accounts[&name("boss")].via, Via::App);
     assert!(matches!(settings.accounts[&name("boss")].user, User::Id(_)));
     assert_eq!(settings.accounts[&name("team")].via, Via::Account(name("alex")));
@@ -146,6 +146,12 @@ fn the_environment_overrides_the_file_and_flags_override_both() {
 const MISTAKES: &[(&str, &[&str])] = &[
     ("mqtt: { ur: x }", &["graph2mqtt.yaml:1: mqtt.ur \"x\" is not a known key", "mqtt.url"]),
     ("tenant: contoso.com", &["tenant \"contoso.com\" is not a known key", "entra.tenant"]),
+    (
+        "entra: { client_secret: s3, certificate_file: /dev/null }",
+        &["entra.certificate_file", "second credential beside entra.client_secret"],
+    ),
+    ("entra: { certificate_password: s3 }", &["entra.certificate_password", "needs entra.certificate_file"]),
+    ("entra: { certificate_file: nowhere.pem }", &["entra.certificate_file", "cannot be read"]),
     ("entra: { managed_identity: true }", &["entra.managed_identity is not in this version yet"]),
     ("web: { enrol: { tenants: [] } }", &["web.enrol is not in this version yet"]),
     ("mqtt: { url: [a] }", &["mqtt.url has a value of the wrong type"]),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use super::entra::Entra;
 use crate::presence::{AccountName, Name, ObjectId};
 
 /// Everything that a user can set.
@@ -75,26 +76,6 @@ pub struct HomeAssistant {
     pub status_topic: String,
     /// Folder of entity definitions that replace those compiled in, file by file.
     pub definitions: Option<PathBuf>,
-}
-
-/// `entra`
-#[derive(Debug, Clone)]
-pub struct Entra {
-    /// The URL in front of `/<tenant>/oauth2/v2.0/…`, without a slash at its end.
-    pub authority: Url,
-    /// A domain or id.
-    pub tenant: String,
-    /// The application's id.
-    pub client_id: String,
-    /// The application's credential; none for a public client.
-    pub credential: Option<Credential>,
-}
-
-/// How the application proves itself. At most one.
-#[derive(Debug, Clone)]
-pub enum Credential {
-    /// `client_secret`
-    Secret(SecretString),
 }
 
 /// `graph`

@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod command;
+mod credentials;
 mod sign_in;
 mod sign_ins;
 mod tokens;

@@ -2,6 +2,7 @@
 #![cfg(feature = "demo")]
 #![cfg(test)]
 
+mod assertion;
 mod certificate;
 mod entra;
 mod graph;

@@ -104,7 +104,7 @@ impl World {
     }
 
     /// The token endpoint's answer to a poll.
-    pub(super) fn redeem(&mut self, base: &str, form: &Form, application: usize) -> Result<Value, Fail> {
+    pub(super) fn redeem(&mut self, base: &str, tenant: &str, form: &Form, application: usize) -> Result<Value, Fail> {
         let code = form.need("device_code")?;
         let mut devices = self.grants.devices.0.iter_mut();
         let device = devices
@@ -112,7 +112,7 @@ impl World {
             .ok_or_else(Fail::code_unknown)?;
         let person = device.poll(Instant::now())?;
         let (scopes, realm) = (device.scopes.clone(), device.realm);
-        let kind = form.credential(&self.directory.applications[application])?;
+        let kind = self.credential(base, tenant, form, application)?;
         let tenant = &self.directory.tenants[self.directory.people[person].tenant];
         if tenant.device_code_blocked {
             return Err(Fail::refused(Refusal::Policy));

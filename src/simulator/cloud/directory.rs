@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::assertion::Registered;
 use super::presence::{Shown, Told};
 use crate::presence::ObjectId;
 
@@ -16,6 +17,7 @@ pub struct Application {
     pub(super) public: bool,
     pub(super) secrets: Vec<String>,
     pub(super) expired_secrets: Vec<String>,
+    pub(super) certificates: Vec<Registered>,
     pub(super) delegated: Vec<String>,
     pub(super) roles: Vec<String>,
 }
@@ -30,6 +32,7 @@ impl Application {
             public: true,
             secrets: Vec::new(),
             expired_secrets: Vec::new(),
+            certificates: Vec::new(),
             delegated: Vec::new(),
             roles: Vec::new(),
         }
@@ -50,6 +53,12 @@ impl Application {
     pub fn expired_secret(mut self, secret: &str) -> Self {
         self.expired_secrets.push(secret.to_owned());
         self
+    }
+
+    /// With a certificate (DER) instead of a secret, or beside it. Then public flows are off.
+    pub fn certificate(mut self, der: &[u8]) -> Self {
+        self.certificates.push(Registered::new(der));
+        Self { public: false, ..self }
     }
 
     /// Open to every tenant, and to `organizations` and `common`.

@@ -16,11 +16,11 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::calls::Asked;
-use super::directory::{Application, Directory, Realm};
+use super::directory::{Directory, Realm};
 use super::errors::Fail;
 use super::grants::{RESOURCES, Scopes};
 use super::tokens::{Access, Holder, opaque};
-use super::{Shared, World};
+use super::{Shared, World, assertion};
 
 /// The most that Entra reads of a form.
 const LARGEST: usize = 64 << 10;
@@ -52,7 +52,8 @@ fn credentials(value: &str) -> Option<[(String, String); 2]> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Credential {
     Nothing,
-    Secret,
+    /// A secret or an assertion.
+    Proof,
 }
 
 impl Credential {
@@ -68,23 +69,6 @@ impl Form {
 
     pub(super) fn need(&self, name: &str) -> Result<&str, Fail> {
         self.get(name).ok_or_else(|| Fail::missing(name))
-    }
-
-    /// Whether the client may come with what it shows.
-    pub(super) fn credential(&self, application: &Application) -> Result<Credential, Fail> {
-        let id = &*application.client_id;
-        if self.get("client_assertion").is_some() {
-            return Err(Fail::assertion());
-        }
-        let has = |secrets: &[String], shown: &str| secrets.iter().any(|secret| secret == shown);
-        match self.get("client_secret") {
-            None if application.public => Ok(Credential::Nothing),
-            None => Err(Fail::secret_needed()),
-            Some(shown) if has(&application.secrets, shown) => Ok(Credential::Secret),
-            Some(shown) if has(&application.expired_secrets, shown) => Err(Fail::secret_expired(id)),
-            Some(_) if application.public && application.secrets.is_empty() => Err(Fail::secret_unwanted()),
-            Some(_) => Err(Fail::secret_wrong(id)),
-        }
     }
 }
 
@@ -123,17 +107,55 @@ async fn token(State(shared): State<Arc<Shared>>, Path(tenant): Path<String>, fo
 }
 
 impl World {
+    /// Whether the client may come with what it shows.
+    pub(super) fn credential(
+        &mut self,
+        base: &str,
+        tenant: &str,
+        form: &Form,
+        index: usize,
+    ) -> Result<Credential, Fail> {
+        let application = &self.directory.applications[index];
+        let id = &*application.client_id;
+        if let Some(assertion) = form.get("client_assertion") {
+            if form.need("client_assertion_type")? != assertion::TYPE {
+                return Err(Fail::assertion("The client assertion's type is not supported."));
+            }
+            let realms = self.directory.tenant(tenant).map(|one| &self.directory.tenants[one]);
+            let names = realms.into_iter().flat_map(|tenant| [&*tenant.id, &*tenant.domain]).chain([tenant]);
+            let endpoints: Vec<String> = names.map(|name| format!("{base}/{name}/oauth2/v2.0/token")).collect();
+            let registered = &application.certificates;
+            return assertion::check(assertion, id, registered, &endpoints, &mut self.used_assertions)
+                .map(|()| Credential::Proof);
+        }
+        let has = |secrets: &[String], shown: &str| secrets.iter().any(|secret| secret == shown);
+        match form.get("client_secret") {
+            None if application.public => Ok(Credential::Nothing),
+            None => Err(Fail::secret_needed()),
+            Some(shown) if has(&application.secrets, shown) => Ok(Credential::Proof),
+            Some(shown) if has(&application.expired_secrets, shown) => Err(Fail::secret_expired(id)),
+            Some(_) if application.public && application.secrets.is_empty() => Err(Fail::secret_unwanted()),
+            Some(_) => Err(Fail::secret_wrong(id)),
+        }
+    }
+
     fn token(&mut self, base: &str, tenant: &str, form: &Form) -> Result<Value, Fail> {
         let (realm, index) = client(&self.directory, tenant, form)?;
         match form.need("grant_type")? {
-            "urn:ietf:params:oauth:grant-type:device_code" => self.redeem(base, form, index),
+            "urn:ietf:params:oauth:grant-type:device_code" => self.redeem(base, tenant, form, index),
             "refresh_token" => {
-                let public = form.credential(&self.directory.applications[index])?.is_public();
+                let public = self.credential(base, tenant, form, index)?.is_public();
                 let scopes = form.get("scope").map(Scopes::parse).transpose()?;
                 let claims = form.get("claims").is_some();
                 self.refresh(base, form.need("refresh_token")?, index, public, scopes, claims)
             }
-            "client_credentials" => self.client_credentials(realm, form, index),
+            "client_credentials" => {
+                let Realm::One(one) = realm else { return Err(Fail::tenant_needed()) };
+                if self.credential(base, tenant, form, index)?.is_public() {
+                    return Err(Fail::secret_needed());
+                }
+                self.client_credentials(one, form, index)
+            }
             other => {
                 let text = format!("The app requested an unsupported grant type '{other}'.");
                 Err(Fail::bad("unsupported_grant_type", 70_003, text))
@@ -141,11 +163,7 @@ impl World {
         }
     }
 
-    fn client_credentials(&mut self, realm: Realm, form: &Form, index: usize) -> Result<Value, Fail> {
-        let Realm::One(tenant) = realm else { return Err(Fail::tenant_needed()) };
-        if form.credential(&self.directory.applications[index])?.is_public() {
-            return Err(Fail::secret_needed());
-        }
+    fn client_credentials(&mut self, tenant: usize, form: &Form, index: usize) -> Result<Value, Fail> {
         let scope = form.need("scope")?;
         if !RESOURCES.iter().any(|resource| scope.strip_prefix(resource) == Some(".default")) {
             return Err(Fail::default_scope_needed(scope));

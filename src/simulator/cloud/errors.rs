@@ -96,11 +96,23 @@ impl Fail {
         Self::client(700_025, "Client is public so neither 'client_assertion' nor 'client_secret' should be presented.")
     }
 
-    pub(super) fn assertion() -> Self {
+    pub(super) fn certificate_unknown() -> Self {
         Self::client(
             700_027,
             "The certificate with identifier used to sign the client assertion is not registered on application.",
         )
+    }
+
+    pub(super) fn assertion(text: &str) -> Self {
+        Self::client(700_027, text)
+    }
+
+    pub(super) fn assertion_time() -> Self {
+        Self::client(700_024, "Client assertion is not within its valid time range.")
+    }
+
+    pub(super) fn assertion_audience() -> Self {
+        Self::client(700_023, "Client assertion audience claim does not match Realm issuer.")
     }
 
     pub(super) fn unknown_scope(scope: &str) -> Self {

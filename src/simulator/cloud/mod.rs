@@ -5,6 +5,7 @@
 //! approvals, revocations, faults. Source of the facts: Microsoft's identity platform and Graph v1.0
 //! documentation.
 
+mod assertion;
 mod calls;
 mod control;
 mod device;
@@ -94,6 +95,7 @@ struct World {
     directory: Directory,
     grants: Grants,
     limits: Limits,
+    used_assertions: assertion::Used,
 }
 
 impl Shared {

@@ -1,0 +1,123 @@
+//! How the application proves itself: a secret, or an assertion signed with a certificate's key.
+//!
+//! Every request asks anew, so that a file that was changed counts from the next request on, and an
+//! assertion is used once. What Entra refuses is read again once before anybody is told.
+
+mod assertion;
+mod certificate;
+mod watched;
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::Trouble;
+use crate::settings;
+use certificate::Certificate;
+use watched::Watched;
+
+/// The largest file that could hold a certificate, its chain and its key.
+const LARGEST: u64 = 256 * 1024;
+
+/// RFC 7523, 2.2.
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// The application's credential, current.
+pub(super) enum Credential {
+    Secret(SecretString),
+    SecretFile(Watched<SecretString>),
+    Certificate(Watched<Certificate>),
+}
+
+/// What one request shows.
+pub(super) struct Proof {
+    pub fields: Vec<(&'static str, SecretString)>,
+    /// Of what the credential was when this was made.
+    version: u64,
+}
+
+/// Whom a proof is for: the application, and Entra's token endpoint.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Purpose<'a> {
+    pub client_id: &'a str,
+    pub token_endpoint: &'a str,
+}
+
+impl Credential {
+    /// Reads what the settings name.
+    pub(super) fn new(settings: &settings::Credential) -> Result<Self, Trouble> {
+        match settings {
+            settings::Credential::Secret(secret) => match secret.file() {
+                None => Ok(Self::Secret(secret.text().clone())),
+                Some(file) => {
+                    let again = secret.clone();
+                    let read = move |_: &Path| again.read_again();
+                    Watched::new("entra.client_secret_file", file, read).map(Self::SecretFile)
+                }
+            },
+            settings::Credential::Certificate { file, password } => {
+                let password = password.clone();
+                let read = move |path: &Path| {
+                    let password = password.as_ref().map(settings::Secret::read_again).transpose();
+                    let password = password.map_err(|wrong| format!("has a password file that {wrong}"))?;
+                    Certificate::read(&read_file(path)?, password.as_ref().map(ExposeSecret::expose_secret))
+                };
+                Watched::new("entra.certificate_file", file, read).map(Self::Certificate)
+            }
+        }
+    }
+
+    /// What to show at `now`.
+    pub(super) async fn prove(&self, purpose: Purpose<'_>, now: Timestamp) -> Result<Proof, Trouble> {
+        match self {
+            Self::Secret(secret) => Ok(Proof::secret(secret.clone(), 0)),
+            Self::SecretFile(file) => {
+                let (secret, version) = file.current();
+                Ok(Proof::secret((*secret).clone(), version))
+            }
+            Self::Certificate(file) => {
+                let (certificate, version) = file.current();
+                let place = file.place();
+                certificate
+                    .in_force(now)
+                    .map_err(|wrong| Trouble::misconfigured(format!("{place} {wrong}")))
+                    .map(|()| Proof::assertion(assertion::sign(&certificate, purpose, now), version))
+            }
+        }
+    }
+
+    /// Whether there is another credential to be tried than the one that Entra refused.
+    pub(super) async fn renew(&self, refused: &Proof) -> bool {
+        match self {
+            Self::Secret(_) => false,
+            Self::SecretFile(file) => file.renew(refused.version),
+            Self::Certificate(file) => file.renew(refused.version),
+        }
+    }
+}
+
+impl Proof {
+    fn secret(secret: SecretString, version: u64) -> Self {
+        Self { fields: vec![("client_secret", secret)], version }
+    }
+
+    fn assertion(assertion: SecretString, version: u64) -> Self {
+        let fields = vec![("client_assertion_type", ASSERTION_TYPE.into()), ("client_assertion", assertion)];
+        Self { fields, version }
+    }
+
+    /// Whoever knows these is the application.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &SecretString> {
+        self.fields.iter().filter(|(name, _)| *name != "client_assertion_type").map(|(_, value)| value)
+    }
+}
+
+/// A file as it is, if it could hold a credential.
+fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
+    read.map_err(|error| format!("cannot be read: {error}"))?;
+    if bytes.len() as u64 > LARGEST { Err("is larger than any certificate".to_owned()) } else { Ok(bytes) }
+}
