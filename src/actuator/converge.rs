@@ -12,7 +12,7 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
 /// What to do next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Send this command, and report its end by [`Convergence::ended`].
     Send {
@@ -28,7 +28,7 @@ pub enum Step {
 }
 
 /// What is wanted of a light.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Aim {
     /// It is not known what it is to show: nothing is sent, and what it shows stays known.
     #[default]
@@ -60,7 +60,7 @@ struct State {
     retry: Retry,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Command {
     look: Look,
     load: Load,
@@ -94,12 +94,12 @@ impl Retry {
 impl State {
     /// The look to send, if any.
     fn due(&self) -> Option<Look> {
-        let Aim::Show(wanted) = self.wanted else { return None };
+        let Aim::Show(wanted) = &self.wanted else { return None };
         if self.under_way.is_some() {
             return None;
         }
-        let right = self.shown.is_some_and(|shown| shown.looks_like(&wanted));
-        (!right).then_some(wanted)
+        let right = self.shown.as_ref().is_some_and(|shown| shown.looks_like(wanted));
+        (!right).then(|| wanted.clone())
     }
 }
 
@@ -134,7 +134,7 @@ impl Convergence {
             return Step::Wait(None);
         }
         let group_under_way =
-            self.lights.iter().any(|state| state.under_way.is_some_and(|command| command.load == Load::Group));
+            self.lights.iter().any(|state| state.under_way.as_ref().is_some_and(|command| command.load == Load::Group));
         let mut soonest: Option<Instant> = None;
         let mut chosen: Option<(Option<Instant>, usize, Command)> = None;
         for (light, state) in self.lights.iter().enumerate() {
@@ -149,7 +149,7 @@ impl Convergence {
                 soonest = Some(soonest.map_or(ready, |soonest| soonest.min(ready)));
                 continue;
             }
-            let on = matches!(state.shown, Some(Look::On { .. }));
+            let on = state.shown.as_ref().is_some_and(Look::is_on);
             if chosen.as_ref().is_none_or(|(turn, ..)| state.last_sent < *turn) {
                 chosen = Some((state.last_sent, light, Command { look, load, on }));
             }
@@ -166,10 +166,11 @@ impl Convergence {
             Load::Single => self.single_free = Some(now + self.limits.single),
         }
         let state = &mut self.lights[light];
+        let step = Step::Send { light, look: command.look.clone(), on: command.on };
         state.under_way = Some(command);
         state.last_sent = Some(now);
         state.shown = None;
-        Step::Send { light, look: command.look, on: command.on }
+        step
     }
 
     /// A command came to its end. Answers whether the light shows what was sent.

@@ -119,7 +119,7 @@ impl Drive {
     }
 
     fn command(&self, light: usize, look: Look, on: bool, wish: Arc<Wish>) -> impl Future<Output = Ended> + '_ {
-        let shown = self.hub.lights[light].1.show(look, on);
+        let shown = self.hub.lights[light].1.show(look.clone(), on);
         async move {
             let started = Instant::now();
             let result = shown.await;
@@ -135,7 +135,7 @@ impl Drive {
             Ok(obeyed) => {
                 self.board.obeyed(place, ended.wish.clone(), shows, obeyed, Timestamp::now());
                 if shows {
-                    self.board.observe(place, &ended.wish, ended.look, now, ended.took);
+                    self.board.observe(place, &ended.wish, ended.look.clone(), now, ended.took);
                 }
                 self.obeyed(ended, obeyed, said);
             }

@@ -6,7 +6,8 @@
 //!  "shown":{"account":"alex","availability":"Busy","activity":"InACall","color":"#d13438","brightness":80},
 //!  "since":"2026-11-24T08:00:00Z","inputs":{"alex":1795507200000},"reachable":true,"error":null}
 //! ```
-//! `color` is `#rrggbb`, `off` or `keep`; `account`, `availability` and `activity` are left out while
+//! `color` is as in the configuration: `#rrggbb`, `temperature:2700`, `xy:0.675,0.322`, `scene:Relax`, `off`,
+//! `restore` or `keep`; `account`, `availability` and `activity` are left out while
 //! nobody's presence is known; `shown` and `since` are null until a command succeeded.
 
 use serde::{Deserialize, Serialize};
@@ -45,17 +46,17 @@ struct Part<'a> {
 
 impl<'a> From<&'a Wish> for Part<'a> {
     fn from(wish: &'a Wish) -> Self {
-        let (color, brightness) = match wish.color {
-            Color::Keep => ("keep".to_owned(), None),
-            Color::Off => ("off".to_owned(), None),
-            Color::On { rgb: [r, g, b], brightness, .. } => (format!("#{r:02x}{g:02x}{b:02x}"), Some(brightness)),
+        let brightness = match wish.color {
+            Color::On { brightness, .. } => Some(brightness),
+            Color::Scene { brightness, .. } => brightness,
+            Color::Keep | Color::Restore | Color::Off => None,
         };
         let status = wish.status.as_ref();
         Self {
             account: status.map(|(account, _)| account),
             availability: status.map(|(_, status)| status.availability.as_str()),
             activity: status.map(|(_, status)| status.activity.as_str()),
-            color,
+            color: wish.color.to_string(),
             brightness,
         }
     }

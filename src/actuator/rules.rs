@@ -58,7 +58,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::settings::Target;
+    use crate::settings::{Shade, Target};
 
     fn status(availability: &str, activity: &str, sequence: u64) -> Status {
         Status {
@@ -70,7 +70,7 @@ mod tests {
     }
 
     fn shade(shade: u8) -> Color {
-        Color::On { rgb: [shade; 3], brightness: 100, transition: Duration::ZERO }
+        Color::On { shade: Shade::Rgb([shade; 3]), brightness: 100, transition: Duration::ZERO, effect: None }
     }
 
     fn colors(entries: &[(&str, u8)]) -> Colors {

@@ -31,7 +31,7 @@ pub(super) enum Kind {
     Secret,
     SecretFile,
     Choice(&'static [&'static str]),
-    /// `"#rrggbb"`, `off`, `keep`, or a map of [`COLOR_FIELDS`].
+    /// A colour as `settings::color` has it, or a map of [`COLOR_FIELDS`].
     Color,
 }
 
@@ -132,10 +132,20 @@ pub(super) const LATER: &[&str] = &[
 
 /// The members of a colour that is written as a map: name, default, what it is for, example.
 pub(super) const COLOR_FIELDS: &[(&str, Option<&str>, &str, &str)] = &[
-    ("color", None, "The colour itself, \"#rrggbb\" in quotes; off; or keep.", "#6bb700"),
-    ("brightness", Some("100%"), "1% to 100%.", "80%"),
+    (
+        "color",
+        None,
+        "The colour itself: \"#rrggbb\" in quotes, a CSS name, temperature:2700, xy:0.675,0.322, scene:<name>, off, restore or keep.",
+        "#6bb700",
+    ),
+    ("brightness", Some("100%"), "1% to 100%. A scene has its own where this is left out.", "80%"),
     ("transition", Some("400ms"), "How long the change takes.", "1s"),
-    ("effect", Some("none"), "Only none so far.", "none"),
+    (
+        "effect",
+        Some("none"),
+        "none, breathe or blink, as long as the status lasts; or for a while, such as blink:30s.",
+        "blink:30s",
+    ),
 ];
 
 /// The colours that people expect, from Teams and its companions.

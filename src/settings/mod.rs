@@ -6,6 +6,7 @@
 //! mistake is reported at once. Accounts, of which there can be tens of thousands, pass by figment.
 
 mod accounts;
+mod color;
 mod document;
 mod entra;
 mod keys;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 
 use layers::{Layer, Overrides};
 
+pub use color::{Color, Effect, Motion, Shade};
 pub use entra::{Credential, Entra, Secret};
 pub use mistake::{Mistake, Mistakes, Origin};
 pub use reader::{Effective, Entry};

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
-use super::keys;
 use super::types::{Target, TargetKind, User};
 use crate::presence::{Name, ObjectId};
 
@@ -282,6 +281,7 @@ pub(super) fn target(text: &str) -> Parsed<Target> {
         ("zone", TargetKind::Zone),
         ("light", TargetKind::Light),
         ("group", TargetKind::Group),
+        ("home", TargetKind::Home),
     ];
     let text = self::text(text)?;
     let kind = text.split_once('/').and_then(|(word, name)| {
@@ -295,35 +295,12 @@ pub(super) fn target(text: &str) -> Parsed<Target> {
     Ok(Target { kind, name: name.to_owned() })
 }
 
-/// A colour's text: sRGB, or none for a word.
-pub(super) fn rgb(text: &str) -> Parsed<[u8; 3]> {
-    let digits: Vec<u32> = text.strip_prefix('#').unwrap_or_default().chars().filter_map(|c| c.to_digit(16)).collect();
-    if text.len() == 7 && digits.len() == 6 {
-        return Ok(std::array::from_fn(|at| (digits[2 * at] * 16 + digits[2 * at + 1]) as u8));
-    }
-    let lower = text.to_ascii_lowercase();
-    if text.is_empty() {
-        return wrong("is empty", "Put a colour into quotes, \"#6bb700\": an unquoted # begins a comment.");
-    }
-    if lower == "restore" || lower.starts_with("scene:") || lower.starts_with("temperature:") {
-        return wrong("is not in this version yet", "Write \"#rrggbb\", off or keep.");
-    }
-    wrong("is not a colour", "Write \"#rrggbb\" (in quotes), off or keep.")
-}
-
 pub(super) fn percent(text: &str) -> Parsed<u8> {
     const REMEDY: &str = "Write 1% to 100%; for darkness, write off as the colour.";
     match text.trim().trim_end_matches('%').trim_end().parse::<u8>() {
         Ok(percent @ 1..=100) => Ok(percent),
         Ok(_) => wrong("is out of range", REMEDY),
         Err(_) => wrong("is not a percentage", REMEDY),
-    }
-}
-
-pub(super) fn effect(text: &str) -> Parsed<()> {
-    match text.eq_ignore_ascii_case("none") {
-        true => Ok(()),
-        false => wrong("is not in this version yet", format!("Write none, or leave {} out.", keys::COLOR_FIELDS[3].0)),
     }
 }
 

@@ -5,16 +5,14 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use secrecy::SecretString;
 
 use super::entra::Secret;
-use super::keys::{self, COLOR_FIELDS, Kind, Place};
+use super::keys::{self, Kind, Place};
 use super::layers::{Given, Leaf};
 use super::mistake::{Mistake, Mistakes, Origin};
 use super::parse::{self, Parsed, Wrong};
-use super::types::{Color, Colors};
 use crate::presence::Name;
 
 /// A value in effect and where it came from.
@@ -196,72 +194,9 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// The colours below `colors` or `lights.<name>.colors`.
-    pub fn colors(&mut self, section: &str) -> Colors {
-        let statuses = keys::statuses().filter_map(|status| {
-            let color = self.color(&format!("{section}.{}", status.to_ascii_lowercase()))?;
-            Some((status.to_owned(), color))
-        });
-        Colors(statuses.collect())
-    }
-
-    /// One colour, if any part of it is set.
-    pub fn color(&mut self, path: &str) -> Option<Color> {
-        let at = |field: &str| format!("{path}.{field}");
-        let fields: Vec<Leaf> =
-            COLOR_FIELDS[1..].iter().filter_map(|(f, ..)| self.leaves.get(&at(f)).cloned()).collect();
-        let Some(leaf) = self.leaves.get(&at("color")).cloned() else {
-            let origin = fields.first()?.origin.clone();
-            let remedy = "Add color: \"#rrggbb\".";
-            self.mistakes.add(Mistake::new(at("color"), "is missing", remedy).at(origin));
-            return None;
-        };
-        let Given::Text(text) = leaf.value else { return None };
-        let brightness = self.member(&at("brightness"), "100%", parse::percent);
-        let transition = self.member(&at("transition"), "400ms", |text| {
-            parse::duration(text, Duration::ZERO, Duration::from_millis(6_000_000))
-        });
-        let effect = self.member(&at("effect"), "none", parse::effect);
-        let word = match text.to_ascii_lowercase().as_str() {
-            "off" | "false" => Some(Color::Off),
-            "keep" => Some(Color::Keep),
-            _ => None,
-        };
-        let key = if fields.is_empty() { path.to_owned() } else { at("color") };
-        if let Some(word) = word {
-            if fields.iter().any(|field| field.layer >= leaf.layer) {
-                let problem = "takes neither brightness nor transition";
-                self.mistakes
-                    .add(Mistake::new(path, problem, "Write the word alone.").at(leaf.origin).with_value(&text));
-                return None;
-            }
-            self.entry(&key, Effective::Text(text), leaf.origin);
-            return Some(word);
-        }
-        match parse::rgb(&text) {
-            Ok(rgb) => {
-                self.entry(&key, Effective::Text(text), leaf.origin);
-                effect?;
-                Some(Color::On { rgb, brightness: brightness?, transition: transition? })
-            }
-            Err(wrong) => {
-                self.wrong(path, Some(&text), wrong, leaf.origin);
-                None
-            }
-        }
-    }
-
-    fn member<T>(&mut self, key: &str, default: &str, parse: impl Fn(&str) -> Parsed<T>) -> Option<T> {
-        if self.leaves.contains_key(key) { self.value(key, parse) } else { parse(default).ok() }
-    }
-
-    /// One colour, or the default of its key.
-    pub fn color_or(&mut self, path: &str, default: (&str, Color)) -> Option<Color> {
-        if COLOR_FIELDS.iter().any(|(field, ..)| self.leaves.contains_key(&format!("{path}.{field}"))) {
-            return self.color(path);
-        }
-        self.entry(path, Effective::Text(default.0.to_owned()), Origin::Default);
-        Some(default.1)
+    /// What was given for a key.
+    pub fn leaf(&self, key: &str) -> Option<&Leaf> {
+        self.leaves.get(key)
     }
 
     /// Notes a value that follows from another key.
@@ -305,11 +240,11 @@ impl<'a> Reader<'a> {
         self.leaves.get(parent).map(|leaf| leaf.origin.clone())
     }
 
-    fn entry(&mut self, key: &str, value: Effective, origin: Origin) {
+    pub fn entry(&mut self, key: &str, value: Effective, origin: Origin) {
         self.entries.push(Entry { key: keys::spelt(key), value, origin });
     }
 
-    fn wrong(&mut self, key: &str, value: Option<&str>, wrong: Wrong, origin: Origin) {
+    pub fn wrong(&mut self, key: &str, value: Option<&str>, wrong: Wrong, origin: Origin) {
         let mistake = Mistake::new(key, wrong.problem, wrong.remedy).at(origin);
         // A URL's credentials, or what was meant to be one's.
         let may_be_secret = value.is_none_or(|value| value.contains(['@', '?']));

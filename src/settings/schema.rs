@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::color;
 use super::keys::{self, COLOR_FIELDS, KEYS, Key, Kind};
 
 /// The pattern of a name that the user chooses.
@@ -16,7 +17,7 @@ pub fn schema() -> Value {
     schema.insert("title".into(), "graph2mqtt".into());
     schema.insert("description".into(), "The configuration file of graph2mqtt.".into());
     schema.extend(sections.as_object().cloned().unwrap_or_default());
-    schema.insert("$defs".into(), json!({ "color": color() }));
+    schema.insert("$defs".into(), json!({ "color": color_def() }));
     Value::Object(schema)
 }
 
@@ -80,15 +81,17 @@ fn leaf(key: &Key) -> Value {
     schema
 }
 
-fn color() -> Value {
-    const TEXT: &str = "^(#[0-9a-fA-F]{6}|[oO][fF][fF]|[kK][eE][eE][pP])$";
+fn color_def() -> Value {
     let scalar = |name: &str| match name {
-        "color" => json!({ "type": ["string", "boolean"], "pattern": TEXT, "not": { "const": true } }),
+        "color" => json!({ "type": ["string", "boolean"], "pattern": color::PATTERN, "not": { "const": true } }),
         "brightness" => {
             json!({ "type": ["string", "integer"], "pattern": "^[0-9]{1,3} ?%?$", "minimum": 1, "maximum": 100 })
         }
         "transition" => json!({ "type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?\s*(ms|s|m|min|h|d)$" }),
-        _ => json!({ "enum": ["none"] }),
+        _ => json!({
+            "type": "string",
+            "pattern": r"^([nN][oO][nN][eE]|([bB][rR][eE][aA][tT][hH][eE]|[bB][lL][iI][nN][kK])(: *[0-9]+(\.[0-9]+)?\s*(s|m|min|h))?)$",
+        }),
     };
     let fields = COLOR_FIELDS.iter().map(|(name, default, about, example)| {
         let mut field = scalar(name);
@@ -104,6 +107,6 @@ fn color() -> Value {
             scalar("color"),
             { "type": "object", "additionalProperties": false, "properties": fields.collect::<Map<_, _>>() },
         ],
-        "description": "\"#rrggbb\" in quotes; off; keep; or a map with brightness and transition.",
+        "description": "\"#rrggbb\" in quotes; a CSS name; temperature:<kelvin>; xy:<x>,<y>; scene:<name>; off; restore; keep; or a map with brightness, transition, effect.",
     })
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 use url::Url;
 
 use super::accounts;
+use super::color::Color;
 use super::entra;
 use super::keys;
 use super::parse;
 use super::reader::Reader;
-use super::types::{Actuator, Color, Graph, HomeAssistant, Hub, Light, Mqtt, Settings, Show, Store, Web};
+use super::types::{Actuator, Graph, HomeAssistant, Hub, Light, Mqtt, Settings, Show, Store, Web};
 use crate::presence::Name;
 
 /// Authority and endpoint of each of [`keys::CLOUDS`].

@@ -69,7 +69,7 @@ fn nothing_at_all_is_a_configuration() {
     assert_eq!(settings.store.url, "sqlite://data/graph2mqtt.db");
     assert_eq!(settings.actuator.location, name("home"));
     assert_eq!(settings.colors.0["Offline"], Color::Off);
-    assert!(matches!(settings.colors.0["InACall"], Color::On { rgb: [0xa8, 0, 0], brightness: 100, .. }));
+    assert!(matches!(settings.colors.0["InACall"], Color::On { shade: Shade::Rgb([0xa8, 0, 0]), brightness: 100, .. }));
 }
 
 #[test]
@@ -98,9 +98,10 @@ fn everything_written_arrives() {
     let desk = &settings.lights[&name("desk")];
     assert_eq!(desk.target, Target { kind: Some(TargetKind::Room), name: "Office".into() });
     assert_eq!((desk.follow.len(), desk.show, &desk.offline), (2, Show::Latest, &Color::Off));
-    let call = Color::On { rgb: [0x10, 0x20, 0x30], brightness: 80, transition: Duration::from_secs(1) };
+    let shade = Shade::Rgb([0x10, 0x20, 0x30]);
+    let call = Color::On { shade, brightness: 80, transition: Duration::from_secs(1), effect: None };
     assert_eq!(desk.colors.0["InACall"], call);
-    assert!(matches!(settings.colors.0["InACall"], Color::On { rgb: [0, 255, 0], .. }));
+    assert!(matches!(settings.colors.0["InACall"], Color::On { shade: Shade::Rgb([0, 255, 0]), .. }));
     assert_eq!(settings.lights[&name("door")].follow, [name("alex")]);
     assert_eq!(settings.store.url, "sqlite:///etc/g/data/graph2mqtt.db");
 }
@@ -139,7 +140,7 @@ fn the_environment_overrides_the_file_and_flags_override_both() {
     assert_eq!(settings.accounts[&name("alex")].name.as_deref(), Some("1.10"), "only the one value is replaced");
     assert!(settings.accounts.contains_key(&name("new")));
     assert_eq!(settings.lights[&name("door")].follow, [name("alex"), name("new")]);
-    assert!(matches!(settings.colors.0["InACall"], Color::On { rgb: [0, 0, 255], .. }));
+    assert!(matches!(settings.colors.0["InACall"], Color::On { shade: Shade::Rgb([0, 0, 255]), .. }));
 }
 
 /// A configuration with one mistake, and what the report must say of it.
@@ -204,14 +205,17 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ("lights: { a: }", &["lights.a.hub is missing", "lights.a.target is missing", "lights.a.follow is missing"]),
     ("lights: { a: { hub: b, target: c, follow: d } }", &["lights.a.hub \"b\" names a hub that is not there"]),
     ("lights: { a: { hub: b, target: c, follow: d, show: all } }", &["busiest, latest, first"]),
-    ("lights: { a: { hub: b, target: c, follow: d, offline: blue } }", &["lights.a.offline \"blue\" is not a colour"]),
+    ("lights: { a: { hub: b, target: c, follow: d, offline: blau } }", &["lights.a.offline \"blau\" is not a colour"]),
     ("colors: { InACal: off }", &["is not a known key", "colors.InACall"]),
     ("colors: { Busy: #ff0000\n }", &["colors.Busy", "in", "quotes"]),
     ("colors: { Busy: '#ff00' }", &["colors.Busy \"#ff00\" is not a colour"]),
     ("colors: { Busy: { color: '#ff0000', brightness: 0 } }", &["colors.Busy.brightness \"0\" is out of range"]),
-    ("colors: { Busy: { color: '#ff0000', effect: flash } }", &["not in this version yet"]),
+    ("colors: { Busy: { color: '#ff0000', effect: flash } }", &["colors.Busy.effect \"flash\" is not an effect"]),
     ("colors: { Busy: { color: '#ff0000', transition: 1 } }", &["has no unit"]),
-    ("colors: { Busy: 'scene:sunset' }", &["not in this version yet"]),
+    ("colors: { Busy: { color: 'scene:sunset', effect: blink } }", &["colors.Busy \"scene:sunset\" takes no effect"]),
+    ("colors: { Busy: { color: restore, brightness: 50 } }", &["colors.Busy \"restore\" takes neither brightness"]),
+    ("colors: { Busy: 'temperature:12' }", &["colors.Busy \"temperature:12\" is out of range"]),
+    ("colors: { Busy: gren }", &["colors.Busy \"gren\" is not a colour", "CSS colour name"]),
     ("mqtt: &a { username: x }", &["anchor"]),
     ("mqtt: { password: !secret x }", &["tag"]),
     ("mqtt: { username: a, USERNAME: b }", &["is there twice"]),

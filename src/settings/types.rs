@@ -8,6 +8,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use super::color::Color;
 use super::entra::Entra;
 use crate::presence::{AccountName, Name, ObjectId};
 
@@ -181,7 +182,8 @@ pub struct Light {
     pub colors: Colors,
 }
 
-/// `lights.<name>.target`: `Office`, or `room/Office` where a name is both.
+/// `lights.<name>.target`: `Office`, or `room/Office` where a name is both; `home` (or `home/all`, where
+/// something is called so) is the whole home.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// The kind, where it is given.
@@ -201,6 +203,8 @@ pub enum TargetKind {
     Light,
     /// A grouped_light, by id.
     Group,
+    /// The whole home: every light of the hub.
+    Home,
 }
 
 /// `lights.<name>.show`
@@ -218,21 +222,3 @@ pub enum Show {
 /// words are mistakes. The installation's hold the built-in colours too, a light's only its own.
 #[derive(Debug, Clone, Default)]
 pub struct Colors(pub BTreeMap<String, Color>);
-
-/// What a light shows.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Color {
-    /// Leave the light as it is.
-    Keep,
-    /// Switch it off.
-    Off,
-    /// A colour.
-    On {
-        /// sRGB.
-        rgb: [u8; 3],
-        /// Percent, 1 to 100.
-        brightness: u8,
-        /// How long the change takes.
-        transition: Duration,
-    },
-}

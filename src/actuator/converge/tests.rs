@@ -2,11 +2,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::lights::hue::LIMITS;
+use crate::settings::Shade;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn look(shade: u8) -> Look {
-    Look::On { rgb: [shade, 0, 0], brightness: 100, transition: Duration::ZERO }
+    Look::plain(Shade::Rgb([shade, 0, 0]))
 }
 
 fn obeyed() -> Result<Obeyed, Trouble> {
@@ -83,7 +84,10 @@ fn what_is_shown_is_not_sent_again() {
     one.send();
     one.end(&obeyed());
     one.want(2);
-    one.convergence.want(0, Aim::Show(Look::On { rgb: [1, 0, 0], brightness: 100, transition: SECOND }));
+    one.convergence.want(
+        0,
+        Aim::Show(Look::On { shade: Shade::Rgb([1, 0, 0]), brightness: 100, transition: SECOND, effect: None }),
+    );
     assert_eq!(one.next(), Step::Wait(None), "back before it was sent, on another way");
 }
 
@@ -246,11 +250,18 @@ impl Book {
     fn new() -> Self {
         let convergence = Convergence::new(LIMITS, 4);
         let now = Instant::now();
-        Self { convergence, now, under_way: Vec::new(), wanted: [Aim::Wait; 4], shown: [None; 4], last_group: None }
+        Self {
+            convergence,
+            now,
+            under_way: Vec::new(),
+            wanted: Default::default(),
+            shown: Default::default(),
+            last_group: None,
+        }
     }
 
     fn want(&mut self, light: usize, aim: Aim) {
-        self.wanted[light] = aim;
+        self.wanted[light] = aim.clone();
         self.convergence.want(light, aim);
     }
 
@@ -271,7 +282,7 @@ impl Book {
         while let Step::Send { light, look, on } = self.convergence.next(self.now, load) {
             assert!(self.under_way.iter().all(|(other, ..)| *other != light), "one command a light");
             assert!(self.under_way.len() < LIMITS.at_once, "too many at once");
-            assert_eq!(Aim::Show(look), self.wanted[light], "the newest wish and no other");
+            assert_eq!(Aim::Show(look.clone()), self.wanted[light], "the newest wish and no other");
             if load(light) == Load::Group {
                 assert!(self.under_way.iter().all(|(other, ..)| load(*other) != Load::Group), "one group at a time");
                 let since = self.last_group.map(|last| self.now - last);
@@ -313,8 +324,8 @@ proptest! {
         }
         prop_assert!(commands <= 4 + LIMITS.at_once, "once all is well, a command for each light is enough");
         for light in 0..4 {
-            if let Aim::Show(wanted) = book.wanted[light] {
-                prop_assert_eq!(book.shown[light], Some(wanted));
+            if let Aim::Show(wanted) = &book.wanted[light] {
+                prop_assert_eq!(book.shown[light].as_ref(), Some(wanted));
             }
         }
     }

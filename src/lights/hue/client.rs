@@ -7,7 +7,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, StatusCode, redirect};
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -20,6 +20,8 @@ use crate::store::Store;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
+/// An event stream is open for as long as it lives.
+const ENDLESS: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Below the hubs' own limit, so that a connection is rarely closed under a command.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 /// A Bridge Pro with 150 lights and 500 scenes stays below.
@@ -83,8 +85,30 @@ impl Client {
         self.exchange(if let Some(body) = body { request.json(body) } else { request }).await
     }
 
+    /// A stream of events; an answer of another status is an answer.
+    pub async fn stream(
+        &self,
+        path: &str,
+        last_id: Option<&str>,
+    ) -> Result<Result<reqwest::Response, Answer>, Trouble> {
+        let mut request = self.http.get(format!("{}{path}", self.base));
+        request = request.header("hue-application-key", self.key.clone()).header(ACCEPT, "text/event-stream");
+        if let Some(id) = last_id {
+            request = request.header("last-event-id", id);
+        }
+        // The answer's head is waited for as usual; its body has no end.
+        let response = tokio::time::timeout(ANSWER_TIMEOUT, request.timeout(ENDLESS).send()).await;
+        let response = response.map_err(|_| self.late())?.map_err(|error| self.failed(error))?;
+        if response.status() == StatusCode::OK { Ok(Ok(response)) } else { self.whole(response).await.map(Err) }
+    }
+
     async fn exchange(&self, request: reqwest::RequestBuilder) -> Result<Answer, Trouble> {
-        let mut response = request.send().await.map_err(|error| self.failed(error))?;
+        let response = request.send().await.map_err(|error| self.failed(error))?;
+        self.whole(response).await
+    }
+
+    /// An answer with its body. An event stream's status alone counts where the body does not end.
+    async fn whole(&self, mut response: reqwest::Response) -> Result<Answer, Trouble> {
         let status = response.status();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(seconds);
         let mut body = Vec::new();
@@ -102,12 +126,23 @@ impl Client {
         match refused {
             Some(Err(refused)) => busy(&self.hub, None, &refused.to_string()),
             _ => {
-                let (base, hub) = (&self.base, &self.hub);
-                let what = if error.is_timeout() { "does not answer in time" } else { "cannot be talked to" };
-                let why = if error.is_timeout() { String::new() } else { format!(" ({})", cause(&error)) };
-                busy(hub, None, &format!("{base} {what}{why}: is the hub on, and hubs.{hub}.host right?"))
+                if error.is_timeout() {
+                    return self.late();
+                }
+                self.unreachable(&format!("cannot be talked to ({})", cause(&error)))
             }
         }
+    }
+}
+
+impl Client {
+    fn late(&self) -> Trouble {
+        self.unreachable("does not answer in time")
+    }
+
+    fn unreachable(&self, what: &str) -> Trouble {
+        let (base, hub) = (&self.base, &self.hub);
+        busy(hub, None, &format!("{base} {what}: is the hub on, and hubs.{hub}.host right?"))
     }
 }
 

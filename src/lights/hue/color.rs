@@ -1,4 +1,4 @@
-//! From sRGB to what a lamp takes: CIE xy within its gamut, or a colour temperature.
+//! Colours by their place in CIE 1931: from sRGB and from a temperature, and into a lamp's gamut.
 //!
 //! Source: Signify's colour conversion notes (gamma, wide RGB D65 matrix, nearest point of the
 //! gamut's triangle). The wide matrix makes `#ff0000` the reddest that a lamp can, as people expect.
@@ -16,6 +16,24 @@ pub(super) struct Gamut(pub [Xy; 3]);
 
 const fn xy(x: f64, y: f64) -> Xy {
     Xy { x, y }
+}
+
+impl Xy {
+    /// As [`crate::settings::Shade`] and [`crate::lights::Lamp`] hold it.
+    pub fn of_ten_thousandths(x: u16, y: u16) -> Self {
+        xy(f64::from(x) / 10_000.0, f64::from(y) / 10_000.0)
+    }
+
+    /// Four digits, as the hubs' own answers have.
+    pub fn ten_thousandths(self) -> (u16, u16) {
+        let of = |value: f64| (value.clamp(0.0, 1.0) * 10_000.0).round() as u16;
+        (of(self.x), of(self.y))
+    }
+
+    /// Whether both are one colour to people: lamps round, and show the nearest that they can.
+    pub fn is_near(self, other: Self) -> bool {
+        (self.x - other.x).hypot(self.y - other.y) < 0.02
+    }
 }
 
 impl Gamut {
@@ -61,20 +79,45 @@ fn nearest_on(from: Xy, to: Xy, point: Xy) -> Xy {
 
 /// The colour's place in CIE 1931; brightness is apart. Black has none and is taken as white.
 pub(super) fn from_srgb(rgb: [u8; 3]) -> Xy {
-    let [r, g, b] = if rgb == [0; 3] { [1.0; 3] } else { rgb.map(linear) };
+    let [r, g, b] = linear_rgb(rgb);
     let x = r * 0.664_511 + g * 0.154_324 + b * 0.162_028;
     let y = r * 0.283_881 + g * 0.668_433 + b * 0.047_685;
     let z = r * 0.000_088 + g * 0.072_310 + b * 0.986_039;
     xy(x / (x + y + z), y / (x + y + z))
 }
 
-/// A colour for a lamp that has only white: red is warm, green and blue are cold, yellow between.
-/// `coldest` and `warmest` in mirek.
-pub(super) fn temperature(rgb: [u8; 3], coldest: u16, warmest: u16) -> u16 {
-    let [r, g, b] = if rgb == [0; 3] { [1.0; 3] } else { rgb.map(linear) };
-    let warmth = r / (r + g.max(b));
-    let span = f64::from(warmest.saturating_sub(coldest));
-    coldest + (span * warmth).round() as u16
+/// The other way, at full brightness and without gamma; what lies outside is cut off.
+pub(super) fn to_linear_rgb(Xy { x, y }: Xy) -> [f64; 3] {
+    let (x, y, z) = (x / y.max(0.000_1), 1.0, (1.0 - x - y) / y.max(0.000_1));
+    let r = x * 1.656_492 - y * 0.354_851 - z * 0.255_038;
+    let g = -x * 0.707_196 + y * 1.655_397 + z * 0.036_152;
+    let b = x * 0.051_713 - y * 0.121_364 + z * 1.011_530;
+    let most = r.max(g).max(b).max(0.000_1);
+    [r, g, b].map(|channel| (channel / most).max(0.0))
+}
+
+/// sRGB without its gamma; black is taken as white.
+pub(super) fn linear_rgb(rgb: [u8; 3]) -> [f64; 3] {
+    if rgb == [0; 3] { [1.0; 3] } else { rgb.map(linear) }
+}
+
+/// Where the white of a temperature stands. Source: Kim et al. 2002, the Planckian locus by cubic splines,
+/// from 1667 to 25,000 K.
+pub(super) fn of_kelvin(kelvin: f64) -> Xy {
+    let t = 1000.0 / kelvin.clamp(1667.0, 25_000.0);
+    let x = if kelvin < 4000.0 {
+        ((-0.266_123_9 * t - 0.234_358_9) * t + 0.877_695_6) * t + 0.179_910
+    } else {
+        ((-3.025_846_9 * t + 2.107_037_9) * t + 0.222_634_7) * t + 0.240_390
+    };
+    let y = if kelvin < 2222.0 {
+        ((-1.106_381_4 * x - 1.348_110_2) * x + 2.185_558_32) * x - 0.202_196_83
+    } else if kelvin < 4000.0 {
+        ((-0.954_947_6 * x - 1.374_185_93) * x + 2.091_370_15) * x - 0.167_488_67
+    } else {
+        ((3.081_758 * x - 5.873_386_7) * x + 3.751_129_97) * x - 0.370_014_83
+    };
+    xy(x, y)
 }
 
 /// sRGB's gamma undone.
@@ -116,15 +159,34 @@ mod tests {
     }
 
     #[test]
-    fn white_lamps_show_red_warm_and_green_cold() {
-        let mirek = |rgb| temperature(rgb, 153, 500);
-        assert!(mirek([0xd1, 0x34, 0x38]) > mirek([0xff, 0xaa, 0x44]));
-        assert!(mirek([0xff, 0xaa, 0x44]) > mirek([0x6b, 0xb7, 0x00]));
-        assert_eq!((mirek([255, 0, 0]), mirek([0, 0, 255])), (500, 153));
-        assert_eq!(temperature([9, 9, 9], 300, 200), 300, "an upside-down schema is survived");
+    fn whites_stand_where_the_planckian_locus_has_them() {
+        for (kelvin, expected) in [
+            (2000.0, xy(0.5267, 0.4133)),
+            (2700.0, xy(0.4599, 0.4106)),
+            (4000.0, xy(0.3805, 0.3768)),
+            (6500.0, xy(0.3135, 0.3237)),
+            (1000.0, of_kelvin(1667.0)),
+        ] {
+            let found = of_kelvin(kelvin);
+            assert!(
+                (found.x - expected.x).abs() < 0.003 && (found.y - expected.y).abs() < 0.003,
+                "{kelvin}: {found:?}"
+            );
+        }
     }
 
     proptest! {
+        #[test]
+        fn the_way_back_is_the_way_back(rgb: [u8; 3]) {
+            prop_assume!(rgb != [0; 3]);
+            let there = linear_rgb(rgb);
+            let most = there.into_iter().fold(0.0, f64::max);
+            let back = to_linear_rgb(from_srgb(rgb));
+            for (one, other) in there.into_iter().zip(back) {
+                prop_assert!((one / most - other).abs() < 0.01, "{there:?} {back:?}");
+            }
+        }
+
         #[test]
         fn every_colour_lies_within_the_gamut_after_clamping(rgb: [u8; 3]) {
             for gamut in [Gamut::A, Gamut::B, Gamut::C] {

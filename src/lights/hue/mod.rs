@@ -1,30 +1,32 @@
-//! Philips Hue by CLIP v2: one hub, and the lights, rooms and zones on it.
+//! Philips Hue: one hub, and the lights, rooms and zones on it.
 //!
 //! # Layout
 //! - `client`: https to one hub; `certificate`, `leaf`, `signify`: whether it is the hub meant.
-//! - `resources`: what the hub holds, and where a target's commands go.
-//! - `command`, `color`: from a look to a PUT, and what the answer means.
+//! - `ability`, `color`: what a lamp can, and what becomes of a colour on it.
+//! - `v2`: CLIP v2.
 
+mod ability;
 mod certificate;
 mod client;
 mod color;
-mod command;
 mod leaf;
-mod resources;
 mod signify;
+mod v2;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use reqwest::{Method, StatusCode};
 use tokio::sync::Mutex;
 
 use self::client::{Answer, Client, busy};
-use self::resources::{Directory, Endpoint};
-use super::{Asked, Light, Limits, Load, Look, Obeyed, Trouble};
+use self::v2::command::Put;
+use self::v2::resources::Directory;
+pub use self::v2::{HueLight, Watch};
+use self::v2::{answer, seen};
+use super::{Lamp, Limits, Obeyed, Trouble};
 use crate::presence::Name;
-use crate::settings::{self, Target, TargetKind};
+use crate::settings::{self, Target};
 use crate::store::Store;
 
 /// What Signify asks for: about ten light commands and one group command a second (commands to
@@ -39,12 +41,24 @@ pub struct HueHub {
     client: Mutex<Option<Arc<Client>>>,
     /// What it holds, once read. Locked for moments only.
     directory: std::sync::Mutex<Option<Arc<Directory>>>,
+    /// When the next command to a single lamp may go.
+    pace: Mutex<Option<Instant>>,
+    /// What all lamps showed when they were last read, and when that was; none since a command.
+    lamps: Mutex<Option<(Instant, Arc<Vec<Lamp>>)>>,
 }
+
+/// Lights that are read one after another share one answer.
+const SAME_READING: Duration = Duration::from_millis(500);
 
 impl HueHub {
     /// `name` is the hub's in the configuration.
     pub fn new(name: Name, settings: settings::Hub, store: Store) -> Self {
-        Self { name, settings, store, client: Mutex::default(), directory: std::sync::Mutex::default() }
+        let (client, directory) = (Mutex::default(), std::sync::Mutex::default());
+        Self { name, settings, store, client, directory, pace: Mutex::default(), lamps: Mutex::default() }
+    }
+
+    fn name(&self) -> &Name {
+        &self.name
     }
 
     /// Connects and reads what the hub holds, unless that is known.
@@ -98,6 +112,39 @@ impl HueHub {
         }
     }
 
+    /// Reads what it holds again before it is next used.
+    fn forget_directory(&self) {
+        *self.directory.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// What every lamp shows.
+    async fn lamps(&self, client: &Client) -> Result<Arc<Vec<Lamp>>, Trouble> {
+        // Held over the question, so that lights which are read together ask once.
+        let mut read = self.lamps.lock().await;
+        if let Some((at, lamps)) = &*read
+            && at.elapsed() < SAME_READING
+        {
+            return Ok(lamps.clone());
+        }
+        let at = Instant::now();
+        let answer = client.ask(Method::GET, "/clip/v2/resource/light", None).await?;
+        if !answer.status.is_success() {
+            return Err(self.refused(&answer));
+        }
+        let lamps = Arc::new(seen(&answer.body).ok_or_else(|| self.not_a_hub("no JSON"))?);
+        *read = Some((at, lamps.clone()));
+        Ok(lamps)
+    }
+
+    /// The event stream, from behind an event.
+    async fn stream(&self, last_id: Option<&str>) -> Result<reqwest::Response, Trouble> {
+        let (client, _) = self.session().await?;
+        match client.stream("/eventstream/clip/v2", last_id).await? {
+            Ok(stream) => Ok(stream),
+            Err(answer) => Err(self.refused(&answer)),
+        }
+    }
+
     /// Connects, tries the key, and reads what there is. The text is for people.
     pub async fn check(&self) -> Result<String, Trouble> {
         let (_, directory) = self.session().await?;
@@ -112,15 +159,35 @@ impl HueHub {
         Ok(format!("{} {}", endpoint.kind, endpoint.id))
     }
 
-    async fn put(&self, client: &Client, endpoint: &Endpoint, look: Look, on: bool) -> Result<Obeyed, Trouble> {
-        let path = format!("/clip/v2/resource/{}/{}", endpoint.kind, endpoint.id);
-        let body = command::body(look, endpoint.ability, on);
+    async fn put(&self, client: &Client, put: &Put) -> Result<Obeyed, Trouble> {
+        let Put { kind, id, body } = put;
+        if !put.is_group() {
+            self.pace().await;
+        }
+        let path = format!("/clip/v2/resource/{kind}/{id}");
         tracing::debug!(hub = %self.name, %path, %body, "command");
-        let answer = client.ask(Method::PUT, &path, Some(&body)).await?;
+        let answer = client.ask(Method::PUT, &path, Some(body)).await;
+        *self.lamps.lock().await = None;
+        let answer = answer?;
         if answer.status.is_success() {
-            return command::obeyed(&answer.body).ok_or_else(|| self.not_a_hub("no JSON"));
+            return answer::obeyed(&answer.body, put.is_group()).ok_or_else(|| self.not_a_hub("no JSON"));
         }
         Err(self.refused(&answer))
+    }
+
+    /// Waits for the turn of a command to a single lamp. Whoever commands lights keeps the limits already;
+    /// this is for lamps of a mixed group, which are sent more than one command.
+    async fn pace(&self) {
+        let mut free = self.pace.lock().await;
+        if let Some(at) = free.filter(|at| *at > Instant::now()) {
+            tokio::time::sleep_until(at.into()).await;
+        }
+        *free = Some(Instant::now() + LIMITS.single);
+    }
+
+    /// Comes back when what stopped everything is over.
+    async fn mended(&self) {
+        std::future::pending().await
     }
 
     fn not_a_hub(&self, why: &str) -> Trouble {
@@ -134,7 +201,7 @@ impl HueHub {
 
     /// What an answer that refuses asks us to do.
     fn refused(&self, answer: &Answer) -> Trouble {
-        let says = command::refusal(&answer.body).map(|text| format!(" ({text})")).unwrap_or_default();
+        let says = answer::refusal(&answer.body).map(|text| format!(" ({text})")).unwrap_or_default();
         let status = answer.status;
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Trouble::Stop {
@@ -152,70 +219,5 @@ impl HueHub {
             status if status.is_client_error() => self.unfound(&format!("the hub refuses the command: {status}{says}")),
             _ => busy(&self.name, answer.retry_after, &format!("the hub answers {status}{says}")),
         }
-    }
-}
-
-/// A light, room, zone or group on a hub.
-pub struct HueLight {
-    hub: Arc<HueHub>,
-    name: Name,
-    target: Target,
-    /// What the hub held last did not serve: it is read again before the next command.
-    is_lost: AtomicBool,
-    /// What it was last sent and showed without a word against it.
-    last: std::sync::Mutex<Option<Look>>,
-}
-
-impl HueLight {
-    /// `name` is the light's in the configuration.
-    pub fn new(hub: Arc<HueHub>, name: Name, target: Target) -> Self {
-        Self { hub, name, target, is_lost: AtomicBool::new(false), last: std::sync::Mutex::default() }
-    }
-
-    /// The hub, and where on it commands go.
-    async fn find(&self) -> Result<(Arc<Client>, Endpoint), Trouble> {
-        let (client, mut directory) = self.hub.session().await?;
-        if self.is_lost.load(Ordering::Relaxed) {
-            directory = self.hub.read_anew(&client).await?;
-        }
-        let found = directory.find(&self.target);
-        self.is_lost.store(found.is_err(), Ordering::Relaxed);
-        let endpoint = found.map_err(|error| self.hub.unfound(&format!("lights.{}.target: {error}", self.name)))?;
-        Ok((client, endpoint))
-    }
-
-    fn last(&self) -> MutexGuard<'_, Option<Look>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn command(&self, look: Look, on: bool) -> Result<Obeyed, Trouble> {
-        let (client, endpoint) = self.find().await?;
-        if on && self.last().is_some_and(|last| command::is_same(last, look, endpoint.ability)) {
-            return Ok(Obeyed::default());
-        }
-        let commanded = self.hub.put(&client, &endpoint, look, on).await;
-        *self.last() = commanded.as_ref().is_ok_and(|obeyed| *obeyed == Obeyed::default()).then_some(look);
-        if matches!(commanded, Err(Trouble::Light { .. })) {
-            self.is_lost.store(true, Ordering::Relaxed);
-        }
-        commanded
-    }
-}
-
-impl Light for HueLight {
-    /// Until the target is found it is taken for a group, which has the stricter limit.
-    fn load(&self) -> Load {
-        let found = || self.hub.directory().and_then(|directory| directory.find(&self.target).ok());
-        let single =
-            self.target.kind == Some(TargetKind::Light) || found().is_some_and(|endpoint| !endpoint.is_group());
-        if single { Load::Single } else { Load::Group }
-    }
-
-    fn prepare(&self) -> Asked<'_, ()> {
-        Box::pin(async { self.find().await.map(drop) })
-    }
-
-    fn show(&self, look: Look, on: bool) -> Asked<'_, Obeyed> {
-        Box::pin(self.command(look, on))
     }
 }

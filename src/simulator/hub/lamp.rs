@@ -97,6 +97,8 @@ pub(super) struct Lamp {
     pub number: usize,
     pub reachable: bool,
     pub state: LampState,
+    /// What was last told of it on the event stream.
+    told: LampState,
 }
 
 impl Lamp {
@@ -109,8 +111,8 @@ impl Lamp {
             effect: "no_effect".to_owned(),
             signal: None,
         };
-        let name = name.to_owned();
-        Self { name, kind, light: guid(), device: guid(), zigbee: guid(), number, reachable: true, state }
+        let (name, told) = (name.to_owned(), state.clone());
+        Self { name, kind, light: guid(), device: guid(), zigbee: guid(), number, reachable: true, state, told }
     }
 
     fn id_v1(&self) -> String {
@@ -200,7 +202,11 @@ impl Lamp {
 
     /// What changes about a light: the members of an event.
     pub(super) fn shown(&self) -> Map<String, Value> {
-        let LampState { on, brightness, xy, mirek, .. } = &self.state;
+        self.shown_as(&self.state)
+    }
+
+    fn shown_as(&self, state: &LampState) -> Map<String, Value> {
+        let LampState { on, brightness, xy, mirek, .. } = state;
         let mut shown = members(json!({"on": {"on": on}}));
         if self.kind.takes("dimming") {
             shown.insert("dimming".to_owned(), json!({"brightness": brightness}));
@@ -215,10 +221,13 @@ impl Lamp {
         shown
     }
 
-    /// The light's part of an event.
-    pub(super) fn event(&self) -> Value {
+    /// The light's part of an event: what changed since the last one, as real hubs tell it.
+    pub(super) fn event(&mut self) -> Value {
+        let now = self.shown();
+        let told = std::mem::replace(&mut self.told, self.state.clone());
+        let before = self.shown_as(&told);
         let mut event = self.resource("light", &self.light);
-        event.extend(self.shown());
+        event.extend(now.into_iter().filter(|(member, value)| before.get(member) != Some(value)));
         Value::Object(event)
     }
 }

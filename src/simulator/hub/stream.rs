@@ -27,6 +27,7 @@ impl State {
             members.retain(|name, _| ["id", "id_v1", "type", "owner", "on", "dimming"].contains(&name.as_str()));
             light
         });
+        let groups: Vec<_> = groups.collect();
         let data: Vec<_> = lamps.iter().map(|lamp| self.lamps[*lamp].event()).chain(groups).collect();
         self.frame(&data)
     }

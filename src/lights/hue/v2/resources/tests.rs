@@ -1,5 +1,7 @@
 use serde_json::json;
 
+use super::super::super::ability::Whites;
+use super::super::super::color::{Gamut, Xy};
 use super::*;
 
 const ROOM_GROUP: &str = "11111111-0000-4000-8000-000000000001";
@@ -41,6 +43,8 @@ fn target(text: &str) -> Target {
     )
 }
 
+const COLOR_B: Ability = Ability { dims: true, white: Some(Whites::USUAL), gamut: Some(Gamut::B) };
+
 fn found(text: &str) -> (&'static str, String, Ability) {
     let endpoint = hub().find(&target(text)).unwrap();
     (endpoint.kind, endpoint.id, endpoint.ability)
@@ -52,23 +56,26 @@ fn missed(text: &str) -> String {
 
 #[test]
 fn a_room_or_zone_is_its_grouped_light() {
-    assert_eq!(found("room/office"), ("grouped_light", ROOM_GROUP.into(), Ability::Color(Gamut::B)));
+    assert_eq!(found("room/office"), ("grouped_light", ROOM_GROUP.into(), COLOR_B));
     assert_eq!(found("z1").1, "g2", "by the zone's id");
-    assert_eq!(found(ROOM_GROUP), ("grouped_light", ROOM_GROUP.into(), Ability::Color(Gamut::B)));
-    assert_eq!(found("group/g9").2, Ability::Color(Gamut::C), "a group of which nothing is known gets colours");
+    assert_eq!(found(ROOM_GROUP), ("grouped_light", ROOM_GROUP.into(), COLOR_B));
+    assert_eq!(found("group/g9").2, Ability::UNKNOWN, "a group of which nothing is known gets colours");
 }
 
 #[test]
 fn a_group_is_sent_what_its_most_able_lamp_can() {
-    assert_eq!(found("zone/Office").2, Ability::Temperature { coldest: 200, warmest: 400 });
+    assert_eq!(
+        found("zone/Office").2,
+        Ability { dims: true, white: Some(Whites { coldest: 200, warmest: 400 }), gamut: None }
+    );
 }
 
 #[test]
 fn a_light_is_found_by_name_without_case_and_by_id() {
-    assert_eq!(found("dESK"), ("light", "l1".into(), Ability::Color(Gamut::B)));
-    assert_eq!(found("L3"), ("light", "l3".into(), Ability::Switch));
-    assert_eq!(found("l4").2, Ability::Dim);
-    let Ability::Color(own) = found("l5").2 else { panic!("a colour lamp") };
+    assert_eq!(found("dESK"), ("light", "l1".into(), COLOR_B));
+    assert_eq!(found("L3"), ("light", "l3".into(), Ability::SWITCH));
+    assert_eq!(found("l4").2, Ability { dims: true, white: None, gamut: None });
+    let own = found("l5").2.gamut.unwrap();
     assert_eq!(own.0[2], Xy { x: 0.1, y: 0.1 }, "the lamp's own triangle");
 }
 

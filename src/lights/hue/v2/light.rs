@@ -1,0 +1,211 @@
+//! A light, room, zone, group or the whole home on a hub by CLIP v2.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::super::client::Client;
+use super::super::{HueHub, LIMITS};
+use super::agree::agrees;
+use super::command::{self, LONGEST, Put};
+use super::resources::{Directory, Endpoint};
+use crate::lights::{Asked, Light, Load, Look, Obeyed, Seen, Trouble};
+use crate::presence::Name;
+use crate::settings::{Effect, Motion, Target, TargetKind};
+
+/// How long the alert `breathe` goes on by itself.
+const BREATH: Duration = Duration::from_secs(15);
+/// How long a test flash lasts.
+const FLASH: Duration = Duration::from_secs(4);
+
+/// What a target is on the hub.
+struct Found {
+    client: Arc<Client>,
+    directory: Arc<Directory>,
+    endpoint: Endpoint,
+}
+
+/// A light, room, zone, group or the whole home on a hub.
+pub struct HueLight {
+    hub: Arc<HueHub>,
+    name: Name,
+    target: Target,
+    /// What the hub held last did not serve: it is read again before the next command.
+    is_lost: AtomicBool,
+    progress: std::sync::Mutex<Progress>,
+}
+
+/// How far the last command came.
+#[derive(Debug, Clone, Default)]
+struct Progress {
+    /// What it was last sent and showed without a word against it.
+    last: Option<Look>,
+    effect: Option<Running>,
+    /// A signal of ours may still run.
+    signals: bool,
+}
+
+/// An effect that goes with the look that was sent.
+#[derive(Debug, Clone)]
+struct Running {
+    look: Look,
+    effect: Effect,
+    /// When it began.
+    since: Option<Instant>,
+}
+
+impl Running {
+    fn of(look: &Look) -> Option<Self> {
+        match look {
+            Look::On { effect: Some(effect), .. } => Some(Self { look: look.clone(), effect: *effect, since: None }),
+            _ => None,
+        }
+    }
+
+    /// How long it is still to go on; the longest that a hub takes where it goes on with the status.
+    fn left(&self, now: Instant) -> Duration {
+        let lasting = self.effect.lasting.unwrap_or(Duration::from_millis(LONGEST as u64));
+        match (self.effect.lasting, self.since) {
+            (Some(lasting), Some(since)) => (since + lasting).saturating_duration_since(now),
+            _ => lasting,
+        }
+    }
+}
+
+impl HueLight {
+    /// `name` is the light's in the configuration.
+    pub fn new(hub: Arc<HueHub>, name: Name, target: Target) -> Self {
+        Self { hub, name, target, is_lost: AtomicBool::new(false), progress: std::sync::Mutex::default() }
+    }
+
+    /// The hub, and where on it commands go.
+    async fn find(&self) -> Result<Found, Trouble> {
+        let (client, mut directory) = self.hub.session().await?;
+        if self.is_lost.load(Ordering::Relaxed) {
+            directory = self.hub.read_anew(&client).await?;
+        }
+        let found = directory.find(&self.target);
+        self.is_lost.store(found.is_err(), Ordering::Relaxed);
+        let endpoint = found.map_err(|error| self.hub.unfound(&format!("lights.{}.target: {error}", self.name)))?;
+        Ok(Found { client, directory, endpoint })
+    }
+
+    fn known(&self) -> Option<Endpoint> {
+        self.hub.directory().and_then(|directory| directory.find(&self.target).ok())
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn command(&self, look: Look, on: bool) -> Result<Obeyed, Trouble> {
+        let found = self.find().await?;
+        let Progress { last, effect, signals } = self.progress().clone();
+        if on && effect.as_ref().is_some_and(|running| running.look.looks_like(&look)) {
+            return self.go_on(&found).await;
+        }
+        if on && last.is_some_and(|last| command::is_same(&last, &look, &found.endpoint, &found.directory)) {
+            return Ok(Obeyed::default());
+        }
+        let puts = command::puts(&look, &found.endpoint, &found.directory, on, signals)
+            .map_err(|error| self.hub.unfound(&format!("light {}: {error}", self.name)))?;
+        let commanded = self.send(&found, &puts).await;
+        let mut progress = self.progress();
+        *progress = match &commanded {
+            Ok(obeyed) => Progress {
+                last: (*obeyed == Obeyed::default()).then(|| look.clone()),
+                effect: Running::of(&look).filter(|_| !obeyed.was_off),
+                signals: false,
+            },
+            Err(_) => Progress { signals, ..Progress::default() },
+        };
+        let again = progress.effect.is_some().then_some(LIMITS.group);
+        commanded.map(|obeyed| Obeyed { again, ..obeyed })
+    }
+
+    /// Starts the effect of the look that is shown, or renews it.
+    async fn go_on(&self, found: &Found) -> Result<Obeyed, Trouble> {
+        let now = Instant::now();
+        let Some(running) = self.progress().effect.clone() else { return Ok(Obeyed::default()) };
+        let left = running.left(now);
+        let Some(body) = command::motion(running.effect.motion, &found.endpoint, left).filter(|_| !left.is_zero())
+        else {
+            return Ok(Obeyed::default());
+        };
+        let signals = body.get("signaling").is_some();
+        let put = Put { kind: found.endpoint.kind, id: found.endpoint.id.clone(), body };
+        let obeyed = self.send(found, &[put]).await?;
+        let mut progress = self.progress();
+        progress.signals |= signals;
+        if let Some(running) = &mut progress.effect {
+            running.since.get_or_insert(now);
+        }
+        let once = if signals { left } else { BREATH };
+        let goes_on = running.effect.lasting.is_none() || left > once;
+        Ok(Obeyed { again: goes_on.then_some(once), ..obeyed })
+    }
+
+    /// Sends commands one after another; what each is answered counts.
+    async fn send(&self, found: &Found, puts: &[Put]) -> Result<Obeyed, Trouble> {
+        let mut all = Obeyed::default();
+        for put in puts {
+            let obeyed = self.hub.put(&found.client, put).await.inspect_err(|trouble| {
+                if matches!(trouble, Trouble::Light { .. }) {
+                    self.is_lost.store(true, Ordering::Relaxed);
+                }
+            })?;
+            all.unreachable |= obeyed.unreachable;
+            all.was_off |= obeyed.was_off;
+            all.advice = all.advice.or(obeyed.advice);
+        }
+        Ok(all)
+    }
+
+    async fn seen(&self) -> Result<Seen, Trouble> {
+        let Found { client, endpoint, .. } = self.find().await?;
+        let lamps = self.hub.lamps(&client).await?;
+        let of_it = |lamp: &&crate::lights::Lamp| endpoint.lamps.iter().any(|known| *known.id == *lamp.id);
+        Ok(Seen(lamps.iter().filter(of_it).cloned().collect()))
+    }
+
+    async fn test(&self) -> Result<Obeyed, Trouble> {
+        let found = self.find().await?;
+        let Some(body) = command::motion(Motion::Blink, &found.endpoint, FLASH) else {
+            return Err(self.hub.unfound(&format!("light {} takes no signal, so it cannot flash", self.name)));
+        };
+        let put = Put { kind: found.endpoint.kind, id: found.endpoint.id.clone(), body };
+        self.send(&found, &[put]).await
+    }
+}
+
+impl Light for HueLight {
+    /// Until the target is found it is taken for a group, which has the stricter limit.
+    fn load(&self) -> Load {
+        let single = self.target.kind == Some(TargetKind::Light) || self.known().is_some_and(|known| !known.is_group());
+        if single { Load::Single } else { Load::Group }
+    }
+
+    fn prepare(&self) -> Asked<'_, ()> {
+        Box::pin(async { self.find().await.map(drop) })
+    }
+
+    fn show(&self, look: Look, on: bool) -> Asked<'_, Obeyed> {
+        Box::pin(self.command(look, on))
+    }
+
+    fn read(&self) -> Asked<'_, Seen> {
+        Box::pin(self.seen())
+    }
+
+    fn agrees(&self, look: &Look, seen: &Seen) -> bool {
+        let Some(endpoint) = self.known() else { return true };
+        seen.0.iter().all(|lamp| {
+            let known = endpoint.lamps.iter().find(|known| *known.id == *lamp.id);
+            known.is_none_or(|known| agrees(look, &known.ability, lamp))
+        })
+    }
+
+    fn flash(&self) -> Asked<'_, Obeyed> {
+        Box::pin(self.test())
+    }
+}

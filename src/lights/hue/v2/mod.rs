@@ -1,0 +1,32 @@
+//! CLIP v2: the API of hubs since 2021.
+//!
+//! # Layout
+//! - `resources`: what the hub holds, and where a target's commands go.
+//! - `command`: from a look to PUTs; `answer`: what is answered; `agree`: whether what is seen is a look.
+//! - `light`: a target, commanded. `sse`, `watch`: the hub's event stream.
+
+mod agree;
+pub(super) mod answer;
+pub(super) mod command;
+mod light;
+pub(super) mod resources;
+mod sse;
+mod watch;
+
+pub use light::HueLight;
+pub use watch::Watch;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::lights::Lamp;
+
+/// What an answer to `GET /clip/v2/resource/light` tells of every lamp; none when it is no JSON of a hub.
+pub(super) fn seen(answer: &[u8]) -> Option<Vec<Lamp>> {
+    #[derive(Deserialize)]
+    struct Body {
+        data: Vec<Value>,
+    }
+    let Body { data } = serde_json::from_slice(answer).ok()?;
+    Some(data.iter().filter_map(resources::seen).collect())
+}

@@ -1,0 +1,128 @@
+//! What a light is to the rules: the seam between them and every kind of light.
+//!
+//! | kind | colour, white, brightness | `breathe`, `blink` | scenes | events |
+//! |---|---|---|---|---|
+//! | `hue`, CLIP v2 | each lamp by itself, in its gamut; mixed groups too | by the hub's alert and signaling | of the target's room or zone | as they happen |
+//!
+//! One call is one step of a few commands within the hub's limits; where something is to follow (an effect
+//! behind its colour, an effect that must be renewed), the answer says when to call again.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use super::{Look, Seen};
+
+/// Which of a hub's limits a command counts against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Load {
+    /// One lamp.
+    Single,
+    /// A room, a zone, a whole house: many lamps by one command.
+    Group,
+}
+
+/// The limits that one hub's lights share.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The shortest time between two commands to single lamps.
+    pub single: Duration,
+    /// The shortest time between two commands to groups.
+    pub group: Duration,
+    /// The most commands under way at once.
+    pub at_once: usize,
+}
+
+/// A command that was obeyed, and what was said beside it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Obeyed {
+    /// A lamp did not hear it; the hub took it all the same.
+    pub unreachable: bool,
+    /// Something was off that was believed to be on: send once more, switching on.
+    pub was_off: bool,
+    /// The look is shown, and its effect wants another call of [`Light::show`] with the same look and `on`,
+    /// not before this time, for as long as it is the look wanted.
+    pub again: Option<Duration>,
+    /// For people; none where all is well.
+    pub advice: Option<String>,
+}
+
+/// Why a command was not obeyed, by what to do next. Texts are for people and hold no key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// Nothing on this hub can be commanded now: all its lights wait.
+    #[error("{reason}")]
+    Hub {
+        /// Not before this time, where the hub said so.
+        after: Option<Duration>,
+        /// For people.
+        reason: String,
+    },
+    /// This light cannot be commanded now; the others can.
+    #[error("{reason}")]
+    Light {
+        /// For people.
+        reason: String,
+    },
+    /// Nothing helps but a person: the whole hub is left alone until [`Event::Mended`].
+    #[error("{reason}")]
+    Stop {
+        /// For people, with the remedy.
+        reason: String,
+    },
+}
+
+/// What something asked of a light comes to.
+pub type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, Trouble>> + Send + 'a>>;
+
+/// What a light is to the rules.
+pub trait Light: Send + Sync {
+    /// Which limit its next command counts against.
+    fn load(&self) -> Load;
+    /// Connects and looks up what commands need, so that the first one is quick and what is wrong is
+    /// known before it.
+    fn prepare(&self) -> Asked<'_, ()>;
+    /// Makes it show a look. `on`: it is known to be on, so switching on may be left out, and so may the
+    /// whole command where it changes nothing.
+    fn show(&self, look: Look, on: bool) -> Asked<'_, Obeyed>;
+    /// What it shows now.
+    fn read(&self) -> Asked<'_, Seen>;
+    /// Whether what was seen is what a look makes of this light; of an event, whether nothing in it speaks
+    /// against that. It is how a person's hand is told from an echo of our own commands. What cannot be
+    /// told (a lamp that is not known, a scene's colours) speaks not against it.
+    fn agrees(&self, look: &Look, seen: &Seen) -> bool;
+    /// Flashes for some seconds, also when it is off, and shows then what it showed before.
+    fn flash(&self) -> Asked<'_, Obeyed>;
+}
+
+/// What a hub tells of its lights by itself. `light` is the place among the hub's lights.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Something changed: by our command, by another actuator's, or by a person. See [`Light::agrees`].
+    Changed {
+        /// Which light.
+        light: usize,
+        /// What was told.
+        seen: Seen,
+    },
+    /// A lamp of it is out of reach.
+    Lost {
+        /// Which light.
+        light: usize,
+    },
+    /// A lamp of it is back, such as after a loss of power, in whatever look it has after one: show it once more.
+    Back {
+        /// Which light.
+        light: usize,
+    },
+    /// Changes may have been missed: at the first connection, and after a gap. Read every light again.
+    Missed,
+    /// What made everything [`Trouble::Stop`] is over, such as when somebody paired: try again.
+    Mended,
+}
+
+/// Where a hub's events come from.
+pub trait Source: Send + Sync {
+    /// Tells what happens, until the receiver is gone. Reconnects by itself; what fails is told by commands.
+    fn watch(&self, events: tokio::sync::mpsc::Sender<Event>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+}

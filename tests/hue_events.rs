@@ -1,0 +1,216 @@
+//! What a Hue hub tells by itself, what is read of its lights, and effects: over its real sockets.
+#![cfg(test)]
+#![cfg(feature = "demo")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use graph2mqtt::lights::{self, Event, Look, Obeyed};
+use graph2mqtt::settings::{self, Effect, Motion, Shade};
+use graph2mqtt::simulator::{Gamut, Hub, Kind};
+use graph2mqtt::store::Store;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+const WAIT: Duration = Duration::from_secs(10);
+const RED: Look = Look::plain(Shade::Rgb([255, 0, 0]));
+
+struct World {
+    hub: Hub,
+    lights: lights::Hub,
+    _folder: TempDir,
+}
+
+impl World {
+    /// An office with a lamp of each kind, and one light with this target.
+    async fn new(target: &str) -> Self {
+        let lamps =
+            [("Desk", Kind::Color(Gamut::C)), ("Shelf", Kind::Ambiance), ("Door", Kind::White), ("Fan", Kind::Plug)];
+        let hub = Hub::plan().room("Office", &lamps).room("Hall", &[("Ceiling", Kind::White)]).start().await.unwrap();
+        hub.adjust(|limits| limits.group_gap = Duration::ZERO);
+        let folder = tempfile::tempdir().unwrap();
+        let yaml = format!(
+            "hubs:\n  office: {{ host: \"{}\", id: \"{}\", key: \"{}\" }}\nlights:\n  one: {{ hub: office, target: \"{target}\", follow: alex }}\n",
+            hub.address(),
+            hub.bridge_id(),
+            hub.key()
+        );
+        let settings = settings::from_yaml(&yaml, folder.path()).unwrap();
+        let url = format!("sqlite://{}", folder.path().join("store.db").display());
+        let store = Store::open(&url, &folder.path().join("store.key")).await.unwrap();
+        let lights = lights::hubs(&settings, &store).remove(0);
+        Self { hub, lights, _folder: folder }
+    }
+
+    fn light(&self) -> &dyn lights::Light {
+        &*self.lights.lights[0].1
+    }
+
+    /// Listens, and waits until it is listened.
+    async fn watch(&self) -> mpsc::Receiver<Event> {
+        let (sender, mut events) = mpsc::channel(16);
+        let source = self.lights.source.clone();
+        tokio::spawn(async move { source.watch(sender).await });
+        assert_eq!(next(&mut events).await, Event::Missed, "at the first connection everything is to be read");
+        events
+    }
+
+    /// The bodies that were sent, in their order.
+    fn sent(&self) -> Vec<Value> {
+        self.hub.commands().all().into_iter().map(|command| command.body).collect()
+    }
+}
+
+async fn next(events: &mut mpsc::Receiver<Event>) -> Event {
+    tokio::time::timeout(WAIT, events.recv()).await.expect("an event in time").expect("the source lives")
+}
+
+fn hand() -> Value {
+    json!({"on": {"on": true}, "color": {"xy": {"x": 0.17, "y": 0.7}}})
+}
+
+#[tokio::test]
+async fn an_echo_of_our_own_command_agrees_with_it_and_a_persons_hand_does_not() {
+    let world = World::new("Office").await;
+    world.light().prepare().await.unwrap();
+    let mut events = world.watch().await;
+    world.light().show(RED, false).await.unwrap();
+    for _ in 0..5 {
+        let Event::Changed { light: 0, seen } = next(&mut events).await else { panic!("a change") };
+        assert!(world.light().agrees(&RED, &seen), "{seen:?}");
+        assert!(seen.0[0].on.is_none() || !world.light().agrees(&Look::Off, &seen), "{seen:?}");
+    }
+    world.hub.hand("Ceiling", &json!({"on": {"on": true}}));
+    world.hub.hand("Desk", &hand());
+    let Event::Changed { light: 0, seen } = next(&mut events).await else { panic!("the hall concerns nobody") };
+    assert!(!world.light().agrees(&RED, &seen), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_lamp_out_of_reach_is_told_and_when_it_is_back() {
+    let world = World::new("Desk").await;
+    world.light().prepare().await.unwrap();
+    let mut events = world.watch().await;
+    world.hub.unreachable("Desk");
+    world.hub.unreachable("Door");
+    world.hub.reachable("Desk");
+    assert_eq!(next(&mut events).await, Event::Lost { light: 0 });
+    assert_eq!(next(&mut events).await, Event::Back { light: 0 });
+}
+
+#[tokio::test]
+async fn after_a_cut_of_the_stream_it_goes_on_behind_the_last_event() {
+    let world = World::new("Desk").await;
+    world.light().prepare().await.unwrap();
+    let mut events = world.watch().await;
+    world.hub.hand("Desk", &json!({"on": {"on": true}}));
+    let Event::Changed { .. } = next(&mut events).await else { panic!("a change") };
+    world.hub.down().await;
+    world.hub.hand("Desk", &hand());
+    world.hub.up().await.unwrap();
+    let Event::Changed { seen, .. } = next(&mut events).await else { panic!("what was missed is caught up on") };
+    assert_eq!(seen.0[0].xy, Some((1700, 7000)));
+}
+
+#[tokio::test]
+async fn a_hub_that_tells_old_events_again_is_not_believed() {
+    let world = World::new("Desk").await;
+    world.light().prepare().await.unwrap();
+    world.hub.adjust(|limits| limits.replay = true);
+    world.hub.hand("Desk", &hand());
+    let mut events = world.watch().await;
+    world.hub.hand("Desk", &json!({"on": {"on": false}}));
+    let Event::Changed { seen, .. } = next(&mut events).await else { panic!("a change") };
+    assert_eq!(seen.0[0].on, Some(false), "the first that is told is new");
+}
+
+#[tokio::test]
+async fn what_was_read_is_shown_again() {
+    let world = World::new("Office").await;
+    world.hub.hand("Desk", &hand());
+    world.hub.hand(
+        "Shelf",
+        &json!({"on": {"on": true}, "dimming": {"brightness": 40}, "color_temperature": {"mirek": 250}}),
+    );
+    let before = world.light().read().await.unwrap();
+    assert_eq!(before.0.len(), 4);
+    world.light().show(RED, false).await.unwrap();
+    assert!(!world.light().agrees(&RED, &before));
+    world.light().show(Look::Seen(Arc::new(before.clone())), true).await.unwrap();
+    let shelf = world.hub.lamp("Shelf");
+    assert_eq!((shelf.on, shelf.brightness, shelf.mirek), (true, 40.0, Some(250)));
+    assert_eq!(world.hub.lamp("Desk").xy, Some((0.17, 0.7)));
+    assert!(!world.hub.lamp("Door").on && !world.hub.lamp("Fan").on);
+    let after = world.light().read().await.unwrap();
+    assert!(world.light().agrees(&Look::Seen(Arc::new(before)), &after));
+}
+
+#[tokio::test]
+async fn a_mixed_room_shows_each_lamps_best() {
+    let world = World::new("Office").await;
+    assert_eq!(world.light().show(RED, false).await, Ok(Obeyed::default()));
+    assert_eq!(world.hub.lamp("Desk").xy, Some((0.6915, 0.3083)));
+    assert_eq!(world.hub.lamp("Shelf").mirek, Some(500), "as warm as it can");
+    assert!(world.hub.lamp("Door").on && world.hub.lamp("Fan").on);
+    let warm = Look::plain(Shade::Kelvin(2700));
+    world.light().show(warm, true).await.unwrap();
+    assert_eq!((world.hub.lamp("Desk").mirek, world.hub.lamp("Shelf").mirek), (Some(370), Some(370)));
+}
+
+fn blinking(motion: Motion, lasting: Option<Duration>) -> Look {
+    let effect = Some(Effect { motion, lasting });
+    Look::On { shade: Shade::Rgb([255, 0, 0]), brightness: 100, transition: Duration::ZERO, effect }
+}
+
+#[tokio::test]
+async fn an_effect_follows_its_colour_and_ends_with_the_next_one() {
+    let world = World::new("Desk").await;
+    let look = blinking(Motion::Blink, None);
+    let again = world.light().show(look.clone(), false).await.unwrap().again.unwrap();
+    assert!(again >= Duration::from_secs(1), "a group takes one command a second");
+    let renewed = world.light().show(look, true).await.unwrap().again.unwrap();
+    assert!(renewed > Duration::from_secs(3600), "the hub goes on by itself: {renewed:?}");
+    world.light().show(RED, true).await.unwrap();
+    let sent = world.sent();
+    assert_eq!(sent[1], json!({"signaling": {"signal": "on_off", "duration": 6_000_000}}));
+    assert_eq!(sent[2]["signaling"], json!({"signal": "no_signal"}));
+    assert_eq!(sent.len(), 3);
+}
+
+#[tokio::test]
+async fn an_effect_for_a_while_is_not_renewed() {
+    let world = World::new("Desk").await;
+    let look = blinking(Motion::Blink, Some(Duration::from_secs(20)));
+    assert!(world.light().show(look.clone(), false).await.unwrap().again.is_some());
+    assert_eq!(world.light().show(look, true).await.unwrap().again, None);
+    assert!(world.sent()[1]["signaling"]["duration"].as_u64().unwrap() <= 20_000);
+}
+
+#[tokio::test]
+async fn breathing_is_renewed_breath_by_breath() {
+    let world = World::new("Office").await;
+    let look = blinking(Motion::Breathe, None);
+    world.light().show(look.clone(), false).await.unwrap();
+    world.hub.commands().clear();
+    for _ in 0..2 {
+        assert_eq!(world.light().show(look.clone(), true).await.unwrap().again, Some(Duration::from_secs(15)));
+    }
+    assert_eq!(world.sent(), [json!({"alert": {"action": "breathe"}}), json!({"alert": {"action": "breathe"}})]);
+}
+
+#[tokio::test]
+async fn a_test_flash_changes_nothing_that_is_shown() {
+    let world = World::new("Desk").await;
+    let before = world.hub.lamp("Desk");
+    world.light().flash().await.unwrap();
+    let after = world.hub.lamp("Desk");
+    assert!(after.signal.is_some() && (before.on, before.xy) == (after.on, after.xy));
+}
+
+#[tokio::test]
+async fn the_whole_home_is_a_target() {
+    let world = World::new("home").await;
+    world.light().show(RED, false).await.unwrap();
+    assert!(world.hub.lamp("Desk").on && world.hub.lamp("Ceiling").on);
+}
