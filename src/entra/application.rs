@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::answers::Subject;
+use super::clock::Watch;
 use super::credential::Credential;
 use super::person::{self, Person};
 use super::scopes::{self, Reads, Resource};
@@ -113,6 +114,7 @@ pub(super) struct Application {
     http: reqwest::Client,
     /// The wall clock, by which assertions are dated.
     clock: fn() -> Timestamp,
+    watch: Watch,
 }
 
 impl Application {
@@ -135,6 +137,7 @@ impl Application {
             accounts: accounts.collect(),
             http,
             clock,
+            watch: Watch::new(clock),
         })
     }
 
@@ -143,6 +146,11 @@ impl Application {
         self.accounts.get(name).ok_or_else(|| {
             Trouble::misconfigured(format!("account {name}: not configured as one that signs in itself"))
         })
+    }
+
+    /// Whether this machine's clock is right.
+    pub(super) fn watch(&self) -> &Watch {
+        &self.watch
     }
 
     /// Whether the application proves itself.
@@ -184,8 +192,14 @@ impl Application {
         }
     }
 
-    /// A new access token for a grant's refresh token.
-    pub(super) async fn refresh(&self, grant: &Grant, party: &Configured, token: &str) -> Result<Issued, Trouble> {
+    /// A new access token for a grant's refresh token, with the claims that Graph asked for.
+    pub(super) async fn refresh(
+        &self,
+        grant: &Grant,
+        party: &Configured,
+        token: &str,
+        claims: Option<&str>,
+    ) -> Result<Issued, Trouble> {
         let subject = self.subject_as(&grant.account, party);
         if grant.confidential && !self.is_confidential() {
             return Err(Trouble::sign_in(format!(
@@ -195,7 +209,7 @@ impl Application {
             )));
         }
         let tenant = self.tenant_of(party);
-        let transport = self.transport(tenant, grant.confidential);
+        let transport = self.transport(tenant, grant.confidential).claiming(claims);
         let answer = self
             .client(tenant)
             .exchange_refresh_token(&RefreshToken::new(token.to_owned()))
@@ -206,7 +220,7 @@ impl Application {
     }
 
     /// An access token of the application itself in a tenant.
-    pub(super) async fn own_token(&self, tenant: &str) -> Result<Issued, Trouble> {
+    pub(super) async fn own_token(&self, tenant: &str, claims: Option<&str>) -> Result<Issued, Trouble> {
         if !self.is_confidential() {
             return Err(Trouble::misconfigured(
                 "accounts with via: app need the application's credential: set entra.client_secret or another",
@@ -217,7 +231,7 @@ impl Application {
             sign_in: "check its registration".to_owned(),
             consent_url: self.consent_url(tenant),
         };
-        let transport = self.transport(tenant, true);
+        let transport = self.transport(tenant, true).claiming(claims);
         let answer = self
             .client(tenant)
             .exchange_client_credentials()
@@ -328,7 +342,7 @@ impl Application {
             token_endpoint: self.token_endpoint(tenant).into(),
             clock: self.clock,
         });
-        Transport::new(&self.http, proving)
+        Transport::new(&self.http, &self.watch, proving)
     }
 
     fn token_endpoint(&self, tenant: &str) -> Url {

@@ -7,11 +7,13 @@
 //! refresh at a time for each principal (`slot`). `application` asks Entra as the configured
 //! application, which proves itself by its `credential`; `transport` carries the requests, `answers`
 //! reads refusals with the table in `codes`. `device` signs a person in, `sign_ins` holds those under
-//! way; `person` checks who it was; `cache` is what the store seals.
+//! way; `person` checks who it was; `cache` is what is sealed for an account, `caches` where. `clock` watches the time.
 
 mod answers;
 mod application;
 mod cache;
+mod caches;
+mod clock;
 mod codes;
 mod credential;
 mod device;
@@ -23,6 +25,7 @@ mod tokens;
 mod transport;
 mod trouble;
 
+pub use caches::{Answer, Caches};
 pub use device::Prompt;
 pub use person::is_grant_of;
 pub use scopes::{Reads, reads};

@@ -159,7 +159,7 @@ impl Tokens {
                 Progress::Starting => {}
                 Progress::Waiting { prompt, .. } => show(&prompt),
                 Progress::SignedIn { .. } => {
-                    return self.store().grant(account).await?.ok_or_else(|| self.application().not_signed_in(account));
+                    return self.caches().read(account).await?.ok_or_else(|| self.application().not_signed_in(account));
                 }
                 Progress::Failed(trouble) => return Err(trouble),
                 Progress::Cancelled => return Err(Trouble::sign_in(format!("account {account}: cancelled"))),

@@ -56,6 +56,8 @@ struct State {
     failures: u32,
     /// What Graph refused: not to be taken from the store again.
     refused: Option<SecretString>,
+    /// What Graph asks of the next token, and of those after it.
+    claims: Option<Arc<str>>,
     /// The grant's row in use; outer `None`: the store was not asked.
     row: Option<Option<String>>,
     /// Counts the times that everything was forgotten: what is under way then comes too late.
@@ -78,6 +80,8 @@ struct Pause {
 pub(super) struct Start {
     /// The access token to be replaced.
     pub replacing: Option<SecretString>,
+    /// The claims that Graph asked for, JSON.
+    pub claims: Option<Arc<str>>,
     epoch: u64,
 }
 
@@ -98,7 +102,7 @@ impl Slot {
     pub(super) fn start(&self) -> Start {
         let state = self.state();
         let in_use = state.ready.as_ref().map(|ready| ready.token.secret.clone());
-        Start { replacing: in_use.or_else(|| state.refused.clone()), epoch: state.epoch }
+        Start { replacing: in_use.or_else(|| state.refused.clone()), claims: state.claims.clone(), epoch: state.epoch }
     }
 
     /// Notes which row of the store is in use, so that another one is noticed.
@@ -150,8 +154,9 @@ impl Slot {
         state.pause = Some(Pause { until: now + wait, trouble: trouble.clone() });
     }
 
-    /// Graph refused this token: it is not used again. An error where that happens too often.
-    pub(super) fn refuse(&self, token: &AccessToken, now: Instant) -> Result<(), Duration> {
+    /// Graph refused this token: it is not used again, and the next one brings the claims that Graph asked
+    /// for. An error where that happens too often.
+    pub(super) fn refuse(&self, token: &AccessToken, claims: Option<&str>, now: Instant) -> Result<(), Duration> {
         let mut state = self.state();
         let Some(ready) = state.ready.as_ref().filter(|ready| ready.token.generation == token.generation) else {
             return Ok(());
@@ -162,6 +167,9 @@ impl Slot {
         }
         state.refused = Some(token.secret.expose_secret().into());
         state.ready = None;
+        if let Some(claims) = claims {
+            state.claims = Some(claims.into());
+        }
         Ok(())
     }
 
@@ -269,16 +277,16 @@ mod tests {
     fn a_refused_token_is_replaced_once_and_not_in_a_loop() {
         let now = Instant::now();
         let slot = ready(now);
-        assert_eq!(slot.refuse(&token(0), now), Ok(()), "an older one was replaced already");
+        assert_eq!(slot.refuse(&token(0), None, now), Ok(()), "an older one was replaced already");
         assert_eq!(looks(&slot, now), "good");
-        assert_eq!(slot.refuse(&token(1), now), Ok(()));
+        assert_eq!(slot.refuse(&token(1), None, now), Ok(()));
         assert_eq!(looks(&slot, now), "needed");
         assert_eq!(slot.start().replacing.unwrap().expose_secret(), "token 1");
 
         slot.succeed(&slot.start(), token(2), HOUR, HOUR, now);
         let second = now + Duration::from_secs(1);
-        assert_eq!(slot.refuse(&token(2), second), Err(BETWEEN_RENEWALS - Duration::from_secs(1)));
-        assert_eq!(slot.refuse(&token(2), now + BETWEEN_RENEWALS), Ok(()));
+        assert_eq!(slot.refuse(&token(2), None, second), Err(BETWEEN_RENEWALS - Duration::from_secs(1)));
+        assert_eq!(slot.refuse(&token(2), None, now + BETWEEN_RENEWALS), Ok(()));
     }
 
     #[test]

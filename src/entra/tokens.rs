@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::application::{Application, Issued};
 use super::cache::Cache;
+use super::caches::Caches;
 use super::sign_ins::{Registry, SignIns};
 use super::slot::{Look, Slot, Start, due_after};
 use super::{Trouble, person};
@@ -50,6 +51,8 @@ pub struct Tokens {
 struct Inner {
     application: Application,
     store: Store,
+    /// Usually the store again.
+    caches: Arc<dyn Caches>,
     slots: Mutex<HashMap<Principal, Arc<Slot>>>,
     generations: AtomicU64,
     sign_ins: Registry,
@@ -83,7 +86,18 @@ impl From<StoreError> for Failed {
 impl Tokens {
     /// `http` has its redirects off. Without an `entra` section: [`Trouble::Misconfigured`].
     pub fn new(settings: &Settings, http: reqwest::Client, store: Store) -> Result<Self, Trouble> {
-        Self::with_clock(settings, http, store, Timestamp::now)
+        let caches = Arc::new(store.clone());
+        Self::over(settings, http, store, caches)
+    }
+
+    /// With another storage of the token caches.
+    pub fn over(
+        settings: &Settings,
+        http: reqwest::Client,
+        store: Store,
+        caches: Arc<dyn Caches>,
+    ) -> Result<Self, Trouble> {
+        Self::with_clock(settings, http, store, caches, Timestamp::now)
     }
 
     /// With another wall clock, by which stored tokens are judged.
@@ -91,11 +105,13 @@ impl Tokens {
         settings: &Settings,
         http: reqwest::Client,
         store: Store,
+        caches: Arc<dyn Caches>,
         clock: fn() -> Timestamp,
     ) -> Result<Self, Trouble> {
         let inner = Inner {
             application: Application::new(settings, http, clock)?,
             store,
+            caches,
             slots: Mutex::default(),
             generations: AtomicU64::new(1),
             sign_ins: Registry::default(),
@@ -155,17 +171,38 @@ impl Tokens {
         Ok(news)
     }
 
-    /// Graph answered 401 to this token: get another one, unless that already happened.
-    pub async fn renew(&self, who: &Principal, refused: &AccessToken) -> Result<AccessToken, Trouble> {
-        if let Err(after) = self.slot(who).refuse(refused, Instant::now()) {
-            return Err(Trouble::Retry {
-                after: Some(after),
-                reason: "Graph refuses a token that Entra has just given; do graph.endpoint and entra.authority \
-                         belong to one cloud?"
-                    .to_owned(),
-            });
+    /// Graph answered 401 to this token: get another one, unless that already happened. `claims` is
+    /// what Graph's challenge asks of the next one (JSON), where it asks for something.
+    pub async fn renew(
+        &self,
+        who: &Principal,
+        refused: &AccessToken,
+        claims: Option<&str>,
+    ) -> Result<AccessToken, Trouble> {
+        if let Err(after) = self.slot(who).refuse(refused, claims, Instant::now()) {
+            let reason = match claims {
+                None => {
+                    "Graph refuses a token that Entra has just given; do graph.endpoint and entra.authority belong to \
+                     one cloud?"
+                }
+                Some(_) => {
+                    "Graph asks for more proof (a claims challenge) though Entra has just brought it; an administrator \
+                     finds the policy in the sign-in logs"
+                }
+            };
+            return Err(Trouble::Retry { after: Some(after), reason: reason.to_owned() });
         }
         self.access(who).await
+    }
+
+    /// Hears the time that an answer of Microsoft's carries, and says so when this machine's clock is off.
+    pub fn hear_time(&self, headers: &reqwest::header::HeaderMap) {
+        self.inner.application.watch().hear(headers.get(reqwest::header::DATE));
+    }
+
+    /// How this machine's clock is off, in words, as far as answers have shown it.
+    pub fn clock_complaint(&self) -> Option<String> {
+        self.inner.application.watch().complaint()
     }
 
     /// The device codes that are out.
@@ -185,8 +222,8 @@ impl Tokens {
         &self.inner.application
     }
 
-    pub(super) fn store(&self) -> &Store {
-        &self.inner.store
+    pub(super) fn caches(&self) -> &dyn Caches {
+        &*self.inner.caches
     }
 
     pub(super) fn registry(&self) -> &Registry {
@@ -217,7 +254,7 @@ impl Inner {
         let start = slot.start();
         let fresh = match &who {
             Principal::Account(account) => self.account_token(account, &slot, &start).await,
-            Principal::Application(tenant) => self.own_token(tenant).await,
+            Principal::Application(tenant) => self.own_token(tenant, start.claims.as_deref()).await,
         };
         let now = Instant::now();
         match fresh {
@@ -235,9 +272,13 @@ impl Inner {
         }
     }
 
-    async fn own_token(&self, tenant: &str) -> Result<(SecretString, Duration, Duration), Failed> {
-        let issued =
-            self.application.own_token(tenant).await.map_err(|trouble| Failed { trouble, asked_entra: true })?;
+    async fn own_token(
+        &self,
+        tenant: &str,
+        claims: Option<&str>,
+    ) -> Result<(SecretString, Duration, Duration), Failed> {
+        let issued = self.application.own_token(tenant, claims).await;
+        let issued = issued.map_err(|trouble| Failed { trouble, asked_entra: true })?;
         tracing::debug!(tenant, life = ?issued.life, "the application has a new token");
         Ok((issued.access, issued.life, due_after(issued.life, fastrand::f64())))
     }
@@ -250,7 +291,7 @@ impl Inner {
         start: &Start,
     ) -> Result<(SecretString, Duration, Duration), Failed> {
         for _ in 0..ATTEMPTS {
-            let row = self.store.grant(account).await?;
+            let row = self.caches.read(account).await?;
             slot.uses_row(start, row.as_ref().map(|grant| grant.id.clone()));
             let Some(grant) = row else { return Err(self.application.not_signed_in(account).into()) };
             let party = self.application.party(&grant)?;
@@ -260,7 +301,8 @@ impl Inner {
             if let Some((token, left)) = cache.still_good(permissions, start.replacing.as_ref(), (self.clock)()) {
                 return Ok((token, left, due_after(left, fastrand::f64())));
             }
-            match self.application.refresh(&grant, &party, cache.refresh_token()).await {
+            let claims = start.claims.as_deref();
+            match self.application.refresh(&grant, &party, cache.refresh_token(), claims).await {
                 Ok(issued) => {
                     if let Some(fresh) = self.save(&grant, &cache, issued, permissions).await {
                         return Ok(fresh);
@@ -289,7 +331,7 @@ impl Inner {
         let cache = Cache::new(&issued, Some(old.refresh_token()), permissions, now)?;
         let row = Grant { cache: cache.write(), refreshed_at: now, ..grant.clone() };
         let account = &grant.account;
-        match self.store.refresh_grant(&row).await {
+        match self.caches.save(&row).await {
             Err(StoreError::Conflict) => return None,
             // The old refresh token stays on disk, and Entra does not revoke it: the presence goes on.
             Err(StoreError::Unusable(reason)) => tracing::warn!(%account, reason, "a new token could not be kept"),
@@ -302,14 +344,14 @@ impl Inner {
     /// Lets whoever lists the accounts know what Entra says of a grant. What passes by itself is not noted.
     async fn note(&self, grant: &Grant, trouble: &Trouble) {
         let Some(standing) = trouble.standing() else { return };
-        if let Err(error) = self.store.mark(&grant.id, &standing).await {
+        if let Err(error) = self.caches.mark(&grant.id, &standing).await {
             tracing::debug!(account = %grant.account, %error, "how it stands with the grant could not be noted");
         }
     }
 
     /// Whether another process refreshed, replaced or removed the grant since it was read.
     async fn was_changed(&self, grant: &Grant) -> bool {
-        let now = self.store.grant(&grant.account).await;
+        let now = self.caches.read(&grant.account).await;
         now.is_ok_and(|now| now.is_none_or(|now| (now.id, now.version) != (grant.id.clone(), grant.version)))
     }
 
@@ -337,6 +379,6 @@ impl Inner {
             standing: Standing::Ok,
             cache: cache.write(),
         };
-        Ok(self.store.put_grant(grant).await?)
+        Ok(self.caches.put(grant).await?)
     }
 }

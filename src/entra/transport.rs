@@ -12,6 +12,7 @@ use url::form_urlencoded;
 
 use super::Trouble;
 use super::answers::Refusal;
+use super::clock::Watch;
 use super::credential::{Credential, Proof, Purpose};
 
 /// An answer with a token has a few thousand bytes.
@@ -28,6 +29,9 @@ pub(super) struct Transport<'a> {
     http: &'a reqwest::Client,
     /// How the application proves itself; none for a public client.
     proving: Option<Proving<'a>>,
+    /// What Graph asks of the token, beyond scopes.
+    claims: Option<&'a str>,
+    watch: &'a Watch,
     last: Mutex<Last>,
 }
 
@@ -55,8 +59,13 @@ struct Last {
 pub(super) struct NoAnswer(String);
 
 impl<'a> Transport<'a> {
-    pub(super) fn new(http: &'a reqwest::Client, proving: Option<Proving<'a>>) -> Self {
-        Self { http, proving, last: Mutex::default() }
+    pub(super) fn new(http: &'a reqwest::Client, watch: &'a Watch, proving: Option<Proving<'a>>) -> Self {
+        Self { http, proving, claims: None, watch, last: Mutex::default() }
+    }
+
+    /// With these claims (JSON) in each request.
+    pub(super) fn claiming(self, claims: Option<&'a str>) -> Self {
+        Self { claims, ..self }
     }
 
     /// The last answer's error body, where it had one.
@@ -82,15 +91,19 @@ impl<'a> Transport<'a> {
     /// Once more with a newer credential, where Entra refuses the application and there is one.
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, NoAnswer> {
         *self.last() = Last::default();
+        let request = match self.claims {
+            Some(claims) => with(&request, &[("claims", claims.into())]),
+            None => request,
+        };
         let Some(proving) = &self.proving else { return self.once(request).await };
         let proof = self.prove(proving).await?;
-        let answer = self.once(with(&request, &proof)).await?;
+        let answer = self.once(with(&request, &proof.fields)).await?;
         let refused = self.refusal().is_some_and(|refusal| refusal.error == "invalid_client");
         if !refused || !proving.credential.renew(&proof).await {
             return Ok(answer);
         }
         let proof = self.prove(proving).await?;
-        self.once(with(&request, &proof)).await
+        self.once(with(&request, &proof.fields)).await
     }
 
     async fn prove(&self, proving: &Proving<'_>) -> Result<Proof, NoAnswer> {
@@ -110,6 +123,7 @@ impl<'a> Transport<'a> {
         *request.timeout_mut() = Some(PATIENCE);
         let response = self.http.execute(request).await.map_err(|error| unreachable(&error))?;
         let status = response.status();
+        self.watch.hear(response.headers().get(header::DATE));
         self.last().retry_after =
             wait(response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()));
         let body = read(response).await?;
@@ -131,14 +145,14 @@ impl<'a> Transport<'a> {
     }
 }
 
-/// The request with the proof's fields behind its own.
-fn with(request: &HttpRequest, proof: &Proof) -> HttpRequest {
+/// The request with these fields behind its own.
+fn with(request: &HttpRequest, more: &[(&str, SecretString)]) -> HttpRequest {
     let mut whole = HttpRequest::new(request.body().clone());
     whole.method_mut().clone_from(request.method());
     whole.uri_mut().clone_from(request.uri());
     whole.headers_mut().clone_from(request.headers());
     let mut fields = form_urlencoded::Serializer::new(String::new());
-    for (name, value) in &proof.fields {
+    for (name, value) in more {
         fields.append_pair(name, value.expose_secret());
     }
     let body = whole.body_mut();

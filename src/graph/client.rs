@@ -12,6 +12,7 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 use url::Url;
 
+use super::challenge::claims;
 use super::limit::Turnstile;
 use super::trouble::{Question, Refusal, Trouble, retry_after};
 use super::{BATCH, answer};
@@ -129,9 +130,10 @@ impl Client {
         let again = request.try_clone();
         let token = self.inner.tokens.access(who).await?;
         let mut answer = self.send(&turnstile, request, &token).await?;
-        if let (Err(Refused { status: StatusCode::UNAUTHORIZED, .. }), Some(again)) = (&answer, again) {
-            tracing::debug!(?who, "Graph refused the token; asking Entra for another one");
-            let token = self.inner.tokens.renew(who, &token).await?;
+        if let (Err(Refused { status: StatusCode::UNAUTHORIZED, headers, .. }), Some(again)) = (&answer, again) {
+            let claims = claims(headers);
+            tracing::debug!(?who, asks_for_claims = claims.is_some(), "Graph refused the token; getting another one");
+            let token = self.inner.tokens.renew(who, &token, claims.as_deref()).await?;
             answer = self.send(&turnstile, again, &token).await?;
         }
         answer.map_err(|refused| self.trouble(question, who, &turnstile, &refused))
@@ -147,6 +149,7 @@ impl Client {
         self.inner.made.fetch_add(1, Ordering::Relaxed);
         let response = request.bearer_auth(token.secret.expose_secret()).send().await.map_err(no_answer)?;
         let status = response.status();
+        self.inner.tokens.hear_time(response.headers());
         if status.is_success() {
             turnstile.answered();
             return read(response, LARGEST_ANSWER).await.map(Ok);

@@ -3,6 +3,7 @@
 //! Keeps Graph's limit from this side: 1,500 presence calls in 30 s for each application and tenant.
 
 mod answer;
+mod challenge;
 mod client;
 mod lenient;
 mod limit;

@@ -8,6 +8,7 @@ use reqwest::StatusCode;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
 
+use super::challenge;
 use super::lenient::{Maybe, Text};
 use super::text::plain;
 use crate::entra::{self, Principal};
@@ -112,7 +113,7 @@ impl Refusal<'_> {
     pub(super) fn trouble(&self, question: Question<'_>, who: &Principal, after: Option<Duration>) -> Trouble {
         let said = format!("Graph answered {} to {}{}", self.status.as_u16(), question.asked(), self.quote());
         match self.status {
-            StatusCode::UNAUTHORIZED if self.wants_claims() => Trouble::Forbidden {
+            StatusCode::UNAUTHORIZED if challenge::claims(self.headers).is_some() => Trouble::Forbidden {
                 reason: format!(
                     "{said}; the organisation asks for another proof (a claims challenge), and a new token did not bring it: {}",
                     question.remedy(who)
@@ -128,12 +129,6 @@ impl Refusal<'_> {
             }
             _ => Trouble::Retry { after, reason: said },
         }
-    }
-
-    /// Whether Graph asks for a token with more claims (continuous access evaluation).
-    fn wants_claims(&self) -> bool {
-        let challenge = self.headers.get("www-authenticate").and_then(|value| value.to_str().ok());
-        challenge.is_some_and(|challenge| challenge.contains("insufficient_claims"))
     }
 
     /// Graph's own words, and the request-id by which an administrator finds the call.

@@ -3,8 +3,11 @@
 
 #![cfg(test)]
 
+mod caches;
+mod claims;
 mod command;
 mod credentials;
+mod killed;
 mod sign_in;
 mod sign_ins;
 mod tokens;
