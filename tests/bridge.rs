@@ -3,6 +3,8 @@
 #![cfg(test)]
 #![cfg(all(test, feature = "demo"))]
 
+#[path = "bridge/crew.rs"]
+mod crew;
 #[path = "bridge/graph.rs"]
 mod graph;
 #[path = "bridge/installation.rs"]
@@ -11,6 +13,8 @@ mod installation;
 mod limit;
 #[path = "bridge/others.rs"]
 mod others;
+#[path = "bridge/slow.rs"]
+mod slow;
 mod support;
 
 use std::collections::BTreeMap;

@@ -39,6 +39,8 @@ pub(super) struct Account {
     changed: Option<Instant>,
     failures: u8,
     known: Known,
+    /// Whether `since` is this process's first look, and may be older by what the broker holds.
+    first_look: bool,
     sign_in: Option<SignIn>,
 }
 
@@ -51,6 +53,8 @@ pub(super) enum Known {
     Yes,
     /// `offline`
     No,
+    /// The account is there no more: its topics are cleared.
+    Gone,
 }
 
 /// Which of an account's topics are to be written anew.
@@ -73,8 +77,18 @@ impl Account {
             changed: None,
             failures: 0,
             known: Known::NotYet,
+            first_look: false,
             sign_in: None,
         }
+    }
+
+    /// One whose topics are to be cleared.
+    pub(super) fn gone(name: AccountName) -> Self {
+        Self { known: Known::Gone, ..Self::new(name, None) }
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.known == Known::Gone
     }
 
     pub(super) fn user_id(&self) -> Option<ObjectId> {
@@ -130,6 +144,7 @@ impl Account {
             if is != status || another_person {
                 self.since = now.wall;
             }
+            self.first_look = first && status.is_none();
             if !first {
                 self.changed = Some(now.instant);
             }
@@ -174,9 +189,13 @@ impl Account {
     pub(super) fn found(&mut self, report: Report, now: Moment, open: Option<&mut Counter>) -> Changes {
         let ours = self.user_id.is_none() || report.user_id.is_none() || report.user_id == self.user_id;
         let newer = self.sequence.is_none_or(|sequence| report.sequence > sequence);
-        if !newer || report.sequence > Sequence::LEARNABLE {
+        if report.sequence > Sequence::LEARNABLE || self.is_gone() {
             return Changes::default();
         }
+        if !newer {
+            return self.found_late(&report, ours, now, open);
+        }
+        self.first_look = false;
         let published = report.presence();
         match self.presence() {
             None if ours => {
@@ -195,6 +214,19 @@ impl Account {
                 Changes { presence: !same, ..Changes::default() }
             }
         }
+    }
+
+    /// What our forerunner published came when this process had published the same: that is so since then.
+    fn found_late(&mut self, report: &Report, ours: bool, now: Moment, open: Option<&mut Counter>) -> Changes {
+        let published = report.presence();
+        let same = ours && self.presence().is_some_and(|heard| !heard.status_differs(&published));
+        let Some(counter) = open.filter(|_| same && self.first_look && report.since < self.since) else {
+            return Changes::default();
+        };
+        self.first_look = false;
+        self.since = report.since;
+        self.sequence = Some(counter.next(now.wall));
+        Changes { presence: true, ..Changes::default() }
     }
 
     /// What the broker holds about the sign-in: where it says the same, its time is carried on.
@@ -237,161 +269,4 @@ impl Account {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::graph::Trouble;
-    use crate::presence::{Activity, Availability};
-
-    const ID: &str = "00000000-0000-4000-8000-000000000001";
-
-    fn at(second: i64) -> Moment {
-        let wall = Timestamp::from_second(second).unwrap();
-        Moment { instant: Instant::now() + Duration::from_secs(second.unsigned_abs()), wall }
-    }
-
-    fn reading(availability: Availability) -> Reading {
-        let presence = Presence::new(availability, Activity::AVAILABLE);
-        Reading { user_id: ID.parse().ok(), presence, number: None }
-    }
-
-    fn account() -> Account {
-        Account::new("alex".parse().unwrap(), None)
-    }
-
-    fn published(availability: Availability, since: i64, sequence: u64) -> Report {
-        let mut account = account();
-        account.answered(reading(availability), at(since), None);
-        account.sequence = sequence.try_into().ok();
-        account.report().unwrap()
-    }
-
-    const NOTHING: Changes = Changes { presence: false, state: false, sign_in: false };
-
-    #[test]
-    fn the_first_answer_says_everything_and_the_same_again_nothing() {
-        let (mut account, mut counter) = (account(), Counter::default());
-        let first = account.answered(reading(Availability::BUSY), at(10), Some(&mut counter));
-        assert_eq!(first, Changes { presence: true, state: true, sign_in: true });
-        assert_eq!(account.answered(reading(Availability::BUSY), at(15), Some(&mut counter)), NOTHING);
-        assert_eq!(account.report().unwrap().since, at(10).wall);
-    }
-
-    #[test]
-    fn since_is_the_time_of_the_status_not_of_the_note() {
-        let (mut account, mut counter) = (account(), Counter::default());
-        account.answered(reading(Availability::BUSY), at(10), Some(&mut counter));
-        let mut noted = reading(Availability::BUSY);
-        noted.presence.work_location = Some("office".into());
-        assert!(account.answered(noted, at(20), Some(&mut counter)).presence);
-        let report = account.report().unwrap();
-        assert_eq!((report.since, report.sequence.get()), (at(10).wall, 20_000));
-    }
-
-    #[test]
-    fn three_failures_make_a_presence_unknown_and_one_answer_known_again() {
-        let (mut account, mut counter) = (account(), Counter::default());
-        account.answered(reading(Availability::BUSY), at(10), Some(&mut counter));
-        let states = [(); 4].map(|()| account.failed(None, at(11)).state);
-        assert_eq!((states, account.known()), ([false, false, true, false], Known::No));
-        let again = account.answered(reading(Availability::BUSY), at(20), Some(&mut counter));
-        assert_eq!(again, Changes { state: true, ..NOTHING });
-    }
-
-    #[test]
-    fn a_failure_before_any_answer_makes_it_unknown_at_once() {
-        assert!(account().failed(None, at(1)).state);
-    }
-
-    #[test]
-    fn a_lost_sign_in_makes_it_unknown_at_once_and_is_told_once() {
-        let mut account = account();
-        account.answered(reading(Availability::BUSY), at(10), None);
-        let lost = crate::entra::Trouble::SignIn { reason: "sign in again".into() };
-        let obstacle = Obstacle::of(&Trouble::Token(lost)).unwrap();
-        assert_eq!(account.failed(Some(&obstacle), at(11)), Changes { state: true, sign_in: true, presence: false });
-        assert_eq!(account.failed(Some(&obstacle), at(12)), NOTHING);
-        assert_eq!(account.sign_in().unwrap().since, at(11).wall);
-        let healed = account.answered(reading(Availability::BUSY), at(13), None);
-        assert_eq!(healed, Changes { state: true, sign_in: true, presence: false });
-    }
-
-    #[test]
-    fn what_was_heard_too_long_ago_is_not_known_any_more() {
-        let mut account = account();
-        let heard = at(10);
-        account.answered(reading(Availability::BUSY), heard, None);
-        let bound = Duration::from_secs(120);
-        assert!(!account.aged(heard.instant + bound, bound).state);
-        assert!(account.aged(heard.instant + bound * 2, bound).state);
-        assert!(!account.aged(heard.instant + bound * 3, bound).state, "told once");
-    }
-
-    #[test]
-    fn since_and_sequence_carry_on_over_a_restart_whichever_is_heard_first() {
-        let before = published(Availability::BUSY, 10, 500);
-        let mut counter = Counter::default();
-        let mut broker_first = account();
-        broker_first.found(before.clone(), at(100), None);
-        assert!(!broker_first.answered(reading(Availability::BUSY), at(101), None).presence);
-        let mut graph_first = account();
-        graph_first.answered(reading(Availability::BUSY), at(100), None);
-        assert!(!graph_first.found(before.clone(), at(101), None).presence);
-        for mut account in [broker_first, graph_first] {
-            account.open(at(102).wall, &mut counter);
-            assert_eq!(account.report().unwrap(), before);
-        }
-    }
-
-    #[test]
-    fn a_change_over_a_restart_is_newer_than_what_the_broker_held() {
-        let mut counter = Counter::default();
-        let before = published(Availability::BUSY, 10, 900_000);
-        counter.learn(before.sequence);
-        let mut account = account();
-        account.answered(reading(Availability::AWAY), at(100), None);
-        account.found(before.clone(), at(101), None);
-        account.open(at(102).wall, &mut counter);
-        let report = account.report().unwrap();
-        assert!(report.sequence > before.sequence);
-        assert_eq!(report.since, at(100).wall);
-    }
-
-    #[test]
-    fn what_comes_late_still_counts() {
-        let mut counter = Counter::default();
-        let mut account = account();
-        account.answered(reading(Availability::BUSY), at(100), Some(&mut counter));
-        let late = published(Availability::BUSY, 10, 900_000);
-        counter.learn(late.sequence);
-        assert_eq!(account.found(late.clone(), at(101), Some(&mut counter)), NOTHING);
-        assert_eq!(account.report().unwrap(), late);
-        let other = published(Availability::AWAY, 10, 1_000_000);
-        counter.learn(other.sequence);
-        assert!(account.found(other, at(102), Some(&mut counter)).presence);
-        assert!(account.report().unwrap().sequence.get() > 1_000_000);
-    }
-
-    #[test]
-    fn what_another_person_left_under_the_name_is_not_carried_on() {
-        let mut counter = Counter::default();
-        let mut account = Account::new("alex".parse().unwrap(), "00000000-0000-4000-8000-00000000000f".parse().ok());
-        account.found(published(Availability::BUSY, 10, 500), at(100), None);
-        assert_eq!(account.report(), None);
-        let mut theirs = reading(Availability::BUSY);
-        theirs.user_id = account.user_id();
-        assert!(account.answered(theirs, at(101), Some(&mut counter)).presence);
-        assert_eq!(account.report().unwrap().since, at(101).wall);
-    }
-
-    #[test]
-    fn a_strangers_huge_sequence_is_not_carried_on() {
-        let mut account = account();
-        account.found(published(Availability::BUSY, 10, Sequence::MAX.get()), at(100), None);
-        assert_eq!(account.report(), None);
-    }
-
-    #[test]
-    fn an_account_is_small() {
-        assert!(size_of::<Account>() <= 320, "{}", size_of::<Account>());
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@
 //! Graph's limit. While an account is asked for it stands in none, so it is never asked for twice at
 //! once, and however late the agenda is looked at, each account is due once, not once for each missed turn.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -68,13 +68,20 @@ struct Entry {
     queue: QueueIndex,
     /// None while it is asked for. Entries of the queue that say another time are void.
     due: Option<Instant>,
+    /// Whether it is asked for.
+    asked: bool,
 }
+
+/// The queue of accounts that nobody asks for any more.
+const NOWHERE: QueueIndex = QueueIndex::MAX;
 
 /// All queues.
 #[derive(Debug)]
 pub(super) struct Agenda {
     queues: Vec<Queue>,
     accounts: Vec<Entry>,
+    /// Accounts that are asked for and are to be asked for once more at once: an answer on its way may be old.
+    again: BTreeSet<Index>,
     /// Accounts that are due within this time go along in a batch.
     company: Duration,
 }
@@ -82,7 +89,7 @@ pub(super) struct Agenda {
 impl Agenda {
     /// An agenda for accounts that are added in the order of their indices.
     pub(super) fn new(company: Duration) -> Self {
-        Self { queues: Vec::new(), accounts: Vec::new(), company }
+        Self { queues: Vec::new(), accounts: Vec::new(), again: BTreeSet::new(), company }
     }
 
     /// The queue of a tenant for one way of asking; made when it is new.
@@ -98,8 +105,35 @@ impl Agenda {
     /// Adds the next account.
     pub(super) fn add(&mut self, queue: QueueIndex, due: Instant) {
         let index = self.accounts.len() as Index;
-        self.accounts.push(Entry { queue, due: None });
+        self.accounts.push(Entry { queue, due: None, asked: false });
         self.schedule(index, due);
+    }
+
+    /// Adds the next account, which nobody asks for.
+    pub(super) fn add_nowhere(&mut self) {
+        self.accounts.push(Entry { queue: NOWHERE, due: None, asked: false });
+    }
+
+    /// Nobody asks for an account any more. What is under way ends by itself.
+    pub(super) fn remove(&mut self, account: Index) {
+        let entry = &mut self.accounts[account as usize];
+        (entry.queue, entry.due) = (NOWHERE, None);
+        self.again.remove(&account);
+    }
+
+    /// A removed account, or another one in its place, is asked for from now on.
+    pub(super) fn restore(&mut self, account: Index, queue: QueueIndex, now: Instant) {
+        self.move_to(account, queue);
+        if self.is_asked(account) {
+            self.again.insert(account);
+        } else {
+            self.schedule(account, now);
+        }
+    }
+
+    /// Whether a poll for the account is under way.
+    pub(super) fn is_asked(&self, account: Index) -> bool {
+        self.accounts[account as usize].asked
     }
 
     /// The tenant and the way of a queue.
@@ -108,28 +142,48 @@ impl Agenda {
         (&queue.tenant, &queue.way)
     }
 
-    /// An account is due at this time, and not before.
+    /// An account is due at this time, and not before. One that was removed stays so.
     pub(super) fn schedule(&mut self, account: Index, due: Instant) {
         let entry = &mut self.accounts[account as usize];
+        let Some(queue) = self.queues.get_mut(entry.queue as usize) else { return };
         entry.due = Some(due);
-        self.queues[entry.queue as usize].due.entry(due).or_default().push_back(account);
+        queue.due.entry(due).or_default().push_back(account);
     }
 
     /// An account stands in another queue from now on.
     pub(super) fn move_to(&mut self, account: Index, queue: QueueIndex) {
-        self.accounts[account as usize] = Entry { queue, due: None };
+        let entry = &mut self.accounts[account as usize];
+        (entry.queue, entry.due) = (queue, None);
     }
 
-    /// An account is asked for as soon as possible, unless that is under way.
+    /// An account is asked for as soon as possible; where that is under way, once more behind it.
     pub(super) fn hasten(&mut self, account: Index, now: Instant) {
-        if self.accounts[account as usize].due.is_some_and(|due| due > now) {
+        let entry = self.accounts[account as usize];
+        if entry.asked && entry.queue != NOWHERE {
+            self.again.insert(account);
+        } else if entry.due.is_some_and(|due| due > now) {
             self.schedule(account, now);
         }
     }
 
-    /// A poll has ended; its accounts are scheduled again by the caller.
-    pub(super) fn ended(&mut self, queue: QueueIndex) {
-        self.queues[queue as usize].in_flight -= 1;
+    /// A poll has ended; its accounts are scheduled again by the caller, and by [`Self::resume`].
+    pub(super) fn ended(&mut self, poll: &Poll) {
+        self.queues[poll.queue as usize].in_flight -= 1;
+        for account in &poll.accounts {
+            self.accounts[*account as usize].asked = false;
+        }
+    }
+
+    /// What came of a poll was taken: those who were to be asked for once more are due now.
+    pub(super) fn resume(&mut self, poll: &Poll, now: Instant) {
+        if self.again.is_empty() {
+            return;
+        }
+        for account in &poll.accounts {
+            if self.again.remove(account) {
+                self.schedule(*account, now);
+            }
+        }
     }
 
     /// The next poll that is due, if there is one. Whoever was due first comes first.
@@ -144,7 +198,8 @@ impl Agenda {
         let mut accounts = Vec::new();
         while accounts.len() < size && self.first_due(queue).is_some_and(|due| due <= horizon) {
             let account = self.queues[queue].pop().expect("the first was just looked at");
-            self.accounts[account as usize].due = None;
+            let entry = &mut self.accounts[account as usize];
+            (entry.due, entry.asked) = (None, true);
             accounts.push(account);
         }
         self.queues[queue].in_flight += 1;
@@ -191,117 +246,4 @@ impl Queue {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const COMPANY: Duration = Duration::from_secs(1);
-
-    fn seconds(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
-    }
-
-    /// An agenda with `count` accounts in one queue, all due at `now`.
-    fn agenda(way: Way, count: u32, now: Instant) -> Agenda {
-        let mut agenda = Agenda::new(COMPANY);
-        let queue = agenda.queue("contoso.com", way);
-        (0..count).for_each(|_| agenda.add(queue, now));
-        agenda
-    }
-
-    fn batch() -> Way {
-        Way::Batch(Principal::Application("contoso.com".into()))
-    }
-
-    #[test]
-    fn an_account_is_asked_for_once_at_a_time_however_often_it_would_be_due() {
-        let now = Instant::now();
-        let mut agenda = agenda(Way::Own, 1, now);
-        let later = now + seconds(3_600);
-        let poll = agenda.next(later).unwrap();
-        assert_eq!((agenda.next(later), agenda.wake()), (None, None));
-        agenda.hasten(0, later);
-        assert_eq!(agenda.next(later), None, "a poll is under way");
-        agenda.ended(poll.queue);
-        agenda.schedule(0, later + seconds(5));
-        assert_eq!(agenda.next(later), None, "an hour asleep is one turn missed, not seven hundred");
-        assert_eq!(agenda.wake(), Some(later + seconds(5)));
-        assert_eq!(agenda.next(later + seconds(5)).unwrap().accounts, [0]);
-    }
-
-    #[test]
-    fn whoever_was_due_first_comes_first() {
-        let now = Instant::now();
-        let mut agenda = agenda(Way::Own, 3, now);
-        for (account, due) in [(0, 3), (1, 1), (2, 2)] {
-            agenda.schedule(account, now + seconds(due));
-        }
-        let order: Vec<_> = (0..3).map(|_| agenda.next(now + seconds(9)).unwrap().accounts[0]).collect();
-        assert_eq!(order, [1, 2, 0]);
-    }
-
-    #[test]
-    fn a_batch_takes_who_is_due_and_who_is_due_soon_and_leaves_the_quiet_ones() {
-        let now = Instant::now();
-        let mut agenda = agenda(batch(), 1_000, now);
-        let first = agenda.next(now).unwrap();
-        let second = agenda.next(now).unwrap();
-        assert_eq!((first.accounts.len(), second.accounts.len()), (650, 350));
-        for poll in [first, second] {
-            agenda.ended(poll.queue);
-            for account in poll.accounts {
-                let wait = if account < 10 { 5_000 + u64::from(account) * 50 } else { 30_000 };
-                agenda.schedule(account, now + Duration::from_millis(wait));
-            }
-        }
-        assert_eq!(agenda.next(now + seconds(4)), None);
-        let mut active = agenda.next(now + seconds(5)).unwrap().accounts;
-        active.sort_unstable();
-        assert_eq!(active, (0..10).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn only_a_few_batches_are_under_way_at_once() {
-        let now = Instant::now();
-        let mut agenda = agenda(batch(), 20_000, now);
-        let polls: Vec<_> = std::iter::from_fn(|| agenda.next(now)).collect();
-        assert_eq!(polls.len(), 4);
-        assert_eq!(agenda.wake(), None, "nothing is to be done until one of them ends");
-        agenda.ended(polls[0].queue);
-        assert!(agenda.next(now).is_some());
-    }
-
-    #[test]
-    fn one_tenant_that_hangs_does_not_hold_up_another() {
-        let now = Instant::now();
-        let mut agenda = agenda(Way::Own, 400, now);
-        let other = agenda.queue("fabrikam.com", Way::Own);
-        agenda.add(other, now + seconds(1));
-        while agenda.next(now).is_some() {}
-        assert_eq!(agenda.next(now + seconds(1)).map(|poll| poll.accounts), Some(vec![400]));
-    }
-
-    #[test]
-    fn an_account_whose_id_was_found_joins_the_batch() {
-        let now = Instant::now();
-        let principal = Principal::Application("contoso.com".into());
-        let mut agenda = agenda(Way::Lookup(principal.clone()), 1, now);
-        let poll = agenda.next(now).unwrap();
-        agenda.ended(poll.queue);
-        let queue = agenda.queue("contoso.com", Way::Batch(principal));
-        agenda.move_to(0, queue);
-        agenda.schedule(0, now);
-        assert_eq!(agenda.next(now), Some(Poll { queue, accounts: vec![0] }));
-    }
-
-    #[test]
-    fn who_signed_in_just_now_does_not_wait_for_the_next_turn() {
-        let now = Instant::now();
-        let mut agenda = agenda(Way::Own, 1, now);
-        agenda.schedule(0, now + seconds(300));
-        agenda.hasten(0, now + seconds(1));
-        let poll = agenda.next(now + seconds(1)).unwrap();
-        agenda.ended(poll.queue);
-        agenda.schedule(0, now + seconds(400));
-        assert_eq!(agenda.next(now + seconds(300)), None, "the old turn is void");
-    }
-}
+mod tests;

@@ -1,9 +1,12 @@
 //! The wanted retained state: what the connection renders when it sends, and thus the newest.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::account::{Account, Known};
 use super::agenda::Index;
+use super::crew::Crew;
 use super::layout::{Layout, Place};
 use super::topics::{LEAVES, Leaf, Topics};
 use crate::discovery::{self, Definitions, Device};
@@ -14,7 +17,8 @@ use crate::settings::Settings;
 /// Shared by the bridge, which writes on it, and the connection, which reads.
 pub(super) struct Board {
     topics: Topics,
-    layout: Layout,
+    /// For how many accounts there are slots; changes together with what stands under the lock.
+    room: AtomicU32,
     settings: Arc<Settings>,
     /// None where discovery is off.
     definitions: Option<Definitions>,
@@ -30,35 +34,79 @@ pub(super) enum Described {
 
 /// What changes.
 pub(super) struct State {
-    /// In the order of their names.
+    /// Those of the configuration in the order of their names, then the others. Some may be gone.
     pub(super) accounts: Vec<Account>,
+    /// How many are configured.
+    configured: usize,
+    /// The accounts that are not.
+    pub(super) enrolled: BTreeMap<AccountName, Enrolled>,
     /// Whether anything is wanted yet: not before what the broker holds was read.
     pub(super) open: bool,
     /// Whether every account's state is written.
     pub(super) online: bool,
     pub(super) info: Vec<u8>,
     pub(super) health: Option<Vec<u8>>,
-    /// Topics of ours that nobody wants any more.
-    pub(super) clears: Vec<String>,
+    /// Topics of accounts that have no place among ours.
+    pub(super) words: Vec<LastWord>,
+}
+
+/// Where an account stands that is not configured.
+#[derive(Debug)]
+pub(super) struct Enrolled {
+    pub(super) index: Index,
+    /// The name that the person signed in with.
+    pub(super) username: Box<str>,
+}
+
+/// What is to be retained on a topic of an account that has no place among ours.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct LastWord {
+    pub(super) topic: String,
+    /// Empty: the topic is to be cleared.
+    pub(super) payload: &'static [u8],
 }
 
 impl Board {
-    pub(super) fn new(settings: Arc<Settings>, definitions: Option<Definitions>, accounts: Vec<Account>) -> Self {
+    pub(super) fn new(settings: Arc<Settings>, definitions: Option<Definitions>, crew: Crew) -> Self {
+        let Crew { accounts, enrolled } = crew;
+        let room = Layout::with_room(accounts.len()).room();
         let state = State {
+            configured: accounts.len() - enrolled.len(),
+            accounts,
+            enrolled,
             open: false,
             online: false,
             info: Vec::new(),
             health: None,
-            clears: Vec::new(),
-            accounts: Vec::new(),
+            words: Vec::new(),
         };
         Self {
             topics: Topics::new(&settings.mqtt.base_topic),
-            layout: Layout::new(accounts.len()),
-            state: Mutex::new(State { accounts, ..state }),
+            room: AtomicU32::new(room),
+            state: Mutex::new(state),
             definitions,
             settings,
         }
+    }
+
+    /// Puts an account in a place: a new one behind all others, or that of one that is gone. Answers
+    /// whether every slot stands for something else now.
+    pub(super) fn seat(&self, index: Index, account: Account, username: Box<str>) -> bool {
+        let mut state = self.write();
+        let name = account.name.clone();
+        match state.accounts.get_mut(index as usize) {
+            Some(seat) => {
+                let before = std::mem::replace(seat, account).name;
+                state.enrolled.remove(&before);
+            }
+            None => state.accounts.push(account),
+        }
+        state.enrolled.insert(name, Enrolled { index, username });
+        let moved = state.accounts.len() > self.room.load(Ordering::Relaxed) as usize;
+        if moved {
+            self.room.store(Layout::with_room(state.accounts.len()).room(), Ordering::Relaxed);
+        }
+        moved
     }
 
     pub(super) fn topics(&self) -> &Topics {
@@ -66,7 +114,7 @@ impl Board {
     }
 
     pub(super) fn layout(&self) -> Layout {
-        self.layout
+        Layout::new(self.room.load(Ordering::Relaxed) as usize)
     }
 
     pub(super) fn write(&self) -> MutexGuard<'_, State> {
@@ -90,7 +138,7 @@ impl Board {
             Described::Bridge => Place::Bridge,
             Described::Account(account) => Place::Device(self.write().index(account)?),
         };
-        Some(self.layout.slot(place))
+        Some(self.layout().slot(place))
     }
 
     fn bridge_topic(&self) -> String {
@@ -102,39 +150,75 @@ impl Board {
         discovery::topic(&self.settings.home_assistant.prefix, &id)
     }
 
-    fn device(&self, account: &AccountName) -> Option<Message> {
-        let settings = self.settings.accounts.get(account);
+    fn device(&self, index: Index, state: &State) -> Option<Message> {
+        let definitions = self.definitions.as_ref()?;
+        let account = state.accounts.get(index as usize)?;
+        let topic = self.device_topic(&account.name);
+        if account.is_gone() {
+            return Some(Message { topic, payload: Vec::new() });
+        }
+        let settings = self.settings.accounts.get(&account.name);
         let device = Device {
             base: self.topics.base(),
-            account: account.as_str(),
-            name: settings.and_then(|settings| settings.name.as_deref()).unwrap_or(account.as_str()),
+            account: account.name.as_str(),
+            name: settings.and_then(|settings| settings.name.as_deref()).unwrap_or(state.readable(&account.name)),
             area: settings.and_then(|settings| settings.area.as_deref()),
         };
-        let payload = self.definitions.as_ref()?.account(device);
-        Some(Message { topic: self.device_topic(account), payload })
+        Some(Message { topic, payload: definitions.account(device) })
+    }
+
+    /// What is to be said last on a topic, unless it is one of an account that came meanwhile.
+    fn last_word(&self, at: usize, state: &State) -> Option<Message> {
+        let LastWord { topic, payload } = state.words.get(at)?;
+        let account = self.topics.account_leaf(topic).map(|(account, _)| account).or_else(|| self.device_in(topic));
+        let is_ours = account.is_some_and(|account| state.index(&account).is_some());
+        (!is_ours).then(|| Message { topic: topic.clone(), payload: payload.to_vec() })
+    }
+
+    /// The account whose device a discovery topic of this base topic describes, where devices are wanted.
+    fn device_in(&self, topic: &str) -> Option<AccountName> {
+        self.definitions.as_ref()?;
+        let any =
+            discovery::topic(&self.settings.home_assistant.prefix, &discovery::device_id(self.topics.base(), "+"));
+        let (before, behind) = any.split_once('+')?;
+        topic.strip_prefix(before)?.strip_suffix(behind)?.parse().ok()
     }
 }
 
 impl State {
-    /// The place of an account.
+    /// The place of an account; of one that is gone, while its topics are being cleared.
     pub(super) fn index(&self, name: &AccountName) -> Option<Index> {
-        self.accounts.binary_search_by(|account| account.name.cmp(name)).ok().map(|index| index as Index)
+        if let Some(enrolled) = self.enrolled.get(name) {
+            return Some(enrolled.index);
+        }
+        let configured = &self.accounts[..self.configured];
+        configured.binary_search_by(|account| account.name.cmp(name)).ok().map(|index| index as Index)
     }
 
-    /// Adds a topic that is to be cleared, unless it is there. Answers with its place.
-    pub(super) fn clear(&mut self, topic: &str) -> usize {
-        self.clears.iter().position(|clear| clear == topic).unwrap_or_else(|| {
-            self.clears.push(topic.to_owned());
-            self.clears.len() - 1
-        })
+    /// What people read for an account that enrolled.
+    fn readable<'a>(&'a self, name: &'a AccountName) -> &'a str {
+        self.enrolled.get(name).map_or(name.as_str(), |enrolled| &enrolled.username)
+    }
+
+    /// Says this last on a topic. Answers with its place.
+    pub(super) fn say_last(&mut self, topic: &str, payload: &'static [u8]) -> usize {
+        let at = self.words.iter().position(|word| word.topic == topic).unwrap_or_else(|| {
+            self.words.push(LastWord { topic: topic.to_owned(), payload });
+            self.words.len() - 1
+        });
+        self.words[at].payload = payload;
+        at
     }
 
     fn leaf(&self, index: Index, leaf: Leaf) -> Option<Vec<u8>> {
-        let account = &self.accounts[index as usize];
+        let account = self.accounts.get(index as usize)?;
+        if account.is_gone() {
+            return Some(Vec::new());
+        }
         match leaf {
             Leaf::Presence => account.report().map(|report| report.to_json()),
             Leaf::State => match account.known() {
-                Known::NotYet => None,
+                Known::NotYet | Known::Gone => None,
                 Known::Yes => Some(b"online".to_vec()),
                 Known::No => Some(b"offline".to_vec()),
             },
@@ -145,7 +229,7 @@ impl State {
 
 impl Wanted for Board {
     fn slots(&self) -> Slot {
-        self.layout.slots(self.write().clears.len())
+        self.layout().slots(self.write().words.len())
     }
 
     fn render(&self, slot: Slot) -> Option<Message> {
@@ -154,7 +238,7 @@ impl Wanted for Board {
             return None;
         }
         let bridge = |leaf: &str, payload: Vec<u8>| Message { topic: self.topics.bridge(leaf), payload };
-        match self.layout.place(slot) {
+        match self.layout().place(slot) {
             Place::Info => Some(bridge("info", state.info.clone())),
             Place::Account(index, leaf) => {
                 let payload = state.leaf(index, leaf)?;
@@ -171,9 +255,9 @@ impl Wanted for Board {
                 let payload = self.definitions.as_ref()?.bridge(self.topics.base());
                 Some(Message { topic: self.bridge_topic(), payload })
             }
-            Place::Device(index) if state.online => self.device(&state.accounts[index as usize].name),
+            Place::Device(index) if state.online => self.device(index, &state),
             Place::Bridge | Place::Device(_) => None,
-            Place::Clear(at) => Some(Message { topic: state.clears.get(at)?.clone(), payload: Vec::new() }),
+            Place::Word(at) => self.last_word(at, &state),
         }
     }
 }

@@ -10,20 +10,13 @@ use super::board::Described;
 use super::contest::{Contest, Step};
 use super::info::Owner;
 use super::layout::Place;
-use super::readback::{ReadBack, has_enrolled};
+use super::readback::{ReadBack, Reading, last_word};
 use super::running::{Bridge, Phase};
 use super::sign_in::SignIn;
 use super::topics::{Leaf, Topics};
 use crate::mqtt::{Event, Message, Options, Received, Slot, Subscription, Wanted};
 use crate::presence::{AccountName, Report};
 use crate::settings::Settings;
-
-/// How long reading back may take: where it is forbidden, the marker never comes.
-const READING: Duration = Duration::from_secs(2);
-
-/// How many markers may follow the first. What few accounts have retained comes in one or two pieces; of
-/// what many have there is always more on its way.
-const HURRIES: u8 = 4;
 
 /// The bounds of the wait after Home Assistant's birth, in milliseconds.
 const BIRTH: (u64, u64) = (500, 3_000);
@@ -71,12 +64,18 @@ impl Bridge {
             Event::Connected => self.on_connected(),
             Event::Disconnected(_) => {
                 self.monitor.connected(false);
-                if matches!(self.phase, Phase::Reading { .. } | Phase::Contested(_)) {
+                self.places.connected(None);
+                if matches!(self.phase, Phase::Reading(_) | Phase::Contested(_)) {
                     self.phase = Phase::Connecting;
                 }
             }
             Event::Refused(_) => {}
             Event::Received(received) => {
+                if let Phase::Reading(reading) = &mut self.phase
+                    && received.retained
+                {
+                    reading.goes_on(Instant::now());
+                }
                 self.on_message(&received)?;
                 self.hurry();
             }
@@ -86,13 +85,14 @@ impl Bridge {
 
     fn on_connected(&mut self) {
         self.monitor.connected(true);
-        if !matches!(self.phase, Phase::Connecting | Phase::Reading { .. } | Phase::Contested(_)) {
+        self.places.connected(Some(Instant::now()));
+        if !matches!(self.phase, Phase::Connecting | Phase::Reading(_) | Phase::Contested(_)) {
             // Everything is on its way again, and what was once found counts no more.
             self.found = None;
             return;
         }
         self.found = Some(ReadBack::new(self.board.slots()));
-        self.phase = Phase::Reading { until: Instant::now() + READING, hurries: HURRIES };
+        self.phase = Phase::Reading(Reading::new(Instant::now()));
         self.send_marker();
     }
 
@@ -100,11 +100,10 @@ impl Bridge {
     /// which our side puts off by 40 ms unless it sends something meanwhile: another marker.
     fn hurry(&mut self) {
         let all_taken = self.events.is_empty();
-        if let Phase::Reading { hurries, .. } = &mut self.phase
-            && *hurries > 0
+        if let Phase::Reading(reading) = &mut self.phase
             && all_taken
+            && reading.hurries()
         {
-            *hurries -= 1;
             self.send_marker();
         }
     }
@@ -142,13 +141,13 @@ impl Bridge {
     }
 
     fn on_marker(&mut self, payload: &[u8]) -> Result<(), Failure> {
-        if matches!(self.phase, Phase::Reading { .. }) && payload == self.marker.as_bytes() {
+        if matches!(self.phase, Phase::Reading(_)) && payload == self.marker.as_bytes() {
             self.all_read()?;
         }
         Ok(())
     }
 
-    /// All that the broker holds of ours was read, or two seconds were not enough.
+    /// All that the broker holds of ours was read, or is not waited for any longer.
     pub(super) fn all_read(&mut self) -> Result<(), Failure> {
         let owner = self.found.as_ref().and_then(|found| found.owner.clone().filter(|_| found.online));
         match owner.filter(|owner| *owner != self.instance) {
@@ -300,22 +299,18 @@ impl Bridge {
 
     /// A topic of ours that nobody wants. What comes after the reading is cleared all the same.
     fn found_orphan(&mut self, message: &Received, account: Option<AccountName>) {
-        let late = message.retained && !message.payload.is_empty() && !self.is_anothers(account.as_ref());
-        match &mut self.found {
-            Some(found) if !is_open(&self.phase) => found.orphan(&message.topic, account, &message.payload),
-            _ if late => self.clear_late(&message.topic),
+        let late = message.retained && !message.payload.is_empty();
+        let word = last_word(&message.topic, account.as_ref());
+        match (&mut self.found, word) {
+            (Some(found), _) if !is_open(&self.phase) => found.orphan(&message.topic, account, &message.payload),
+            (_, Some(word)) if late && message.payload != word => self.say_last(&message.topic, word),
             _ => {}
         }
     }
 
-    /// Whether an account enrolled with a store that is not ours.
-    fn is_anothers(&self, account: Option<&AccountName>) -> bool {
-        self.new_instance && account.is_some_and(has_enrolled)
-    }
-
-    fn clear_late(&mut self, topic: &str) {
-        let at = self.board.write().clear(topic);
-        self.connection.changed(self.board.layout().slot(Place::Clear(at)));
+    fn say_last(&mut self, topic: &str, word: &'static [u8]) {
+        let at = self.board.write().say_last(topic, word);
+        self.connection.changed(self.board.layout().slot(Place::Word(at)));
     }
 
     fn on_device(&mut self, message: &Received) {

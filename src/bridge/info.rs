@@ -12,12 +12,12 @@ pub(super) struct Owner {
 }
 
 /// The payload of `bridge/info`. It holds no secret, and nothing that differs from one start to the next.
-pub(super) fn info(settings: &Settings, instance: &str) -> Vec<u8> {
+pub(super) fn info(settings: &Settings, instance: &str, accounts: u32) -> Vec<u8> {
     #[derive(Serialize)]
     struct Info<'a> {
         version: &'a str,
         instance: &'a str,
-        accounts: usize,
+        accounts: u32,
         settings: Told<'a>,
     }
     #[derive(Serialize)]
@@ -42,7 +42,7 @@ pub(super) fn info(settings: &Settings, instance: &str) -> Vec<u8> {
         poll_quiet_seconds: settings.graph.quiet.as_secs(),
     };
     let version = env!("CARGO_PKG_VERSION");
-    let info = Info { version, instance, accounts: settings.accounts.len(), settings: told };
+    let info = Info { version, instance, accounts, settings: told };
     serde_json::to_vec(&info).expect("text and numbers are JSON")
 }
 

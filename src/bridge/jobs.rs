@@ -21,6 +21,7 @@ pub(super) enum Done {
     Poll { poll: Poll, begun: Instant, at: Moment, outcome: Outcome },
     Reserved(Result<Sequence, StoreError>),
     Reloaded(Result<News, entra::Trouble>),
+    Forgotten(Result<(), StoreError>),
 }
 
 /// What a poll brought.
@@ -66,6 +67,11 @@ async fn ask(graph: &Client, store: &Store, tenant: &str, question: Question) ->
 /// Reserves sequences.
 pub(super) fn reserve(store: Store, above: Sequence) -> Job {
     Box::pin(async move { Done::Reserved(store.reserve_sequences(above, super::sequence::RESERVED).await) })
+}
+
+/// What followed from these departures is done.
+pub(super) fn forget_departed(store: Store, accounts: Vec<AccountName>) -> Job {
+    Box::pin(async move { Done::Forgotten(store.forget_departed(&accounts).await) })
 }
 
 /// Looks whether another process changed a grant.

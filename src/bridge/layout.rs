@@ -20,11 +20,11 @@ pub(super) enum Place {
     Bridge,
     /// An account's device in Home Assistant.
     Device(Index),
-    /// A topic that is to be cleared.
-    Clear(usize),
+    /// A last word on a topic of an account that has no place.
+    Word(usize),
 }
 
-/// The slots of so many accounts.
+/// The slots for so many accounts at most.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Layout {
     accounts: u32,
@@ -32,13 +32,27 @@ pub(super) struct Layout {
 
 const WIDTH: u32 = LEAVES.len() as u32;
 
+/// The least room for accounts that come.
+const ROOM: usize = 64;
+
 impl Layout {
     pub(super) fn new(accounts: usize) -> Self {
         Self { accounts: u32::try_from(accounts).expect("accounts are counted in millions at most") }
     }
 
-    pub(super) fn slots(self, clears: usize) -> Slot {
-        self.slot(Place::Clear(clears))
+    /// With room for as many as there are and a quarter more: what is kept for a slot is a bit, but with
+    /// every other layout all slots stand for something else.
+    pub(super) fn with_room(accounts: usize) -> Self {
+        Self::new(accounts + (accounts / 4).max(ROOM))
+    }
+
+    /// How many accounts have a place.
+    pub(super) fn room(self) -> u32 {
+        self.accounts
+    }
+
+    pub(super) fn slots(self, words: usize) -> Slot {
+        self.slot(Place::Word(words))
     }
 
     pub(super) fn slot(self, place: Place) -> Slot {
@@ -50,7 +64,7 @@ impl Layout {
             Place::Health => state + 1,
             Place::Bridge => state + 2,
             Place::Device(index) => state + 3 + index,
-            Place::Clear(at) => state + 3 + self.accounts + at as u32,
+            Place::Word(at) => state + 3 + self.accounts + at as u32,
         }
     }
 
@@ -63,7 +77,7 @@ impl Layout {
             _ if slot == state + 1 => Place::Health,
             _ if slot == state + 2 => Place::Bridge,
             _ if slot < state + 3 + self.accounts => Place::Device(slot - state - 3),
-            _ => Place::Clear((slot - state - 3 - self.accounts) as usize),
+            _ => Place::Word((slot - state - 3 - self.accounts) as usize),
         }
     }
 }
@@ -80,7 +94,7 @@ mod tests {
         let mut expected = vec![Place::Info];
         expected.extend([of(0), of(1)].concat());
         expected.extend([Place::State, Place::Health, Place::Bridge, Place::Device(0), Place::Device(1)]);
-        expected.extend([Place::Clear(0), Place::Clear(1)]);
+        expected.extend([Place::Word(0), Place::Word(1)]);
         assert_eq!(places, expected);
         for (slot, place) in places.into_iter().enumerate() {
             assert_eq!(layout.slot(place), slot as Slot);

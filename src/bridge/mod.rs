@@ -16,6 +16,7 @@ mod agenda;
 mod board;
 mod broker;
 mod contest;
+mod crew;
 mod info;
 mod jobs;
 mod layout;

@@ -4,6 +4,7 @@ use super::account::{Changes, Known, Moment};
 use super::agenda::Index;
 use super::board::Board;
 use super::layout::Place;
+use super::readback::ReadBack;
 use super::running::{Bridge, Phase, SETTLE};
 
 impl Bridge {
@@ -14,29 +15,29 @@ impl Bridge {
             return;
         }
         let now = Moment::now();
-        let orphans = self.found.as_mut().map(|found| found.take_orphans(self.new_instance)).unwrap_or_default();
-        let (count, clears) = {
+        let orphans = self.found.as_mut().map(ReadBack::take_orphans).unwrap_or_default();
+        let (count, words) = {
             let mut board = self.board.write();
             for account in &mut board.accounts {
                 account.open(now.wall, &mut self.counter);
             }
-            board.clears = orphans.clear;
+            board.words = orphans.words;
             board.open = true;
-            (board.accounts.len() as Index, board.clears.len())
+            (board.accounts.len() as Index, board.words.len())
         };
-        if clears > 0 {
-            tracing::info!("clearing {clears} retained topics of accounts that are not configured any more");
+        if orphans.cleared > 0 {
+            tracing::info!("clearing {} retained topics of accounts that are not configured any more", orphans.cleared);
         }
         for account in orphans.enrolled {
-            tracing::info!(%account, "enrolled with a store that is lost; its topics are left alone: graph2mqtt discovery clear");
+            tracing::info!(%account, "enrolled with a store that is lost; its topics stay, offline: graph2mqtt discovery clear");
         }
         self.phase = Phase::Settling { until: now.instant.max(self.begun + SETTLE) };
         self.touch(Place::Info);
         for index in 0..count {
             self.apply(index, Changes { presence: true, state: true, sign_in: true });
         }
-        for at in 0..clears {
-            self.touch(Place::Clear(at));
+        for at in 0..words {
+            self.touch(Place::Word(at));
         }
         self.settle_if_complete();
     }
@@ -64,6 +65,6 @@ impl Bridge {
         }
         self.write_health();
         self.found = None;
-        tracing::info!(accounts = count, online = self.online, "the bridge is online");
+        tracing::info!(accounts = self.own + self.others, online = self.online, "the bridge is online");
     }
 }

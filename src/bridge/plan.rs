@@ -1,29 +1,46 @@
 //! From the configuration to the accounts and the queues in which they stand.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::account::Account;
-use super::agenda::{Agenda, QueueIndex, Way};
+use super::agenda::{Agenda, Index, QueueIndex, Way};
+use super::board::Enrolled;
+use super::crew::Crew;
 use crate::entra::Principal;
 use crate::presence::ObjectId;
 use crate::settings::{self, Settings, User, Via};
+use crate::store::{Holder, News, Origin};
 
 /// How much sooner than it is due an account goes along in a batch: a fifth of the active interval,
 /// so that batches stay full and are at most five times as many as they need to be.
 const COMPANY: u32 = 5;
 
-/// The accounts in the order of their names, all of them due now.
-pub(super) fn plan(settings: &Settings, now: Instant) -> (Vec<Account>, Agenda) {
+/// The accounts of the configuration and of the store, all of them due now; and those that departed, whose
+/// topics are to be cleared.
+pub(super) fn plan(settings: &Settings, roll: News, now: Instant) -> (Crew, Agenda) {
     let mut agenda = Agenda::new(settings.graph.active / COMPANY);
     let accounts = settings.accounts.iter().map(|(name, account)| {
         let queue = queue(&mut agenda, settings, account);
         agenda.add(queue, now);
         Account::new(name.clone(), configured_id(account))
     });
-    let accounts = accounts.collect();
-    (accounts, agenda)
+    let mut accounts: Vec<Account> = accounts.collect();
+    let mut enrolled = BTreeMap::new();
+    for Holder { account, tenant_id, object_id, username, .. } in roll.came {
+        let queue = agenda.queue(&tenant_id.as_str(), Way::Own);
+        agenda.add(queue, now);
+        enrolled.insert(account.clone(), Enrolled { index: accounts.len() as Index, username: username.into() });
+        accounts.push(Account::new(account, Some(object_id)));
+    }
+    for (account, _) in roll.gone.into_iter().filter(|(_, origin)| *origin == Origin::Enrolled) {
+        agenda.add_nowhere();
+        enrolled.insert(account.clone(), Enrolled { index: accounts.len() as Index, username: "".into() });
+        accounts.push(Account::gone(account));
+    }
+    (Crew { accounts, enrolled }, agenda)
 }
 
 fn queue(agenda: &mut Agenda, settings: &Settings, account: &settings::Account) -> QueueIndex {
@@ -58,13 +75,20 @@ fn configured_id(account: &settings::Account) -> Option<ObjectId> {
     }
 }
 
+/// How many accounts of the configuration are asked for one by one, and how many otherwise.
+pub(super) fn count(settings: &Settings) -> (u32, u32) {
+    let own = settings.accounts.values().filter(|account| account.via == Via::SignIn).count();
+    (own as u32, (settings.accounts.len() - own) as u32)
+}
+
 /// How old an answer may grow before the presence counts as unknown although no poll failed: two
 /// minutes, longer where the quiet interval is, or where Graph's limit makes a round of all accounts longer.
-pub(super) fn staleness(settings: &Settings) -> Duration {
+///
+/// `own`: how many are asked for one by one.
+pub(super) fn staleness(settings: &Settings, own: u32) -> Duration {
     const AT_LEAST: Duration = Duration::from_secs(120);
     /// What one call of its own costs of Graph's limit: 30 s for 1,500 of them, and some.
     const TURN: Duration = Duration::from_millis(22);
-    let own = settings.accounts.values().filter(|account| account.via == Via::SignIn).count();
-    let round = TURN * u32::try_from(own).unwrap_or(u32::MAX);
+    let round = TURN * own;
     AT_LEAST.max(settings.graph.quiet.max(round) * 3)
 }

@@ -13,8 +13,8 @@ use super::sign_in::{Obstacle, Standing};
 use super::talk::News;
 use crate::entra;
 use crate::graph::Trouble;
-use crate::presence::{AccountName, ObjectId, Reading};
-use crate::settings::{User, Via};
+use crate::presence::{ObjectId, Reading};
+use crate::settings::User;
 
 impl Bridge {
     /// Sends every poll that is due.
@@ -37,7 +37,7 @@ impl Bridge {
     }
 
     pub(super) fn on_poll(&mut self, poll: Poll, begun: Instant, at: Moment, outcome: Outcome) {
-        self.agenda.ended(poll.queue);
+        self.agenda.ended(&poll);
         self.monitor.count(Count::Polls);
         self.monitor.set(Count::Throttled, self.graph.calls().throttled);
         match outcome {
@@ -48,6 +48,7 @@ impl Bridge {
                 self.on_trouble(&poll.accounts, at, &trouble);
             }
         }
+        self.agenda.resume(&poll, at.instant);
         self.settle_if_complete();
     }
 
@@ -132,6 +133,9 @@ impl Bridge {
         };
         let mut board = self.board.write();
         let account = &mut board.accounts[index as usize];
+        if account.is_gone() {
+            return Changes::default();
+        }
         let (known, needed) = seen(account);
         let changes = change(account, open.then_some(&mut self.counter));
         let (known_now, needed_now) = seen(account);
@@ -144,25 +148,6 @@ impl Bridge {
             self.apply(index, changes);
         }
         changes
-    }
-
-    /// Another process signed these accounts in, or removed them: they and all whom they read for are
-    /// asked for at once.
-    pub(super) fn on_grants_changed(&mut self, changed: &[AccountName]) {
-        if changed.is_empty() {
-            return;
-        }
-        let now = Instant::now();
-        for (index, (name, account)) in self.settings.accounts.iter().enumerate() {
-            let concerned = match &account.via {
-                Via::SignIn => changed.contains(name),
-                Via::Account(other) => changed.contains(other),
-                Via::App => false,
-            };
-            if concerned {
-                self.agenda.hasten(index as Index, now);
-            }
-        }
     }
 }
 

@@ -2,12 +2,78 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
 
+use tokio::time::Instant;
+
+use super::board::LastWord;
 use crate::mqtt::Slot;
 use crate::presence::{AccountName, ObjectId};
 
 /// The most topics without an owner that are remembered: a stranger may have written any number.
 const MOST_ORPHANS: usize = 100_000;
+
+/// How long the broker may be silent at first: where reading is forbidden, nothing ever comes.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// How long it may pause while it gives back what it holds.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long it may take in all. What comes later still counts.
+const LONGEST: Duration = Duration::from_secs(20);
+
+/// How many markers may follow the first. What few accounts have retained comes in one or two pieces; of
+/// what many have there is always more on its way.
+const HURRIES: u8 = 4;
+
+/// What the broker holds is on its way, until the marker behind it comes.
+#[derive(Debug)]
+pub(super) struct Reading {
+    until: Instant,
+    /// Not later than this.
+    end: Instant,
+    heard: bool,
+    hurries: u8,
+}
+
+impl Reading {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { until: now + SILENCE, end: now + LONGEST, heard: false, hurries: HURRIES }
+    }
+
+    /// When it is not waited for any longer.
+    pub(super) fn until(&self) -> Instant {
+        self.until
+    }
+
+    /// Something came, so there may be more: tens of thousands of accounts take a slow broker its time.
+    pub(super) fn goes_on(&mut self, now: Instant) {
+        self.heard = true;
+        self.until = self.until.max(now + PAUSE).min(self.end);
+    }
+
+    /// Whether to send one more marker now.
+    pub(super) fn hurries(&mut self) -> bool {
+        let left = self.hurries.checked_sub(1);
+        self.hurries = left.unwrap_or(0);
+        left.is_some()
+    }
+
+    /// Tells why the end was not waited for.
+    pub(super) fn gives_up(&self, base: &str) {
+        if self.heard {
+            tracing::warn!(
+                "the broker does not say that it gave back all that it holds: it is slow, or this user may not read \
+                 {base}/bridge/marker; what comes late still counts"
+            );
+        } else {
+            tracing::warn!(
+                "the broker gives nothing back of what it holds; allow this user to read {base}/# in its ACL, \
+                 or times and order of presences start anew"
+            );
+        }
+    }
+}
 
 /// Collected until the bridge is open.
 #[derive(Debug)]
@@ -22,18 +88,26 @@ pub(super) struct ReadBack {
     pub(super) online: bool,
 }
 
-/// What is to be done about topics whose account is not configured.
+/// What is to be done about topics whose account has no place among ours.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Orphans {
-    /// To be cleared.
-    pub(super) clear: Vec<String>,
-    /// Accounts that enrolled with an instance whose store is lost: not ours to judge.
+    /// What is to be retained there.
+    pub(super) words: Vec<LastWord>,
+    /// How many of these clear.
+    pub(super) cleared: usize,
+    /// Accounts that enrolled with a store that is lost: not ours to judge. (Who departed from ours is on
+    /// its record.)
     pub(super) enrolled: Vec<AccountName>,
 }
 
 impl ReadBack {
     pub(super) fn new(slots: Slot) -> Self {
         Self { kept: vec![0; slots as usize], orphans: BTreeMap::new(), owner: None, online: false }
+    }
+
+    /// Every slot stands for something else now, so nothing is known any more of what they hold.
+    pub(super) fn renumbered(&mut self, slots: Slot) {
+        self.kept = vec![0; slots as usize];
     }
 
     /// A slot's topic holds this.
@@ -59,15 +133,15 @@ impl ReadBack {
         self.kept.get_mut(slot as usize).is_some_and(|kept| std::mem::take(kept) == hash(payload))
     }
 
-    /// Sorts the orphans out. `new_instance`: our store is not the one that was here before, so who
-    /// enrolled there is not known to us.
-    pub(super) fn take_orphans(&mut self, new_instance: bool) -> Orphans {
+    /// Sorts the orphans out.
+    pub(super) fn take_orphans(&mut self) -> Orphans {
         let mut sorted = Orphans::default();
         for (topic, account) in std::mem::take(&mut self.orphans) {
-            match account.filter(|account| new_instance && has_enrolled(account)) {
-                Some(account) => sorted.enrolled.push(account),
-                None => sorted.clear.push(topic),
+            if let Some(payload) = last_word(&topic, account.as_ref()) {
+                sorted.cleared += usize::from(payload.is_empty());
+                sorted.words.push(LastWord { topic, payload });
             }
+            sorted.enrolled.extend(account.filter(has_enrolled));
         }
         sorted.enrolled.sort_unstable();
         sorted.enrolled.dedup();
@@ -75,8 +149,18 @@ impl ReadBack {
     }
 }
 
+/// What is to be retained on a topic of ours whose account has no place among ours. Of one that enrolled
+/// with a store that is lost everything stays, but that its presence is known: nobody asks for it.
+pub(super) fn last_word(topic: &str, account: Option<&AccountName>) -> Option<&'static [u8]> {
+    match account.filter(|account| has_enrolled(account)) {
+        None => Some(b""),
+        Some(_) if topic.ends_with("/state") => Some(b"offline"),
+        Some(_) => None,
+    }
+}
+
 /// Who enrolled is named by object id.
-pub(super) fn has_enrolled(account: &AccountName) -> bool {
+fn has_enrolled(account: &AccountName) -> bool {
     account.as_str().parse::<ObjectId>().is_ok()
 }
 
@@ -91,6 +175,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn reading_goes_on_while_something_comes_but_not_for_ever() {
+        let start = Instant::now();
+        let after = |seconds: f64| start + Duration::from_secs_f64(seconds);
+        let mut reading = Reading::new(start);
+        assert_eq!(reading.until(), after(2.0), "a silent broker is not waited for");
+        reading.goes_on(after(0.1));
+        assert_eq!(reading.until(), after(2.0));
+        reading.goes_on(after(1.9));
+        reading.goes_on(after(2.8));
+        assert_eq!(reading.until(), after(3.8));
+        reading.goes_on(after(19.9));
+        assert_eq!(reading.until(), after(20.0));
+    }
+
+    #[test]
     fn what_the_broker_holds_already_is_known_once() {
         let mut found = ReadBack::new(2);
         found.holds(1, b"online");
@@ -101,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn orphans_are_cleared_but_those_that_enrolled_with_a_lost_store() {
+    fn orphans_are_cleared_but_those_that_enrolled_with_a_lost_store_are_offline() {
         let enrolled = "00000000-0000-4000-8000-000000000001";
         let collect = || {
             let mut found = ReadBack::new(0);
@@ -113,10 +212,10 @@ mod tests {
             }
             found
         };
-        let lost = collect().take_orphans(true);
-        assert_eq!(lost.clear, ["b/account/old/state"]);
-        assert_eq!(lost.enrolled, [enrolled.parse().unwrap()]);
-        let kept = collect().take_orphans(false);
-        assert_eq!((kept.clear.len(), kept.enrolled.len()), (3, 0));
+        let orphans = collect().take_orphans();
+        let words: Vec<_> = orphans.words.iter().map(|word| (word.topic.as_str(), word.payload)).collect();
+        let state = format!("b/account/{enrolled}/state");
+        assert_eq!(words, [(&*state, &b"offline"[..]), ("b/account/old/state", &b""[..])]);
+        assert_eq!((orphans.cleared, orphans.enrolled), (1, vec![enrolled.parse().unwrap()]));
     }
 }

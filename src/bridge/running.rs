@@ -14,11 +14,12 @@ use super::account::{Changes, Known, Moment};
 use super::agenda::{Agenda, Index};
 use super::board::Board;
 use super::contest::Contest;
+use super::crew::{self, Places};
 use super::jobs::{self, Done, Job};
 use super::layout::Place;
 use super::monitor::{Change, Counter as Count, Monitor};
 use super::pace::Pace;
-use super::readback::ReadBack;
+use super::readback::{ReadBack, Reading};
 use super::sequence::Counter;
 use super::talk::{News, Talk};
 use super::topics::Leaf;
@@ -27,6 +28,7 @@ use crate::discovery::Definitions;
 use crate::entra::Tokens;
 use crate::graph;
 use crate::mqtt::{Connection, Event, Slot, Wanted};
+use crate::presence::AccountName;
 use crate::settings::Settings;
 use crate::store::Store;
 
@@ -51,8 +53,6 @@ pub(super) struct Bridge {
     pub(super) monitor: Monitor,
     shutdown: CancellationToken,
     pub(super) instance: String,
-    /// Whether the store is new, so that who enrolled before is not known.
-    pub(super) new_instance: bool,
     pub(super) board: Arc<Board>,
     pub(super) connection: Connection,
     pub(super) events: mpsc::Receiver<Event>,
@@ -73,11 +73,17 @@ pub(super) struct Bridge {
     pub(super) rival: Option<String>,
     /// Up to where the store's grants are known.
     pub(super) revision: i64,
+    pub(super) places: Places,
+    /// How many accounts are asked for one by one, and how many otherwise.
+    pub(super) own: u32,
+    pub(super) others: u32,
+    /// The accounts by whose right others are read.
+    pub(super) readers: BTreeSet<AccountName>,
     reserving: bool,
     pub(super) reserved: bool,
     pub(super) online: u64,
     needed: u64,
-    staleness: Duration,
+    pub(super) staleness: Duration,
     pub(super) begun: Instant,
     next_round: Instant,
     next_health: Instant,
@@ -90,7 +96,7 @@ pub(super) enum Phase {
     /// Nothing was read yet.
     Connecting,
     /// What the broker holds is on its way.
-    Reading { until: Instant, hurries: u8 },
+    Reading(Reading),
     /// Somebody else may own the base topic.
     Contested(Contest),
     /// It is read, and the store has to reserve sequences yet.
@@ -105,26 +111,30 @@ impl Bridge {
     /// Begins to connect and to poll.
     pub(super) async fn start(parts: Parts) -> Result<Self, Failure> {
         let Parts { settings, store, tokens, graph, monitor, shutdown } = parts;
-        let (instance, new_instance) = store.instance();
-        let instance = instance.to_owned();
-        let revision = store.grants_revision().await.map_err(|error| Failure::Unable(error.to_string()))?;
-        let now = Instant::now();
-        let (accounts, agenda) = plan::plan(&settings, now);
-        monitor.set(Count::Accounts, accounts.len() as u64);
+        let instance = store.instance().0.to_owned();
+        let roll = store.roll().await.map_err(|error| Failure::Unable(error.to_string()))?;
+        let (revision, now) = (roll.revision, Instant::now());
+        let (own, others) = plan::count(&settings);
+        let own = own + roll.came.len() as u32;
+        let (crew, agenda) = plan::plan(&settings, roll, now);
+        let mut places = Places::default();
+        for gone in crew.gone() {
+            places.departs(gone, now);
+        }
         let home_assistant = &settings.home_assistant;
         let definitions = home_assistant
             .discovery
             .then(|| Definitions::load(home_assistant.definitions.as_deref()))
             .transpose()
             .map_err(|error| Failure::Misconfigured(error.to_string()))?;
-        let board = Arc::new(Board::new(settings.clone(), definitions, accounts));
-        board.write().info = info::info(&settings, &instance);
+        let board = Arc::new(Board::new(settings.clone(), definitions, crew));
         let options = broker::options(&settings, board.topics(), &instance);
         let (connection, events) = Connection::open(&settings.mqtt, options, board.clone())
             .map_err(|error| Failure::Misconfigured(error.to_string()))?;
-        Ok(Self {
+        let mut bridge = Self {
+            readers: crew::readers(&settings),
             pace: Pace { active: settings.graph.active, quiet: settings.graph.quiet },
-            staleness: plan::staleness(&settings),
+            staleness: plan::staleness(&settings, own),
             marker: broker::marker(),
             settings,
             store,
@@ -133,7 +143,6 @@ impl Bridge {
             monitor,
             shutdown,
             instance,
-            new_instance,
             board,
             connection,
             events,
@@ -147,6 +156,9 @@ impl Bridge {
             disturbed: BTreeSet::new(),
             rival: None,
             revision,
+            places,
+            own,
+            others,
             reserving: false,
             reserved: false,
             online: 0,
@@ -155,7 +167,9 @@ impl Bridge {
             next_round: now + ROUND,
             next_health: now + HEALTH,
             birth: None,
-        })
+        };
+        bridge.crew_changed();
+        Ok(bridge)
     }
 
     /// Until the shutdown.
@@ -186,7 +200,8 @@ impl Bridge {
     /// When something is due next.
     fn wake(&mut self) -> Instant {
         let start = match &self.phase {
-            Phase::Reading { until, .. } | Phase::Settling { until } => Some(*until),
+            Phase::Reading(reading) => Some(reading.until()),
+            Phase::Settling { until } => Some(*until),
             Phase::Contested(contest) => Some(contest.wake()),
             Phase::Connecting | Phase::Read | Phase::Running => None,
         };
@@ -197,12 +212,8 @@ impl Bridge {
     fn on_time(&mut self) -> Result<(), Failure> {
         let now = Moment::now();
         match &self.phase {
-            Phase::Reading { until, .. } if *until <= now.instant => {
-                tracing::warn!(
-                    "the broker gives nothing back of what it holds; allow this user to read {}/# in its ACL, \
-                     or times and order of presences start anew",
-                    self.settings.mqtt.base_topic
-                );
+            Phase::Reading(reading) if reading.until() <= now.instant => {
+                reading.gives_up(&self.settings.mqtt.base_topic);
                 self.all_read()?;
             }
             Phase::Contested(_) => self.contest_at(now.instant)?,
@@ -229,16 +240,9 @@ impl Bridge {
         match done {
             Done::Poll { poll, begun, at, outcome } => self.on_poll(poll, begun, at, outcome),
             Done::Reserved(reserved) => self.on_reserved(reserved)?,
-            Done::Reloaded(Ok(news)) => {
-                self.revision = news.revision;
-                let changed: Vec<_> = news
-                    .came
-                    .into_iter()
-                    .map(|holder| holder.account)
-                    .chain(news.gone.into_iter().map(|(name, _)| name))
-                    .collect();
-                self.on_grants_changed(&changed);
-            }
+            Done::Reloaded(Ok(news)) if news.revision != self.revision => self.on_news(news),
+            Done::Reloaded(Ok(_)) | Done::Forgotten(Ok(())) => {}
+            Done::Forgotten(Err(error)) => tracing::debug!("departures stay on record for now: {error}"),
             Done::Reloaded(Err(trouble)) => tracing::debug!("the store's grants could not be looked at: {trouble}"),
         }
         Ok(())
@@ -262,6 +266,7 @@ impl Bridge {
         for slot in std::mem::take(&mut self.disturbed) {
             self.connection.changed(slot);
         }
+        self.clear_places(now.instant);
         self.talk.sum_up();
     }
 

@@ -3,12 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use graph2mqtt::bridge::{self, Failure, Monitor, Parts};
 use graph2mqtt::entra::Tokens;
 use graph2mqtt::presence::AccountName;
 use graph2mqtt::settings::{self, Settings};
 use graph2mqtt::simulator::{Application, Call, Cloud, Route};
-use graph2mqtt::store::Store;
+use graph2mqtt::store::{Enrolment, Store};
+use jiff::{Timestamp, ToSpan};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::support::{Broker, Observer};
 
 pub const TENANT: &str = "contoso.com";
-const CLIENT: &str = "11111111-0000-4000-8000-000000000001";
+pub const CLIENT: &str = "11111111-0000-4000-8000-000000000001";
 
 /// How long a test waits for what has to come.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -51,6 +55,7 @@ impl Installation {
         cloud.add_tenant(TENANT);
         let application = Application::public(CLIENT, TENANT)
             .secret("s3cret")
+            .multi_tenant()
             .delegated(&["Presence.Read", "Presence.Read.All", "User.Read"])
             .roles(&["Presence.Read.All", "User.ReadBasic.All"]);
         cloud.add_application(application);
@@ -102,6 +107,33 @@ impl Installation {
                 |prompt: &graph2mqtt::entra::Prompt| self.cloud.approve(&prompt.user_code, &user(person)).unwrap();
             tokens.sign_in(&name(person), approve).await.unwrap();
         }
+    }
+
+    pub async fn store(&self) -> Store {
+        let settings = self.settings(&self.yaml(&[], "  nobody: { user: nobody@contoso.com }\n"));
+        Store::open(&settings.store.url, &settings.store.key_file).await.unwrap()
+    }
+
+    /// A person signs in to become an account, as by the enrolment page; answers with the account's name.
+    pub async fn enrol(&self, store: &Store, person: &str) -> AccountName {
+        let answer = self.cloud.sign_in(CLIENT, person, "openid profile offline_access Presence.Read");
+        let claims = answer["id_token"].as_str().unwrap().split('.').nth(1).unwrap().to_owned();
+        let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
+        let id = |claim: &str| claims[claim].as_str().unwrap().parse().unwrap();
+        let now = Timestamp::now();
+        let cache = json!({
+            "refresh_token": answer["refresh_token"], "access_token": answer["access_token"],
+            "obtained_at": now, "expires_at": now + 1.hours(), "permissions": ["Presence.Read"],
+        });
+        let person = Enrolment {
+            tenant_id: id("tid"),
+            object_id: id("oid"),
+            username: person.to_owned(),
+            confidential: false,
+            granted_at: now,
+        };
+        let held = store.hold(&cache.to_string().into(), now, now + 1.minutes()).await.unwrap();
+        store.enrol(held, person, now).await.unwrap().account
     }
 
     /// The presence client alone.
