@@ -9,7 +9,7 @@ use super::{Failure, Global, parts};
 use crate::entra::is_grant_of;
 use crate::presence::AccountName;
 use crate::settings::{Settings, User, Via};
-use crate::store::Grant;
+use crate::store::{Grant, Holder, Origin, Standing, Store};
 
 /// `accounts`
 #[derive(Debug, clap::Args)]
@@ -23,10 +23,13 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Forget an account's sign-in
+    /// Forget an account's sign-in; one that enrolled is removed
     Remove {
-        /// The account's name
+        /// The account's name; of one that enrolled, its object id
         account: String,
+        /// Do not ask whether it is meant
+        #[arg(long)]
+        yes: bool,
     },
 }
 
@@ -34,7 +37,7 @@ pub(super) async fn run(global: &Global, arguments: Arguments) -> Result<(), Fai
     let settings = parts::settings(global)?;
     match arguments.action {
         None => list(&settings, arguments.json).await,
-        Some(Action::Remove { account }) => remove(&settings, &account, arguments.json).await,
+        Some(Action::Remove { account, yes }) => remove(&settings, &account, yes, arguments.json).await,
     }
 }
 
@@ -50,23 +53,58 @@ async fn list(settings: &Settings, json: bool) -> Result<(), Failure> {
     parts::print(&table(&rows))
 }
 
-async fn remove(settings: &Settings, account: &str, json: bool) -> Result<(), Failure> {
+async fn remove(settings: &Settings, account: &str, yes: bool, json: bool) -> Result<(), Failure> {
     let store = parts::store(settings).await?;
     let name: Option<AccountName> = account.parse().ok();
-    let removed = match &name {
-        Some(name) => store.remove_grant(name).await.map_err(anyhow::Error::new)?.is_some(),
-        None => false,
+    let holder = match &name {
+        Some(name) => store.holder(name).await.map_err(anyhow::Error::new)?,
+        None => None,
     };
-    if !removed {
+    let Some(holder) = holder else {
         // Nothing is stored under that name: it may be one that needs no sign-in, or a slip.
-        parts::account(settings, account)?;
+        if !settings.accounts.contains_key(account) {
+            return Err(unknown(settings, &store, account).await);
+        }
+        return removed(account, None, json);
+    };
+    if !yes && !parts::confirmed(&question(&holder))? {
+        return parts::print("Nothing was changed.");
     }
+    let origin = store.remove_grant(&holder.account).await.map_err(anyhow::Error::new)?;
+    removed(account, origin, json)
+}
+
+/// The name of nobody; the nearest one may have been meant.
+async fn unknown(settings: &Settings, store: &Store, account: &str) -> Failure {
+    let enrolled = store.roll().await.map(|roll| roll.came).unwrap_or_default();
+    let configured = settings.accounts.keys().map(AccountName::as_str);
+    let names = configured.chain(enrolled.iter().map(|holder| holder.account.as_str()));
+    let hint = parts::nearest(account, names).map(|nearest| format!("; did you mean {nearest}?")).unwrap_or_default();
+    Failure::Usage(format!(
+        "{account}: no such account in the configuration, and nobody enrolled under that name{hint}"
+    ))
+}
+
+fn question(holder: &Holder) -> String {
+    let Holder { account, username, .. } = holder;
+    match holder.origin {
+        Origin::Configured => format!("Forget the sign-in of {account} ({username})?"),
+        Origin::Enrolled => format!("Remove {account} ({username}), with all that it has at the broker?"),
+    }
+}
+
+fn removed(account: &str, origin: Option<Origin>, json: bool) -> Result<(), Failure> {
     if json {
-        return parts::print(&serde_json::json!({"account": account, "removed": removed}).to_string());
+        return parts::print(&serde_json::json!({"account": account, "removed": origin.is_some()}).to_string());
     }
-    parts::print(&match removed {
-        true => format!("The sign-in of {account} is forgotten. A running bridge takes it up within 10 s."),
-        false => format!("{account} has no sign-in to forget."),
+    parts::print(&match origin {
+        None => format!("{account} has no sign-in to forget."),
+        Some(Origin::Configured) => {
+            format!("The sign-in of {account} is forgotten. A running bridge takes it up within 10 s.")
+        }
+        Some(Origin::Enrolled) => format!(
+            "{account} is removed. A running bridge clears its topics within 10 s; where none runs, the next start does."
+        ),
     })
 }
 
@@ -76,9 +114,13 @@ struct Row {
     account: String,
     user: String,
     tenant: String,
+    /// `configured` or `enrolled`
+    origin: &'static str,
     /// `sign_in`, `app`, or the account through which it is read.
     via: String,
     state: &'static str,
+    /// Why it is not well, as Entra said it last.
+    reason: Option<String>,
     signed_in_as: Option<String>,
     object_id: Option<String>,
     last_refresh: Option<jiff::Timestamp>,
@@ -103,17 +145,30 @@ fn rows(settings: &Settings, grants: Vec<Grant>) -> Vec<Row> {
         row(name, user, tenant, via, state, grant)
     });
     let configured: Vec<Row> = configured.collect();
-    let left_over = grants.into_iter().map(|(name, grant)| {
-        row(&name, grant.user.clone(), grant.tenant_id.as_str(), "sign_in".to_owned(), "not configured", Some(grant))
+    let others = grants.into_iter().map(|(name, grant)| {
+        let (user, state) = match grant.origin {
+            Origin::Configured => (grant.user.clone(), "not configured"),
+            Origin::Enrolled => (grant.username.clone(), standing(&grant)),
+        };
+        row(&name, user, grant.tenant_id.as_str(), "sign_in".to_owned(), state, Some(grant))
     });
-    configured.into_iter().chain(left_over).collect()
+    configured.into_iter().chain(others).collect()
 }
 
 fn signed_in(user: &User, grant: Option<&Grant>) -> &'static str {
     match grant {
         None => "needs sign-in",
-        Some(grant) if is_grant_of(grant, user) => "signed in",
+        Some(grant) if is_grant_of(grant, user) => standing(grant),
         Some(_) => "needs sign-in (another user's is stored)",
+    }
+}
+
+/// What Entra said of a grant last: whether it is good is known at its next refresh.
+fn standing(grant: &Grant) -> &'static str {
+    match grant.standing {
+        Standing::Ok => "signed in",
+        Standing::Needed(_) => "needs sign-in",
+        Standing::Blocked(_) => "blocked",
     }
 }
 
@@ -125,12 +180,19 @@ fn row(
     state: &'static str,
     grant: Option<Grant>,
 ) -> Row {
+    let origin = grant.as_ref().map_or(Origin::Configured, |grant| grant.origin);
+    let reason = grant.as_ref().and_then(|grant| match &grant.standing {
+        Standing::Ok => None,
+        Standing::Needed(reason) | Standing::Blocked(reason) => Some(reason.clone()),
+    });
     Row {
         account: name.to_string(),
         user,
         tenant,
+        origin: origin.word(),
         via,
         state,
+        reason,
         signed_in_as: grant.as_ref().map(|grant| grant.username.clone()),
         object_id: grant.as_ref().map(|grant| grant.object_id.as_str()),
         last_refresh: grant.map(|grant| grant.refreshed_at),
@@ -138,12 +200,13 @@ fn row(
 }
 
 fn table(rows: &[Row]) -> String {
-    let heads = ["ACCOUNT", "USER", "TENANT", "VIA", "STATE", "LAST REFRESH"].map(str::to_owned);
+    let heads = ["ACCOUNT", "USER", "TENANT", "ORIGIN", "VIA", "STATE", "LAST REFRESH"].map(str::to_owned);
     let lines = rows.iter().map(|row| {
         let refreshed = row.last_refresh.map_or("-".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M:%SZ").to_string());
-        [row.account.clone(), row.user.clone(), row.tenant.clone(), row.via.clone(), row.state.to_owned(), refreshed]
+        let (origin, state) = (row.origin.to_owned(), row.state.to_owned());
+        [row.account.clone(), row.user.clone(), row.tenant.clone(), origin, row.via.clone(), state, refreshed]
     });
-    let lines: Vec<[String; 6]> = lines.collect();
+    let lines: Vec<[String; 7]> = lines.collect();
     let all = || [&heads].into_iter().chain(&lines);
     let widths: Vec<usize> =
         (0..heads.len()).map(|at| all().map(|line| line[at].chars().count()).max().unwrap_or(0)).collect();
@@ -151,5 +214,7 @@ fn table(rows: &[Row]) -> String {
         let cells = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     });
-    text.collect::<Vec<_>>().join("\n")
+    // Each begins with the account's name.
+    let reasons = rows.iter().filter_map(|row| row.reason.clone());
+    text.chain(reasons).collect::<Vec<_>>().join("\n")
 }

@@ -1,6 +1,6 @@
 //! The parts that several commands wire: settings, the HTTP client, the store, what is printed.
 
-use std::io::Write;
+use std::io::{BufRead, IsTerminal, Read, Write};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -76,6 +76,19 @@ pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> O
         .filter(|(alike, _)| *alike >= ALIKE)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, candidate)| candidate)
+}
+
+/// Whether a person at a terminal means it. Where nobody can be asked, what was typed is meant.
+pub(super) fn confirmed(question: &str) -> Result<bool, Failure> {
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() || !std::io::stderr().is_terminal() {
+        return Ok(true);
+    }
+    let mut terminal = std::io::stderr().lock();
+    write!(terminal, "{question} [y/N] ").and_then(|()| terminal.flush()).context("stderr cannot be written")?;
+    let mut answer = String::new();
+    stdin.lock().take(64).read_line(&mut answer).context("stdin cannot be read")?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 /// Prints a result to stdout. Logs go to stderr.

@@ -154,6 +154,13 @@ impl Store {
         self.at_one_instant(came, sqlx::query("SELECT name, origin FROM departed")).await
     }
 
+    /// Who holds the grant of an account, whether its seal opens or not.
+    pub async fn holder(&self, account: &AccountName) -> Result<Option<Holder>, StoreError> {
+        let query = sqlx::query(holders!("WHERE name = $1")).bind(account.as_str());
+        let row = query.fetch_optional(&self.inner.pool).await.map_err(|error| self.explain(error))?;
+        row.map(|row| self.read_holder(&row)).transpose()
+    }
+
     /// What followed from these departures is done: they are on record no more. Those who came back
     /// meanwhile are not concerned.
     pub async fn forget_departed(&self, accounts: &[AccountName]) -> Result<(), StoreError> {
@@ -176,7 +183,7 @@ impl Store {
         let gone = gone.fetch_all(&mut *connection).await.map_err(|error| self.explain(error))?;
         Ok(News {
             revision: self.column(&revision, 0)?,
-            came: came.iter().map(|row| self.holder(row)).collect::<Result<_, _>>()?,
+            came: came.iter().map(|row| self.read_holder(row)).collect::<Result<_, _>>()?,
             gone: gone
                 .iter()
                 .map(|row| Ok((self.name(row, 0)?, self.origin(row, 1)?)))
@@ -184,7 +191,7 @@ impl Store {
         })
     }
 
-    fn holder(&self, row: &AnyRow) -> Result<Holder, StoreError> {
+    fn read_holder(&self, row: &AnyRow) -> Result<Holder, StoreError> {
         Ok(Holder {
             account: self.name(row, 0)?,
             id: self.column(row, 1)?,

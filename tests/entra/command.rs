@@ -5,10 +5,12 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use graph2mqtt::simulator::{Call, Route};
+use graph2mqtt::store::{Enrolment, Origin};
+use jiff::ToSpan;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::world::{CLIENT, World, upn};
+use crate::world::{CLIENT, World, person, upn};
 
 const ACCOUNTS: &str = "  alex: { user: alex@contoso.com }\n  kim: { user: kim@contoso.com, via: alex }\n";
 
@@ -79,6 +81,62 @@ async fn a_person_signs_in_is_listed_and_is_removed() {
     assert!(status == Some(0) && shown.contains("forgotten"), "{shown}");
     let (status, shown, _) = run(&world, &["accounts", "remove", "alex"]).await;
     assert!(status == Some(0) && shown.contains("no sign-in to forget"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_that_entra_revoked_is_told_as_such_and_why() {
+    let world = world().await;
+    let settings = world.settings(&["alex"]);
+    world.sign_in(&world.start(&settings).await, "alex").await.unwrap();
+    world.cloud.revoke(&upn("alex"));
+    let tokens = world.start(&settings).await;
+    let token = tokens.access(&person("alex")).await.unwrap();
+    tokens.renew(&person("alex"), &token, None).await.unwrap_err();
+    let (_, shown, _) = run(&world, &["accounts", "--json"]).await;
+    let rows: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!((&rows[0]["state"], &rows[0]["origin"]), (&"needs sign-in".into(), &"configured".into()));
+    assert!(rows[0]["reason"].as_str().unwrap().contains("graph2mqtt login alex"), "{rows}");
+    let (_, table, _) = run(&world, &["accounts"]).await;
+    assert!(table.contains("needs sign-in") && table.contains("graph2mqtt login alex"), "{table}");
+
+    world.sign_in(&tokens, "alex").await.unwrap();
+    let (_, table, _) = run(&world, &["accounts"]).await;
+    assert!(table.contains("signed in") && !table.contains("graph2mqtt login"), "{table}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_enrolled_is_listed_and_can_be_removed() {
+    const ID: &str = "33333333-0000-4000-8000-000000000003";
+    let world = world().await;
+    let store = world.store().await;
+    let (now, tenant) = (jiff::Timestamp::now(), "11111111-0000-4000-8000-000000000001");
+    let kim = Enrolment {
+        tenant_id: tenant.parse().unwrap(),
+        object_id: ID.parse().unwrap(),
+        username: "kim@fabrikam.com".into(),
+        confidential: false,
+        granted_at: now,
+    };
+    let held = store.hold(&"{}".to_owned().into(), now, now + 1.minutes()).await.unwrap();
+    store.enrol(held, kim, now).await.unwrap();
+    let (_, shown, _) = run(&world, &["accounts", "--json"]).await;
+    let rows: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let row = &rows[2];
+    assert_eq!([&row["account"], &row["user"], &row["tenant"]], [ID, "kim@fabrikam.com", tenant]);
+    assert_eq!([&row["origin"], &row["via"], &row["state"]], ["enrolled", "sign_in", "signed in"]);
+
+    let slip = ID.replace("33333333", "33333334");
+    let (status, _, told) = run(&world, &["accounts", "remove", &slip]).await;
+    assert!(status == Some(2) && told.contains(&format!("did you mean {ID}?")), "{told}");
+    let (status, shown, _) = run(&world, &["accounts", "remove", ID, "--yes", "--json"]).await;
+    assert_eq!((status, shown.trim()), (Some(0), &*format!(r#"{{"account":"{ID}","removed":true}}"#)));
+    let (_, shown, _) = run(&world, &["accounts"]).await;
+    assert!(!shown.contains(ID), "{shown}");
+    assert_eq!(
+        store.roll().await.unwrap().gone,
+        [(ID.parse().unwrap(), Origin::Enrolled)],
+        "a start clears its topics"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
