@@ -16,8 +16,9 @@ use super::layout::Place;
 use super::monitor::Counter as Count;
 use super::running::{Bridge, Phase};
 use super::{info, jobs, plan};
+use crate::entra::Trouble;
 use crate::mqtt::Wanted;
-use crate::presence::AccountName;
+use crate::presence::{AccountName, ObjectId};
 use crate::settings::{Settings, Via};
 use crate::store::{Holder, News, Origin};
 
@@ -113,6 +114,7 @@ impl Bridge {
         }
         self.forget_departed(done);
         self.crew_changed();
+        self.look_tenants_up();
     }
 
     /// A configured account was signed in, or its grant removed: it and all whom it reads for are asked
@@ -155,7 +157,7 @@ impl Bridge {
         if self.board.seat(index, Account::new(name, Some(object_id)), username.into()) {
             self.renumbered();
         }
-        self.own += 1;
+        self.enrolled += 1;
         self.agenda.restore(index, queue, now);
         if matches!(self.phase, Phase::Running) {
             self.touch(Place::Device(index));
@@ -188,7 +190,7 @@ impl Bridge {
             return;
         }
         tracing::info!(account = %name, "removed; its topics are cleared");
-        self.own -= 1;
+        self.enrolled -= 1;
         self.agenda.remove(index);
         self.places.departs(index, now);
         if matches!(self.phase, Phase::Running) {
@@ -196,16 +198,43 @@ impl Bridge {
         }
     }
 
+    /// Accounts that enrolled stand in tenants by id, those of the configuration in tenants as they are
+    /// named there: both share the tenant's limit, so the ids of these names are asked for. (All of
+    /// `organizations` keep one limit together.)
+    pub(super) fn look_tenants_up(&mut self) {
+        if self.enrolled == 0 {
+            return;
+        }
+        for name in std::mem::take(&mut self.tenants) {
+            self.jobs.push(jobs::tenant(self.tokens.clone(), name));
+        }
+    }
+
+    pub(super) fn on_tenant(&mut self, name: Box<str>, id: Result<ObjectId, Trouble>) {
+        match id {
+            Ok(id) => self.graph.same_tenant(&name, &id.as_str()),
+            Err(trouble) => {
+                tracing::debug!("{trouble}");
+                self.tenants.push(name);
+            }
+        }
+    }
+
     /// What depends on how many accounts there are.
     pub(super) fn crew_changed(&mut self) {
-        self.staleness = plan::staleness(&self.settings, self.own);
-        let count = self.own + self.others;
+        self.staleness = plan::staleness(&self.settings, self.configured.own + self.enrolled);
+        let count = self.accounts();
         self.monitor.set(Count::Accounts, u64::from(count));
         let info = info::info(&self.settings, &self.instance, count);
         let changed = std::mem::replace(&mut self.board.write().info, info.clone()) != info;
         if changed && self.is_open() {
             self.touch(Place::Info);
         }
+    }
+
+    /// How many accounts there are.
+    pub(super) fn accounts(&self) -> u32 {
+        self.configured.own + self.configured.others + self.enrolled
     }
 
     /// Departures whose topics are cleared need not be remembered any more.

@@ -22,6 +22,7 @@ pub(super) enum Done {
     Reserved(Result<Sequence, StoreError>),
     Reloaded(Result<News, entra::Trouble>),
     Forgotten(Result<(), StoreError>),
+    Tenant { name: Box<str>, id: Result<ObjectId, entra::Trouble> },
 }
 
 /// What a poll brought.
@@ -72,6 +73,11 @@ pub(super) fn reserve(store: Store, above: Sequence) -> Job {
 /// What followed from these departures is done.
 pub(super) fn forget_departed(store: Store, accounts: Vec<AccountName>) -> Job {
     Box::pin(async move { Done::Forgotten(store.forget_departed(&accounts).await) })
+}
+
+/// Asks which tenant a domain means.
+pub(super) fn tenant(tokens: Tokens, name: Box<str>) -> Job {
+    Box::pin(async move { Done::Tenant { id: tokens.tenant_id(&name).await, name } })
 }
 
 /// Looks whether another process changed a grant.

@@ -65,6 +65,6 @@ impl Bridge {
         }
         self.write_health();
         self.found = None;
-        tracing::info!(accounts = self.own + self.others, online = self.online, "the bridge is online");
+        tracing::info!(accounts = self.accounts(), online = self.online, "the bridge is online");
     }
 }

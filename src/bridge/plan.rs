@@ -1,6 +1,6 @@
 //! From the configuration to the accounts and the queues in which they stand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -76,9 +76,24 @@ fn configured_id(account: &settings::Account) -> Option<ObjectId> {
 }
 
 /// How many accounts of the configuration are asked for one by one, and how many otherwise.
-pub(super) fn count(settings: &Settings) -> (u32, u32) {
-    let own = settings.accounts.values().filter(|account| account.via == Via::SignIn).count();
-    (own as u32, (settings.accounts.len() - own) as u32)
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counts {
+    pub(super) own: u32,
+    pub(super) others: u32,
+}
+
+impl Counts {
+    pub(super) fn of(settings: &Settings) -> Self {
+        let own = settings.accounts.values().filter(|account| account.via == Via::SignIn).count();
+        Self { own: own as u32, others: (settings.accounts.len() - own) as u32 }
+    }
+}
+
+/// The tenants that the configuration names by a domain.
+pub(super) fn domains(settings: &Settings) -> Vec<Box<str>> {
+    let named: BTreeSet<&str> = settings.accounts.values().map(|account| tenant(settings, account)).collect();
+    let is_domain = |name: &&str| name.contains('.') && name.parse::<ObjectId>().is_err();
+    named.into_iter().filter(is_domain).map(Box::from).collect()
 }
 
 /// How old an answer may grow before the presence counts as unknown although no poll failed: two

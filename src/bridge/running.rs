@@ -74,9 +74,12 @@ pub(super) struct Bridge {
     /// Up to where the store's grants are known.
     pub(super) revision: i64,
     pub(super) places: Places,
-    /// How many accounts are asked for one by one, and how many otherwise.
-    pub(super) own: u32,
-    pub(super) others: u32,
+    /// How many accounts there are by the configuration.
+    pub(super) configured: plan::Counts,
+    /// How many enrolled.
+    pub(super) enrolled: u32,
+    /// Tenants whose id is not known yet.
+    pub(super) tenants: Vec<Box<str>>,
     /// The accounts by whose right others are read.
     pub(super) readers: BTreeSet<AccountName>,
     reserving: bool,
@@ -114,8 +117,8 @@ impl Bridge {
         let instance = store.instance().0.to_owned();
         let roll = store.roll().await.map_err(|error| Failure::Unable(error.to_string()))?;
         let (revision, now) = (roll.revision, Instant::now());
-        let (own, others) = plan::count(&settings);
-        let own = own + roll.came.len() as u32;
+        let (configured, enrolled) = (plan::Counts::of(&settings), roll.came.len() as u32);
+        let tenants = plan::domains(&settings);
         let (crew, agenda) = plan::plan(&settings, roll, now);
         let mut places = Places::default();
         for gone in crew.gone() {
@@ -134,7 +137,7 @@ impl Bridge {
         let mut bridge = Self {
             readers: crew::readers(&settings),
             pace: Pace { active: settings.graph.active, quiet: settings.graph.quiet },
-            staleness: plan::staleness(&settings, own),
+            staleness: plan::staleness(&settings, configured.own + enrolled),
             marker: broker::marker(),
             settings,
             store,
@@ -157,8 +160,9 @@ impl Bridge {
             rival: None,
             revision,
             places,
-            own,
-            others,
+            configured,
+            enrolled,
+            tenants,
             reserving: false,
             reserved: false,
             online: 0,
@@ -169,6 +173,7 @@ impl Bridge {
             birth: None,
         };
         bridge.crew_changed();
+        bridge.look_tenants_up();
         Ok(bridge)
     }
 
@@ -231,6 +236,7 @@ impl Bridge {
         }
         if self.next_health <= now.instant {
             self.next_health = now.instant + HEALTH;
+            self.look_tenants_up();
             self.write_health();
         }
         Ok(())
@@ -242,6 +248,7 @@ impl Bridge {
             Done::Reserved(reserved) => self.on_reserved(reserved)?,
             Done::Reloaded(Ok(news)) if news.revision != self.revision => self.on_news(news),
             Done::Reloaded(Ok(_)) | Done::Forgotten(Ok(())) => {}
+            Done::Tenant { name, id } => self.on_tenant(name, id),
             Done::Forgotten(Err(error)) => tracing::debug!("departures stay on record for now: {error}"),
             Done::Reloaded(Err(trouble)) => tracing::debug!("the store's grants could not be looked at: {trouble}"),
         }

@@ -320,7 +320,7 @@ impl Application {
         configured.tenant.as_deref().unwrap_or(&self.tenant)
     }
 
-    fn consent_url(&self, tenant: &str) -> String {
+    pub(super) fn consent_url(&self, tenant: &str) -> String {
         let mut url = self.at(tenant, &["adminconsent"]);
         url.query_pairs_mut().append_pair("client_id", &self.client_id);
         url.into()
@@ -334,7 +334,7 @@ impl Application {
             .set_device_authorization_url(DeviceAuthorizationUrl::from_url(device))
     }
 
-    fn transport(&self, tenant: &str, confidential: bool) -> Transport<'_> {
+    pub(super) fn transport(&self, tenant: &str, confidential: bool) -> Transport<'_> {
         let credential = self.credential.as_ref().filter(|_| confidential);
         let proving = credential.map(|credential| Proving {
             credential,
@@ -349,7 +349,7 @@ impl Application {
         self.at(tenant, &["oauth2", "v2.0", "token"])
     }
 
-    fn at(&self, tenant: &str, path: &[&str]) -> Url {
+    pub(super) fn at(&self, tenant: &str, path: &[&str]) -> Url {
         let mut url = self.authority.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().push(tenant).extend(path);

@@ -21,6 +21,7 @@ mod person;
 mod scopes;
 mod sign_ins;
 mod slot;
+mod tenants;
 mod tokens;
 mod transport;
 mod trouble;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use oauth2::http::{Response, StatusCode, header};
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
 use secrecy::{ExposeSecret, SecretString};
-use url::form_urlencoded;
+use url::{Url, form_urlencoded};
 
 use super::Trouble;
 use super::answers::Refusal;
@@ -86,6 +86,13 @@ impl<'a> Transport<'a> {
     /// The last answer's Retry-After.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         self.last().retry_after
+    }
+
+    /// What Entra tells everybody.
+    pub(super) async fn get(&self, url: &Url) -> Result<Vec<u8>, NoAnswer> {
+        let mut request = HttpRequest::new(Vec::new());
+        *request.uri_mut() = url.as_str().parse().map_err(|_| NoAnswer("has no such page".to_owned()))?;
+        self.once(request).await.map(Response::into_body)
     }
 
     /// Once more with a newer credential, where Entra refuses the application and there is one.

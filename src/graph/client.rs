@@ -170,6 +170,14 @@ impl Client {
         Refusal { status: *status, headers, body }.trouble(question, who, after)
     }
 
+    /// Two names of one tenant, such as its domain and its id, share its limit from now on. Calls that wait
+    /// for their turn already keep it.
+    pub fn same_tenant(&self, one: &str, other: &str) {
+        let turnstile = self.turnstile(one);
+        let mut turnstiles = self.inner.turnstiles.lock().unwrap_or_else(PoisonError::into_inner);
+        turnstiles.insert(other.into(), turnstile);
+    }
+
     /// One for each tenant; the application is the same for all of them.
     fn turnstile(&self, tenant: &str) -> Arc<Turnstile> {
         let mut turnstiles = self.inner.turnstiles.lock().unwrap_or_else(PoisonError::into_inner);

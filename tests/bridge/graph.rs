@@ -141,3 +141,18 @@ async fn a_redirect_is_not_followed_and_no_token_is_carried_away() {
     assert!(trouble.contains("graph.endpoint"), "{trouble}");
     assert_eq!(calls(&installation, Route::Other), 0);
 }
+
+#[tokio::test]
+async fn two_names_of_a_tenant_share_its_limit_and_other_tenants_do_not() {
+    let (installation, client, alex) = alex().await;
+    client.same_tenant(TENANT, "its id");
+    let headers = vec![("retry-after".to_owned(), "2".to_owned())];
+    let refusal = What::Answer { status: 429, headers, body: String::new() };
+    installation.cloud.fault(Fault::new("/me/presence", refusal).times(1));
+    client.mine(&alex, TENANT).await.unwrap_err();
+    let begun = Instant::now();
+    client.mine(&alex, "another").await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    client.mine(&alex, "its id").await.unwrap();
+    assert!(begun.elapsed() > Duration::from_secs(1), "{:?}", begun.elapsed());
+}

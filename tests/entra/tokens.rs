@@ -167,3 +167,17 @@ async fn the_application_has_one_token_for_each_tenant() {
     assert!(all.iter().all(|token| token.as_ref().unwrap().generation != other.generation));
     assert_eq!(world.asked(), 2);
 }
+
+#[tokio::test]
+async fn a_domain_and_an_id_name_one_tenant() {
+    let world = World::new().await;
+    let id = world.cloud.add_tenant("fabrikam.com");
+    let tokens = world.start(&world.settings(&["alex"])).await;
+    let calls = || world.cloud.calls().all().len();
+    let before = calls();
+    assert_eq!(tokens.tenant_id(&id).await.unwrap().as_str(), id);
+    assert_eq!(calls(), before, "an id needs no question");
+    assert_eq!(tokens.tenant_id("fabrikam.com").await.unwrap().as_str(), id);
+    assert!(matches!(tokens.tenant_id("nobody.example").await, Err(Trouble::Misconfigured { .. })));
+    assert!(matches!(tokens.tenant_id("organizations").await, Err(Trouble::Retry { .. })));
+}
