@@ -4,8 +4,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
-use graph2mqtt::commands::{Cli, Failure, LogFormat};
-use tracing_subscriber::filter::Targets;
+use graph2mqtt::commands::{Cli, Failure, Log, LogFormat};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -19,7 +18,7 @@ fn main() -> ExitCode {
 
 fn start(cli: Cli) -> Result<(), Failure> {
     let (level, format) = cli.logging();
-    log_to_stderr(level, format)?;
+    let log = log_to_stderr(level, format)?;
     rustls::crypto::ring::default_provider()
         .install_default()
         .map_err(|_| Failure::Runtime(anyhow::anyhow!("another TLS provider is installed already")))?;
@@ -28,19 +27,17 @@ fn start(cli: Cli) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::Runtime(anyhow::Error::new(error).context("the runtime cannot start")))?;
-    runtime.block_on(cli.run())
+    runtime.block_on(cli.run(log))
 }
 
 /// Logs go to stderr, so that what a command prints can be piped.
-fn log_to_stderr(level: &str, format: LogFormat) -> Result<(), Failure> {
-    let filter: Targets = level.parse().map_err(|error| {
-        Failure::Usage(format!("--log {level}: {error}; use error, warn, info, debug, trace, off or module=level"))
-    })?;
+fn log_to_stderr(level: &str, format: LogFormat) -> Result<Log, Failure> {
+    let (filter, log) = Log::new(level)?;
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match format {
         LogFormat::Text => registry.with(layer.with_ansi(std::io::stderr().is_terminal())).init(),
         LogFormat::Json => registry.with(layer.json()).init(),
     }
-    Ok(())
+    Ok(log)
 }

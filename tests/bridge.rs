@@ -13,6 +13,8 @@ mod installation;
 mod limit;
 #[path = "bridge/others.rs"]
 mod others;
+#[path = "bridge/requests.rs"]
+mod requests;
 #[path = "bridge/slow.rs"]
 mod slow;
 mod support;

@@ -66,6 +66,7 @@ fn settings_for(port: u16) -> settings::Mqtt {
         ca_file: None,
         client_certificate_file: None,
         client_key_file: None,
+        requests: settings::Requests::Safe,
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::pace::{LATELY, SILENT};
 use super::sequence::Counter;
-use super::sign_in::{Obstacle, SignIn};
+use super::sign_in::{Obstacle, SignIn, Standing};
 use crate::presence::{AccountName, Newest, ObjectId, Presence, Reading, Report, Sequence, Verdict};
 
 /// One moment, on the clock that never jumps and on the one that people read.
@@ -229,8 +229,19 @@ impl Account {
         Changes { presence: true, ..Changes::default() }
     }
 
-    /// What the broker holds about the sign-in: where it says the same, its time is carried on.
-    pub(super) fn found_sign_in(&mut self, found: SignIn) -> Changes {
+    /// A sign-in came to nothing: that is what is told of one that is needed.
+    pub(super) fn sign_in_failed(&mut self, obstacle: &Obstacle, now: Timestamp) -> Changes {
+        let needed = self.sign_in.as_ref().is_none_or(|sign_in| sign_in.state != Standing::Ok);
+        Changes { sign_in: needed && self.signed_in(SignIn::not(obstacle, now)), ..Changes::default() }
+    }
+
+    /// What the broker holds about the sign-in: where it says the same, its time is carried on. A code
+    /// ended with the process that asked for it.
+    pub(super) fn found_sign_in(&mut self, mut found: SignIn) -> Changes {
+        if found.state == Standing::Pending {
+            found =
+                SignIn { state: Standing::Needed, reason: Some("start the sign-in again".into()), url: None, ..found };
+        }
         match &mut self.sign_in {
             None => self.sign_in = Some(found),
             Some(sign_in) if sign_in.says_the_same(&found) => *sign_in = found,
@@ -252,6 +263,7 @@ impl Account {
             status_message: presence.status_message,
             out_of_office: presence.out_of_office,
             work_location: presence.work_location,
+            preferred: None,
         })
     }
 

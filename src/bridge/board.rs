@@ -1,15 +1,17 @@
 //! The wanted retained state: what the connection renders when it sends, and thus the newest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::account::{Account, Known};
 use super::agenda::Index;
+use super::codes::Code;
 use super::crew::Crew;
+use super::devices;
 use super::layout::{Layout, Place};
 use super::topics::{LEAVES, Leaf, Topics};
-use crate::discovery::{self, Definitions, Device};
+use crate::discovery::{self, Definitions, Device, Gone};
 use crate::mqtt::{Message, Slot, Wanted};
 use crate::presence::AccountName;
 use crate::settings::Settings;
@@ -48,6 +50,14 @@ pub(super) struct State {
     pub(super) health: Option<Vec<u8>>,
     /// Topics of accounts that have no place among ours.
     pub(super) words: Vec<LastWord>,
+    /// Whether our devices are to leave Home Assistant.
+    pub(super) withdrawn: bool,
+    /// Codes that wait to be used.
+    pub(super) codes: BTreeMap<AccountName, Code>,
+    /// Accounts whose grant lets them set their presence.
+    pub(super) writers: BTreeSet<AccountName>,
+    /// What devices have lost, by topic, while Home Assistant is told.
+    pub(super) retiring: BTreeMap<String, Vec<Gone>>,
 }
 
 /// Where an account stands that is not configured.
@@ -79,6 +89,10 @@ impl Board {
             info: Vec::new(),
             health: None,
             words: Vec::new(),
+            withdrawn: false,
+            codes: BTreeMap::new(),
+            writers: BTreeSet::new(),
+            retiring: BTreeMap::new(),
         };
         Self {
             topics: Topics::new(&settings.mqtt.base_topic),
@@ -150,11 +164,21 @@ impl Board {
         discovery::topic(&self.settings.home_assistant.prefix, &id)
     }
 
-    fn device(&self, index: Index, state: &State) -> Option<Message> {
+    /// A device as it is wanted; empty where it is to leave. Whether the bridge is online is not asked.
+    pub(super) fn render_device(&self, slot: Slot) -> Option<Message> {
+        self.device(self.layout().place(slot), &self.write())
+    }
+
+    fn device(&self, place: Place, state: &State) -> Option<Message> {
         let definitions = self.definitions.as_ref()?;
+        let with = devices::with(&self.settings, state.accounts.len());
+        let Place::Device(index) = place else {
+            let payload = if state.withdrawn { Vec::new() } else { definitions.bridge(self.topics.base(), with) };
+            return Some(self.told(Message { topic: self.bridge_topic(), payload }, state));
+        };
         let account = state.accounts.get(index as usize)?;
         let topic = self.device_topic(&account.name);
-        if account.is_gone() {
+        if state.withdrawn || account.is_gone() {
             return Some(Message { topic, payload: Vec::new() });
         }
         let settings = self.settings.accounts.get(&account.name);
@@ -163,8 +187,17 @@ impl Board {
             account: account.name.as_str(),
             name: settings.and_then(|settings| settings.name.as_deref()).unwrap_or(state.readable(&account.name)),
             area: settings.and_then(|settings| settings.area.as_deref()),
+            with: devices::with_account(with, settings, state.writers.contains(&account.name)),
         };
-        Some(Message { topic, payload: definitions.account(device) })
+        Some(self.told(Message { topic, payload: definitions.account(device) }, state))
+    }
+
+    /// With what Home Assistant is to be told of components that are gone.
+    fn told(&self, message: Message, state: &State) -> Message {
+        match state.retiring.get(&message.topic).filter(|_| !message.payload.is_empty()) {
+            Some(gone) => Message { payload: discovery::retiring(&message.payload, gone), ..message },
+            None => message,
+        }
     }
 
     /// What is to be said last on a topic, unless it is one of an account that came meanwhile.
@@ -222,7 +255,10 @@ impl State {
                 Known::Yes => Some(b"online".to_vec()),
                 Known::No => Some(b"offline".to_vec()),
             },
-            Leaf::SignIn => account.sign_in().map(super::sign_in::SignIn::to_json),
+            Leaf::SignIn => match self.codes.get(&account.name) {
+                Some(code) => Some(code.to_json()),
+                None => account.sign_in().map(super::sign_in::SignIn::to_json),
+            },
         }
     }
 }
@@ -251,11 +287,7 @@ impl Wanted for Board {
             Place::State => state.online.then(|| bridge("state", b"online".to_vec())),
             Place::Health => state.health.clone().map(|health| bridge("health", health)),
             // Behind the state: a device whose bridge is not online yet would be unavailable anyhow.
-            Place::Bridge if state.online => {
-                let payload = self.definitions.as_ref()?.bridge(self.topics.base());
-                Some(Message { topic: self.bridge_topic(), payload })
-            }
-            Place::Device(index) if state.online => self.device(index, &state),
+            place @ (Place::Bridge | Place::Device(_)) if state.online => self.device(place, &state),
             Place::Bridge | Place::Device(_) => None,
             Place::Word(at) => self.last_word(at, &state),
         }

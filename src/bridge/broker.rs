@@ -14,9 +14,9 @@ use super::readback::{ReadBack, Reading, last_word};
 use super::running::{Bridge, Phase};
 use super::sign_in::SignIn;
 use super::topics::{Leaf, Topics};
-use crate::mqtt::{Event, Message, Options, Received, Slot, Subscription, Wanted};
+use crate::mqtt::{self, Event, Message, Options, Received, Slot, Subscription, Wanted};
 use crate::presence::{AccountName, Report};
-use crate::settings::Settings;
+use crate::settings::{Requests, Settings};
 
 /// The bounds of the wait after Home Assistant's birth, in milliseconds.
 const BIRTH: (u64, u64) = (500, 3_000);
@@ -37,11 +37,21 @@ pub(super) fn options(settings: &Settings, topics: &Topics, instance: &str) -> O
         // Behind all of these: when it comes back, they have been read.
         subscribe(topics.bridge("marker"), false),
     ];
+    if settings.mqtt.requests != Requests::None {
+        subscriptions.push(requests(settings).subscription());
+    }
     if settings.home_assistant.discovery {
         subscriptions.push(subscribe(settings.home_assistant.status_topic.clone(), true));
     }
     let will = Message { topic: topics.bridge("state"), payload: b"offline".to_vec() };
     Options { client_id: client_id(settings, instance), will: Some(will), subscriptions }
+}
+
+/// Where requests come in.
+pub(super) fn requests(settings: &Settings) -> mqtt::Requests {
+    let (base, home_assistant) = (settings.mqtt.base_topic.as_str(), &settings.home_assistant);
+    let guarded = [base, &home_assistant.prefix, &home_assistant.status_topic].map(str::to_owned);
+    mqtt::Requests::new(Topics::new(base).bridge("").trim_end_matches('/').to_owned(), guarded.into())
 }
 
 /// Stable for a base, a role and an instance.
@@ -116,6 +126,9 @@ impl Bridge {
     fn on_message(&mut self, message: &Received) -> Result<(), Failure> {
         if message.topic == self.settings.home_assistant.status_topic {
             self.on_home_assistant(message);
+            return Ok(());
+        }
+        if self.on_request(message) {
             return Ok(());
         }
         match self.board.topics().bridge_leaf(&message.topic) {
@@ -308,7 +321,7 @@ impl Bridge {
         }
     }
 
-    fn say_last(&mut self, topic: &str, word: &'static [u8]) {
+    pub(super) fn say_last(&mut self, topic: &str, word: &'static [u8]) {
         let at = self.board.write().say_last(topic, word);
         self.connection.changed(self.board.layout().slot(Place::Word(at)));
     }
@@ -319,7 +332,10 @@ impl Bridge {
         }
         let Some(described) = self.board.described(&message.topic, &message.payload) else { return };
         match (self.board.slot_of_device(&described), described) {
-            (Some(slot), _) => self.found_slot(slot, &message.payload),
+            (Some(slot), _) => {
+                self.found_device(slot, &message.payload);
+                self.found_slot(slot, &message.payload);
+            }
             (None, Described::Bridge) => self.found_orphan(message, None),
             (None, Described::Account(account)) => self.found_orphan(message, Some(account)),
         }

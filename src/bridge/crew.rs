@@ -119,7 +119,7 @@ impl Bridge {
 
     /// A configured account was signed in, or its grant removed: it and all whom it reads for are asked
     /// for at once.
-    fn on_grant_changed(&mut self, name: &AccountName, now: Instant) {
+    pub(super) fn on_grant_changed(&mut self, name: &AccountName, now: Instant) {
         let configured = self.settings.accounts.get(name);
         if configured.is_some_and(|account| account.via == Via::SignIn)
             && let Some(index) = self.board.write().index(name)
@@ -220,12 +220,13 @@ impl Bridge {
         }
     }
 
-    /// What depends on how many accounts there are.
+    /// What depends on how many accounts there are; and `bridge/info`, whatever changed in it.
     pub(super) fn crew_changed(&mut self) {
         self.staleness = plan::staleness(&self.settings, self.configured.own + self.enrolled);
         let count = self.accounts();
         self.monitor.set(Count::Accounts, u64::from(count));
-        let info = info::info(&self.settings, &self.instance, count);
+        let level = self.control.log.as_ref().map(|log| log.level());
+        let info = info::info(&self.settings, &self.instance, count, level);
         let changed = std::mem::replace(&mut self.board.write().info, info.clone()) != info;
         if changed && self.is_open() {
             self.touch(Place::Info);

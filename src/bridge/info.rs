@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::monitor::Snapshot;
-use crate::settings::Settings;
+use super::vitals::Vitals;
+use crate::settings::{Requests, Settings};
 
 /// The part of `bridge/info` by which a bridge knows whose the base topic is.
 #[derive(Debug, Deserialize)]
@@ -12,12 +12,14 @@ pub(super) struct Owner {
 }
 
 /// The payload of `bridge/info`. It holds no secret, and nothing that differs from one start to the next.
-pub(super) fn info(settings: &Settings, instance: &str, accounts: u32) -> Vec<u8> {
+pub(super) fn info(settings: &Settings, instance: &str, accounts: u32, log_level: Option<&str>) -> Vec<u8> {
     #[derive(Serialize)]
     struct Info<'a> {
         version: &'a str,
         instance: &'a str,
         accounts: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        log_level: Option<&'a str>,
         settings: Told<'a>,
     }
     #[derive(Serialize)]
@@ -30,6 +32,7 @@ pub(super) fn info(settings: &Settings, instance: &str, accounts: u32) -> Vec<u8
         tenant: Option<&'a str>,
         poll_active_seconds: u64,
         poll_quiet_seconds: u64,
+        requests: &'static str,
     }
     let told = Told {
         base_topic: &settings.mqtt.base_topic,
@@ -40,20 +43,18 @@ pub(super) fn info(settings: &Settings, instance: &str, accounts: u32) -> Vec<u8
         tenant: settings.entra.as_ref().map(|entra| entra.tenant.as_str()),
         poll_active_seconds: settings.graph.active.as_secs(),
         poll_quiet_seconds: settings.graph.quiet.as_secs(),
+        requests: match settings.mqtt.requests {
+            Requests::All => "all",
+            Requests::Safe => "safe",
+            Requests::None => "none",
+        },
     };
     let version = env!("CARGO_PKG_VERSION");
-    let info = Info { version, instance, accounts, settings: told };
+    let info = Info { version, instance, accounts, log_level, settings: told };
     serde_json::to_vec(&info).expect("text and numbers are JSON")
 }
 
 /// The payload of `bridge/health`.
-pub(super) fn health(snapshot: Snapshot, graph_calls: u64, uptime_seconds: u64) -> Vec<u8> {
-    #[derive(Serialize)]
-    struct Health {
-        uptime_seconds: u64,
-        #[serde(flatten)]
-        snapshot: Snapshot,
-        graph_calls: u64,
-    }
-    serde_json::to_vec(&Health { uptime_seconds, snapshot, graph_calls }).expect("numbers are JSON")
+pub(super) fn health(vitals: &Vitals) -> Vec<u8> {
+    serde_json::to_vec(vitals).expect("numbers and texts are JSON")
 }

@@ -8,8 +8,10 @@ use tokio::time::Instant;
 
 use super::account::Moment;
 use super::agenda::{Poll, Way};
+use super::requests::Finished;
 use crate::entra::{self, Principal, Tokens};
 use crate::graph::{self, Client};
+use crate::mqtt::Ticket;
 use crate::presence::{AccountName, ObjectId, Reading, Sequence};
 use crate::store::{News, Store, StoreError};
 
@@ -23,6 +25,7 @@ pub(super) enum Done {
     Reloaded(Result<News, entra::Trouble>),
     Forgotten(Result<(), StoreError>),
     Tenant { name: Box<str>, id: Result<ObjectId, entra::Trouble> },
+    Asked { ticket: Ticket, finished: Finished },
 }
 
 /// What a poll brought.

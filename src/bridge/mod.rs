@@ -7,16 +7,20 @@
 //! Pure, told the time: `agenda` (who is asked for when), `pace` (how long until the next time),
 //! `account` (what an answer makes of an account), `sequence`, `contest` (whose the base topic is).
 //! What is published: `board` (rendered by the connection), `layout` (in which order), `topics`,
-//! `sign_in`, `info`. `readback` is what a start finds at the broker, `opening`
+//! `sign_in`, `info`. `requests` is what others ask for, `control` what of it concerns the process. `readback` is what a start finds at the broker, `opening`
 //! what follows from it. `running` is the loop, with
-//! `polls` for Graph's side and `broker` for the broker's.
+//! `polls` for Graph's side, `broker` for the broker's, `codes` for sign-ins under way, `devices` for what
+//! Home Assistant is told, `vitals` for what health tells.
 
 mod account;
 mod agenda;
 mod board;
 mod broker;
+mod codes;
 mod contest;
+mod control;
 mod crew;
+mod devices;
 mod info;
 mod jobs;
 mod layout;
@@ -26,16 +30,20 @@ mod pace;
 mod plan;
 mod polls;
 mod readback;
+mod requests;
 mod running;
 mod sequence;
 mod sign_in;
 mod talk;
 mod topics;
+mod vitals;
 
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+pub use control::{Control, LEVELS, LogLevel, Restart};
+pub use devices::{with, with_account};
 pub use monitor::{Change, Monitor, Snapshot};
 
 use crate::entra::Tokens;
@@ -57,6 +65,8 @@ pub struct Parts {
     pub monitor: Monitor,
     /// Ends it cleanly.
     pub shutdown: CancellationToken,
+    /// What requests may do to the process.
+    pub control: Control,
 }
 
 /// Why a bridge does not run. A broker or Graph that does not answer is no reason: it waits for them.

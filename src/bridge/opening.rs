@@ -28,6 +28,7 @@ impl Bridge {
         if orphans.cleared > 0 {
             tracing::info!("clearing {} retained topics of accounts that are not configured any more", orphans.cleared);
         }
+        self.strangers = orphans.left;
         for account in orphans.enrolled {
             tracing::info!(%account, "enrolled with a store that is lost; its topics stay, offline: graph2mqtt discovery clear");
         }
@@ -59,10 +60,7 @@ impl Bridge {
         self.board.write().online = true;
         self.phase = Phase::Running;
         self.touch(Place::State);
-        self.touch(Place::Bridge);
-        for index in 0..count {
-            self.touch(Place::Device(index));
-        }
+        self.touch_devices();
         self.write_health();
         self.found = None;
         tracing::info!(accounts = self.accounts(), online = self.online, "the bridge is online");

@@ -20,13 +20,6 @@ const OBSTACLE: Duration = Duration::from_secs(30);
 /// at the active interval, so that a silent Graph is known for it soon.
 pub(super) const SILENT: u8 = 3;
 
-/// Nobody is at work there.
-const QUIET_AVAILABILITIES: &[Availability] =
-    &[Availability::AWAY, Availability::OFFLINE, Availability::PRESENCE_UNKNOWN];
-
-/// Nobody is at work there, whatever the availability.
-const QUIET_ACTIVITIES: &[Activity] = &[Activity::OFF_WORK, Activity::OFFLINE];
-
 /// The intervals that the configuration asks for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
@@ -69,7 +62,7 @@ impl Beat {
 }
 
 fn is_quiet(presence: &Presence) -> bool {
-    QUIET_AVAILABILITIES.contains(&presence.availability) || QUIET_ACTIVITIES.contains(&presence.activity)
+    Availability::QUIET.contains(&presence.availability) || Activity::QUIET.contains(&presence.activity)
 }
 
 fn doubled(first: Duration, times: u8) -> Duration {

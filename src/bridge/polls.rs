@@ -93,6 +93,7 @@ impl Bridge {
     fn on_trouble(&mut self, accounts: &[Index], at: Moment, trouble: &Trouble) {
         let obstacle = Obstacle::of(trouble);
         let reason = trouble.to_string();
+        self.pulse.failed(&reason, at.wall);
         let Some(&first) = accounts.first() else { return };
         let failures = self.board.write().accounts[first as usize].failures().saturating_add(1);
         let wait = self.wait_after(trouble, obstacle.is_some(), failures);

@@ -98,6 +98,8 @@ pub(super) struct Orphans {
     /// Accounts that enrolled with a store that is lost: not ours to judge. (Who departed from ours is on
     /// its record.)
     pub(super) enrolled: Vec<AccountName>,
+    /// Their topics.
+    pub(super) left: Vec<String>,
 }
 
 impl ReadBack {
@@ -137,11 +139,15 @@ impl ReadBack {
     pub(super) fn take_orphans(&mut self) -> Orphans {
         let mut sorted = Orphans::default();
         for (topic, account) in std::mem::take(&mut self.orphans) {
+            let account = account.filter(has_enrolled);
+            if account.is_some() {
+                sorted.left.push(topic.clone());
+            }
             if let Some(payload) = last_word(&topic, account.as_ref()) {
                 sorted.cleared += usize::from(payload.is_empty());
                 sorted.words.push(LastWord { topic, payload });
             }
-            sorted.enrolled.extend(account.filter(has_enrolled));
+            sorted.enrolled.extend(account);
         }
         sorted.enrolled.sort_unstable();
         sorted.enrolled.dedup();

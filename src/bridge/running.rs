@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -23,11 +23,12 @@ use super::readback::{ReadBack, Reading};
 use super::sequence::Counter;
 use super::talk::{News, Talk};
 use super::topics::Leaf;
-use super::{Failure, Parts, broker, info, plan};
-use crate::discovery::Definitions;
-use crate::entra::Tokens;
+use super::vitals::Pulse;
+use super::{Control, Failure, Parts, broker, plan};
+use crate::discovery::{Definitions, Rhythm};
+use crate::entra::{Step, Tokens};
 use crate::graph;
-use crate::mqtt::{Connection, Event, Slot, Wanted};
+use crate::mqtt::{Connection, Event, Requests, Slot, Wanted};
 use crate::presence::AccountName;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -92,6 +93,15 @@ pub(super) struct Bridge {
     next_health: Instant,
     /// Home Assistant was born: everything is sent again then.
     pub(super) birth: Option<Instant>,
+    pub(super) control: Control,
+    pub(super) requests: Requests,
+    /// Sign-ins by code that come a step further.
+    steps: broadcast::Receiver<Step>,
+    pub(super) pulse: Pulse,
+    /// Topics of accounts that enrolled with a lost store.
+    pub(super) strangers: Vec<String>,
+    /// Whether Home Assistant was told which components are gone.
+    pub(super) retired: bool,
 }
 
 /// How far the start has come.
@@ -113,7 +123,7 @@ pub(super) enum Phase {
 impl Bridge {
     /// Begins to connect and to poll.
     pub(super) async fn start(parts: Parts) -> Result<Self, Failure> {
-        let Parts { settings, store, tokens, graph, monitor, shutdown } = parts;
+        let Parts { settings, store, tokens, graph, monitor, shutdown, control } = parts;
         let instance = store.instance().0.to_owned();
         let roll = store.roll().await.map_err(|error| Failure::Unable(error.to_string()))?;
         let (revision, now) = (roll.revision, Instant::now());
@@ -127,7 +137,10 @@ impl Bridge {
         let home_assistant = &settings.home_assistant;
         let definitions = home_assistant
             .discovery
-            .then(|| Definitions::load(home_assistant.definitions.as_deref()))
+            .then(|| {
+                let rhythm = Rhythm { active: settings.graph.active, quiet: settings.graph.quiet };
+                Definitions::load(home_assistant.definitions.as_deref(), rhythm)
+            })
             .transpose()
             .map_err(|error| Failure::Misconfigured(error.to_string()))?;
         let board = Arc::new(Board::new(settings.clone(), definitions, crew));
@@ -136,6 +149,12 @@ impl Bridge {
             .map_err(|error| Failure::Misconfigured(error.to_string()))?;
         let mut bridge = Self {
             readers: crew::readers(&settings),
+            requests: broker::requests(&settings),
+            steps: tokens.sign_ins().steps(),
+            pulse: Pulse::new(now),
+            strangers: Vec::new(),
+            retired: true,
+            control,
             pace: Pace { active: settings.graph.active, quiet: settings.graph.quiet },
             staleness: plan::staleness(&settings, configured.own + enrolled),
             marker: broker::marker(),
@@ -193,11 +212,12 @@ impl Bridge {
                     None => return Err(Failure::Unable("the connection to the broker ended for good".into())),
                 },
                 Some(done) = self.jobs.next() => self.on_done(done)?,
+                step = self.steps.recv() => self.on_step(step),
                 () = tokio::time::sleep_until(wake) => self.on_time()?,
             }
         }
         tracing::info!("stopping");
-        self.connection.close(GOODBYE).await;
+        self.farewell(GOODBYE).await;
         self.monitor.connected(false);
         Ok(())
     }
@@ -250,6 +270,7 @@ impl Bridge {
             Done::Reloaded(Ok(_)) | Done::Forgotten(Ok(())) => {}
             Done::Tenant { name, id } => self.on_tenant(name, id),
             Done::Forgotten(Err(error)) => tracing::debug!("departures stay on record for now: {error}"),
+            Done::Asked { ticket, finished } => self.on_finished(ticket, finished),
             Done::Reloaded(Err(trouble)) => tracing::debug!("the store's grants could not be looked at: {trouble}"),
         }
         Ok(())
@@ -275,13 +296,8 @@ impl Bridge {
         }
         self.clear_places(now.instant);
         self.talk.sum_up();
-    }
-
-    pub(super) fn write_health(&mut self) {
-        let uptime = self.begun.elapsed().as_secs();
-        let snapshot = self.monitor.snapshot();
-        self.board.write().health = Some(info::health(snapshot, self.graph.calls().made, uptime));
-        self.touch(Place::Health);
+        self.sum_up_requests();
+        self.retire();
     }
 
     fn reserve_ahead(&mut self) {

@@ -15,6 +15,8 @@ pub(super) enum Standing {
     Ok,
     /// Somebody has to sign in or consent.
     Needed,
+    /// A code waits to be used; `codes` tells which.
+    Pending,
     /// Signing in will not help: a policy, a missing right, the configuration.
     Blocked,
 }

@@ -10,16 +10,20 @@ mod demo;
 mod discovery;
 mod failure;
 mod health;
+mod log;
 mod login;
 mod parts;
+mod restart;
 mod roles;
 mod run;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use failure::Failure;
+pub use log::Log;
 
 /// Microsoft Teams presence from Graph to MQTT, Home Assistant and Philips Hue.
 #[derive(Debug, Parser)]
@@ -32,7 +36,7 @@ pub struct Cli {
 }
 
 /// Flags that every subcommand takes.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Global {
     /// The configuration file [default: graph2mqtt.yaml in the working folder, if it is there]
     #[arg(long, global = true, value_name = "FILE", env = "GRAPH2MQTT_CONFIG")]
@@ -93,16 +97,17 @@ impl Cli {
             Command::Check(_) => "off",
             _ => "warn",
         };
-        (self.global.log.as_deref().unwrap_or(usual), self.global.log_format)
+        let asked = self.global.log.as_deref().filter(|filter| !filter.is_empty());
+        (asked.unwrap_or(usual), self.global.log_format)
     }
 
-    /// Runs the one command that was asked for.
-    pub async fn run(self) -> Result<(), Failure> {
-        let global = self.global;
+    /// Runs the one command that was asked for. What runs on may be told to log otherwise.
+    pub async fn run(self, log: Log) -> Result<(), Failure> {
+        let (global, log) = (self.global, Arc::new(log));
         match self.command {
-            Command::Run => run::run(&global).await,
-            Command::Bridge => bridge::run(&global).await,
-            Command::Actuator => actuator::run(&global).await,
+            Command::Run => run::run(&global, log).await,
+            Command::Bridge => bridge::run(&global, log).await,
+            Command::Actuator => actuator::run(&global, log).await,
             #[cfg(feature = "demo")]
             Command::Demo(arguments) => demo::run(arguments).await,
             Command::Check(arguments) => check::run(&global, arguments).await,

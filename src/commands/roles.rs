@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Failure, Global, parts};
+use super::{Failure, Global, Log, parts, restart};
 use crate::actuator::{self, Actuator};
 use crate::entra::Tokens;
 use crate::settings::Settings;
@@ -43,9 +43,12 @@ impl Roles {
 }
 
 /// Runs roles from the command line until a signal.
-pub(super) async fn run(global: &Global, roles: Roles) -> Result<(), Failure> {
+pub(super) async fn run(global: &Global, roles: Roles, log: Arc<Log>) -> Result<(), Failure> {
     let settings = Arc::new(parts::settings(global)?);
-    let process = Process::prepare(settings.clone(), roles, None).await?;
+    let shutdown = CancellationToken::new();
+    let restart = restart::Restart::new(global, &shutdown);
+    let control = bridge::Control { log: Some(log), restart: Some(restart.asked()) };
+    let process = Process::prepare(settings.clone(), roles, None, control).await?;
     let web = match web::bind(settings.web.listen).await {
         Ok(listener) => Some(listener),
         Err(unbound) => {
@@ -54,9 +57,9 @@ pub(super) async fn run(global: &Global, roles: Roles) -> Result<(), Failure> {
             None
         }
     };
-    let shutdown = CancellationToken::new();
     parts::cancel_at_signal(&shutdown)?;
-    process.run(web, shutdown).await
+    process.run(web, shutdown).await?;
+    restart.if_asked()
 }
 
 /// The roles of this process, ready to run.
@@ -67,11 +70,13 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Opens the store and makes what the roles need. `observer` watches the lights.
+    /// Opens the store and makes what the roles need. `observer` watches the lights, `control` is what
+    /// requests may do to the process.
     pub(super) async fn prepare(
         settings: Arc<Settings>,
         roles: Roles,
         observer: Option<Arc<dyn actuator::Observer>>,
+        control: bridge::Control,
     ) -> Result<Self, Failure> {
         let (with_bridge, with_actuator) = roles.select(&settings)?;
         let store = parts::store(&settings).await?;
@@ -86,6 +91,7 @@ impl Process {
                 tokens,
                 monitor: bridge::Monitor::new(),
                 shutdown: CancellationToken::new(),
+                control,
             })
         } else {
             None

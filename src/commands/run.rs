@@ -1,8 +1,10 @@
 //! `graph2mqtt run`
 
-use super::roles::{self, Roles};
-use super::{Failure, Global};
+use std::sync::Arc;
 
-pub(super) async fn run(global: &Global) -> Result<(), Failure> {
-    roles::run(global, Roles::Configured).await
+use super::roles::{self, Roles};
+use super::{Failure, Global, Log};
+
+pub(super) async fn run(global: &Global, log: Arc<Log>) -> Result<(), Failure> {
+    roles::run(global, Roles::Configured, log).await
 }

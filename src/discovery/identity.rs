@@ -16,6 +16,13 @@ pub fn bridge_id(base: &str) -> String {
     format!("{}-bridge", plain(base))
 }
 
+/// The id of the device of a location's actuators: `<base>_<location>`. An account of the same name has
+/// that id already: then it ends in `-actuator`, which no account's does.
+pub fn actuator_id(base: &str, location: &str, is_account: bool) -> String {
+    let id = device_id(base, location);
+    if is_account { format!("{id}-actuator") } else { id }
+}
+
 /// `<prefix>/device/<id>/config`
 pub fn topic(prefix: &str, id: &str) -> String {
     format!("{prefix}/device/{id}/config")

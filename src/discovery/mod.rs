@@ -2,19 +2,29 @@
 //!
 //! A definition is read and checked once, against what Home Assistant takes (`rules`), and cut into
 //! pieces between its placeholders (`template`); a payload is then a few copies, and nothing is kept.
+//! `words` is what is put in for good, `with` what a component needs to be there, `changes` what a
+//! payload has lost against an older one.
 
+mod changes;
 mod identity;
 mod rules;
 mod template;
 #[cfg(test)]
 mod tests;
+mod with;
+mod words;
 
 use std::io::Read;
 use std::path::Path;
 
+pub use changes::{Gone, gone, retiring};
 use identity::object_id;
-pub use identity::{bridge_id, device_id, topic};
+pub use identity::{actuator_id, bridge_id, device_id, topic};
 use template::{Template, Values};
+pub use with::With;
+pub use words::Rhythm;
+
+use crate::presence::Name;
 
 /// Far more than any definition needs, in bytes.
 const LARGEST: u64 = 1024 * 1024;
@@ -24,6 +34,7 @@ const LARGEST: u64 = 1024 * 1024;
 pub struct Definitions {
     account: Template,
     bridge: Template,
+    actuator: Template,
 }
 
 /// What a device's definitions are filled with.
@@ -37,6 +48,23 @@ pub struct Device<'a> {
     pub name: &'a str,
     /// Home Assistant's suggested area.
     pub area: Option<&'a str>,
+    /// What holds of the account and of this process.
+    pub with: With,
+}
+
+/// What the definitions of a location's actuators are filled with.
+#[derive(Debug, Clone, Copy)]
+pub struct Location<'a> {
+    /// The base topic.
+    pub base: &'a str,
+    /// The location's name.
+    pub name: &'a str,
+    /// From [`actuator_id`].
+    pub id: &'a str,
+    /// Its lights.
+    pub lights: &'a [Name],
+    /// What holds of this process.
+    pub with: With,
 }
 
 /// Why a definition cannot be used: file, place, remedy; one mistake a line.
@@ -46,10 +74,12 @@ pub struct BadDefinition(pub String);
 
 impl Definitions {
     /// Those compiled in, each replaced by a file of the same name in `folder` where there is one.
-    pub fn load(folder: Option<&Path>) -> Result<Self, BadDefinition> {
+    pub fn load(folder: Option<&Path>, rhythm: Rhythm) -> Result<Self, BadDefinition> {
+        let read = |name: &str, compiled_in| definition(name, compiled_in, folder, rhythm);
         Ok(Self {
-            account: definition("account.yaml", include_str!("../../ha-discovery/account.yaml"), folder)?,
-            bridge: definition("bridge.yaml", include_str!("../../ha-discovery/bridge.yaml"), folder)?,
+            account: read("account.yaml", include_str!("../../ha-discovery/account.yaml"))?,
+            bridge: read("bridge.yaml", include_str!("../../ha-discovery/bridge.yaml"))?,
+            actuator: read("actuator.yaml", include_str!("../../ha-discovery/actuator.yaml"))?,
         })
     }
 
@@ -63,27 +93,44 @@ impl Definitions {
             bridge: &bridge_id(device.base),
             name: device.name,
             area: device.area,
+            with: device.with,
+            lights: &[],
         })
     }
 
     /// The payload of the bridge's own device; its id is [`bridge_id`].
-    pub fn bridge(&self, base: &str) -> Vec<u8> {
+    pub fn bridge(&self, base: &str, with: With) -> Vec<u8> {
         let bridge = bridge_id(base);
-        self.bridge.render(&Values {
-            base,
-            account: "",
-            object: "",
-            id: &bridge,
-            bridge: &bridge,
-            name: "",
+        self.bridge.render(&Values { base, id: &bridge, bridge: &bridge, with, ..Values::default() })
+    }
+
+    /// The payload of the device of a location's actuators.
+    pub fn actuator(&self, location: Location<'_>) -> Vec<u8> {
+        let lights: Vec<_> = location.lights.iter().map(|light| (light.as_str(), readable(light.as_str()))).collect();
+        self.actuator.render(&Values {
+            base: location.base,
+            account: location.name,
+            object: &object_id(location.name),
+            id: location.id,
+            bridge: &bridge_id(location.base),
+            name: &readable(location.name),
             area: None,
+            with: location.with,
+            lights: &lights,
         })
     }
 }
 
-fn definition(name: &str, compiled_in: &str, folder: Option<&Path>) -> Result<Template, BadDefinition> {
+/// `desk_lamp` as people read it: `Desk lamp`.
+fn readable(name: &str) -> String {
+    let words = name.replace('_', " ");
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+fn definition(name: &str, compiled_in: &str, folder: Option<&Path>, rhythm: Rhythm) -> Result<Template, BadDefinition> {
     let Some(file) = folder.map(|folder| folder.join(name)).filter(|file| file.exists()) else {
-        return Template::read(&format!("ha-discovery/{name}"), compiled_in);
+        return Template::read(&format!("ha-discovery/{name}"), compiled_in, rhythm);
     };
     let place = file.display().to_string();
     let unreadable =
@@ -94,5 +141,5 @@ fn definition(name: &str, compiled_in: &str, folder: Option<&Path>) -> Result<Te
     if text.len() as u64 > LARGEST {
         return Err(unreadable(&"more than 1 MiB; a definition is a few kilobytes"));
     }
-    Template::read(&place, &text)
+    Template::read(&place, &text, rhythm)
 }

@@ -90,6 +90,20 @@ const PLATFORMS: &[&str] = &[
 /// Platforms that only read: their entity_category is never `config`.
 const READ_ONLY: &[&str] = &["sensor", "binary_sensor"];
 
+/// What a platform does not work without.
+const NEEDED: &[(&str, &[&str])] = &[
+    ("sensor", &["state_topic"]),
+    ("binary_sensor", &["state_topic"]),
+    ("button", &["command_topic"]),
+    ("select", &["command_topic", "options"]),
+    ("switch", &["command_topic"]),
+    ("text", &["command_topic"]),
+    ("number", &["command_topic"]),
+];
+
+/// The longest state that Home Assistant keeps, in characters.
+const LONGEST_STATE: u64 = 255;
+
 /// A rule for every component: what is wrong and what to do, and whether a component keeps it.
 struct Rule {
     wrong: &'static str,
@@ -109,6 +123,30 @@ const COMPONENT: &[Rule] = &[
         wrong: "device_class enum needs options, a list that is not empty",
         kept: |c| text(c, "device_class") != Some("enum") || has_options(c),
     },
+    Rule {
+        wrong: "a sensor or binary_sensor needs state_topic; a button, switch, text or number command_topic; a select both command_topic and options",
+        kept: |c| {
+            let needed = NEEDED.iter().find(|(platform, _)| text(c, "platform") == Some(platform));
+            is_removal(c) || needed.is_none_or(|(_, keys)| keys.iter().all(|key| c.contains_key(*key)))
+        },
+    },
+    Rule {
+        wrong: "options of a select are a list that is not empty",
+        kept: |c| is_removal(c) || text(c, "platform") != Some("select") || has_options(c),
+    },
+    Rule {
+        wrong: "max of a text is at most 255: a longer state is dropped",
+        kept: |c| c.get("max").is_none_or(|max| max.as_u64().is_some_and(|max| max <= LONGEST_STATE)),
+    },
+    Rule {
+        wrong: "enabled_by_default is true or false",
+        kept: |c| c.get("enabled_by_default").is_none_or(Value::is_boolean),
+    },
+    Rule {
+        wrong: "name is a text, or null for the device's main entity",
+        kept: |c| c.get("name").is_none_or(|name| name.is_string() || name.is_null()),
+    },
+    Rule { wrong: LISTED, kept: is_listed_well },
     Rule {
         wrong: "options go with device_class enum",
         kept: |c| {
@@ -168,6 +206,9 @@ pub(super) fn mistakes(definition: &Value) -> Vec<String> {
     if root.contains_key("availability") && root.contains_key("availability_topic") {
         found.push("the root: availability and availability_topic exclude each other".to_owned());
     }
+    if !is_listed_well(root) {
+        found.push(format!("the root: {LISTED}"));
+    }
     match root.get("components").and_then(Value::as_object) {
         Some(components) if !components.is_empty() => {
             components.iter().for_each(|(key, component)| check_component(key, component, &mut found));
@@ -210,6 +251,16 @@ fn check_component(key: &str, component: &Value, found: &mut Vec<String>) {
 /// Home Assistant removes a component that is nothing but its platform.
 fn is_removal(component: &Members) -> bool {
     component.len() == 1
+}
+
+const LISTED: &str = "availability is a list of maps with a topic each, and of several with availability_mode all: \
+     by the default (latest) one that comes online hides another that is not";
+
+fn is_listed_well(members: &Members) -> bool {
+    let Some(availability) = members.get("availability") else { return true };
+    let Some(list) = availability.as_array() else { return false };
+    let topics = list.iter().all(|entry| entry.get("topic").is_some_and(Value::is_string));
+    topics && (list.len() < 2 || text(members, "availability_mode") == Some("all"))
 }
 
 fn has_options(component: &Members) -> bool {

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -9,10 +10,29 @@ use serde_json::Value;
 use super::*;
 use crate::presence::{Activity, Availability};
 
-const ALEX: Device<'_> = Device { base: "graph2mqtt", account: "alex", name: "Alex", area: Some("Office") };
+const ALEX: Device<'_> =
+    Device { base: "graph2mqtt", account: "alex", name: "Alex", area: Some("Office"), with: EVERYTHING };
+
+const EVERYTHING: With =
+    With::REQUESTS.and(With::PERSON, true).and(With::SIGN_IN, true).and(With::WRITE, true).and(With::FEW, true);
+
+const RHYTHM: Rhythm = Rhythm { active: Duration::from_secs(5), quiet: Duration::from_secs(30) };
+
+fn home<'a>(lights: &'a [Name]) -> Location<'a> {
+    Location { base: "graph2mqtt", name: "home", id: "graph2mqtt_home", lights, with: EVERYTHING }
+}
+
+fn lights() -> Vec<Name> {
+    ["desk", "hall_2"].map(|name| name.parse().unwrap()).into()
+}
+
+/// The keys of a payload's components.
+fn components(payload: &[u8]) -> Vec<String> {
+    json(payload)["components"].as_object().unwrap().keys().cloned().collect()
+}
 
 fn compiled_in() -> Definitions {
-    Definitions::load(None).unwrap()
+    Definitions::load(None, RHYTHM).unwrap()
 }
 
 fn json(payload: &[u8]) -> Value {
@@ -23,7 +43,7 @@ fn json(payload: &[u8]) -> Value {
 fn said(yaml: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("account.yaml"), yaml).unwrap();
-    let said = Definitions::load(Some(folder.path())).err().map(|error| error.to_string()).unwrap_or_default();
+    let said = Definitions::load(Some(folder.path()), RHYTHM).err().map(|error| error.to_string()).unwrap_or_default();
     assert!(said.is_empty() || said.contains(folder.path().to_str().unwrap()), "the file is not named: {said}");
     said
 }
@@ -48,7 +68,67 @@ fn the_payload_of_an_account() {
 
 #[test]
 fn the_payload_of_the_bridge() {
-    insta::assert_json_snapshot!("bridge", versionless(&compiled_in().bridge("graph2mqtt")));
+    insta::assert_json_snapshot!("bridge", versionless(&compiled_in().bridge("graph2mqtt", EVERYTHING)));
+}
+
+#[test]
+fn the_payload_of_a_location() {
+    insta::assert_json_snapshot!("actuator", versionless(&compiled_in().actuator(home(&lights()))));
+}
+
+#[test]
+fn what_is_rendered_keeps_home_assistants_rules_with_and_without_each_condition() {
+    let (definitions, lights) = (compiled_in(), lights());
+    for bits in 0..32_u32 {
+        let on = |bit: u32| bits & (1 << bit) != 0;
+        let with = With::default()
+            .and(With::REQUESTS, on(0))
+            .and(With::PERSON, on(1))
+            .and(With::SIGN_IN, on(2))
+            .and(With::WRITE, on(3))
+            .and(With::FEW, on(4));
+        let area = on(0).then_some("Office");
+        let payloads = [
+            definitions.account(Device { with, area, ..ALEX }),
+            definitions.bridge("graph2mqtt", with),
+            definitions.actuator(Location { with, ..home(&lights) }),
+            definitions.actuator(Location { with, ..home(&[]) }),
+        ];
+        for payload in payloads {
+            assert_eq!(rules::mistakes(&json(&payload)), Vec::<String>::new());
+            assert!(!String::from_utf8(payload).unwrap().contains("only_with"));
+        }
+    }
+}
+
+#[test]
+fn what_acts_as_a_person_asks_or_sets_is_there_only_where_that_is_allowed() {
+    let definitions = compiled_in();
+    let of = |with: With| components(&definitions.account(Device { with, ..ALEX }));
+    let has = |components: &[String], key: &str| components.iter().any(|component| component == key);
+    let safe = of(With::REQUESTS.and(With::SIGN_IN, true).and(With::WRITE, true));
+    assert!(has(&safe, "poll") && has(&safe, "sign_in_problem"));
+    for key in ["sign_in", "sign_in_code", "sign_in_address", "set_presence", "set_status_message", "last_poll"] {
+        assert!(!has(&safe, key) && has(&of(EVERYTHING), key), "{key}");
+    }
+    let by_application = of(With::REQUESTS.and(With::PERSON, true));
+    assert!(!has(&by_application, "sign_in") && !has(&by_application, "set_presence"));
+    assert!(!has(&of(With::default()), "poll"));
+    let none = components(&definitions.bridge("graph2mqtt", With::default()));
+    assert!(has(&none, "connection") && !has(&none, "restart") && !has(&none, "log_level"));
+}
+
+#[test]
+fn what_must_work_while_an_account_is_offline_asks_for_the_bridge_alone() {
+    let payload = json(&compiled_in().account(ALEX));
+    let topics = |key: &str| -> Option<Vec<&str>> {
+        let list = payload["components"][key]["availability"].as_array()?;
+        Some(list.iter().filter_map(|entry| entry["topic"].as_str()).collect())
+    };
+    for key in ["sign_in_problem", "sign_in", "sign_in_code", "sign_in_address", "poll", "last_poll", "poll_interval"] {
+        assert_eq!(topics(key), Some(vec!["graph2mqtt/bridge/state"]), "{key}");
+    }
+    assert_eq!(topics("availability"), None, "the root's counts");
 }
 
 #[test]
@@ -81,7 +161,10 @@ fn an_enrolled_accounts_entity_ids_hold_no_hyphens() {
 fn the_bridges_device_is_the_one_that_accounts_hang_on() {
     let definitions = compiled_in();
     let account = json(&definitions.account(ALEX));
-    assert_eq!(account["device"]["via_device"], json(&definitions.bridge("graph2mqtt"))["device"]["identifiers"][0]);
+    assert_eq!(
+        account["device"]["via_device"],
+        json(&definitions.bridge("graph2mqtt", EVERYTHING))["device"]["identifiers"][0]
+    );
 }
 
 #[test]
@@ -89,6 +172,8 @@ fn an_id_is_made_of_characters_that_home_assistant_takes() {
     assert_eq!(device_id("graph2mqtt", "alex"), "graph2mqtt_alex");
     assert_eq!(device_id("my_home-2", "alex"), "my_home-2_alex");
     assert_eq!(device_id("home/teams", "alex"), "home-2fteams_alex");
+    assert_eq!(actuator_id("graph2mqtt", "home", false), "graph2mqtt_home");
+    assert_eq!(actuator_id("graph2mqtt", "alex", true), "graph2mqtt_alex-actuator");
     assert_eq!(topic("homeassistant", "graph2mqtt_alex"), "homeassistant/device/graph2mqtt_alex/config");
 }
 
@@ -121,9 +206,9 @@ fn a_placeholder_within_a_name_is_text() {
 fn a_file_of_the_same_name_replaces_a_definition() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("account.yaml"), altered("name: In a call", "name: Telefoniert")).unwrap();
-    let definitions = Definitions::load(Some(folder.path())).unwrap();
+    let definitions = Definitions::load(Some(folder.path()), RHYTHM).unwrap();
     assert_eq!(json(&definitions.account(ALEX))["components"]["in_a_call"]["name"], "Telefoniert");
-    assert_eq!(definitions.bridge("b"), compiled_in().bridge("b"));
+    assert_eq!(definitions.bridge("b", EVERYTHING), compiled_in().bridge("b", EVERYTHING));
 }
 
 #[test]
@@ -145,6 +230,12 @@ fn what_home_assistant_would_drop_is_refused_with_its_place() {
         ("components:", "components: []\nx:", "components: a map"),
         ("device_class: timestamp", "device_class: presence", "binary_sensor only"),
         ("device_class: timestamp", "expire_after: 60", "expire_after"),
+        ("availability_mode: all", "availability_mode: latest", "the root: availability is a list"),
+        ("only_with: [person, sign_in]", "only_with: [persons]", "\"persons\" is not one of requests, person"),
+        ("command_topic: <base>/bridge/request/account/login", "x: y", "components.sign_in: a sensor"),
+        ("options: <preferred>", "options: []", "options of a select"),
+        ("max: 255", "max: 256", "components.set_status_message: max"),
+        ("enabled_by_default: false", "enabled_by_default: no thanks", "enabled_by_default"),
     ];
     for (from, to, expected) in cases {
         let said = said(&altered(from, to));
@@ -169,7 +260,12 @@ fn a_component_of_nothing_but_its_platform_removes_it_and_is_taken() {
 #[test]
 fn unique_ids_are_unique() {
     let definitions = compiled_in();
-    let payloads = [json(&definitions.account(ALEX)), json(&definitions.bridge("graph2mqtt"))];
+    let lights = lights();
+    let payloads = [
+        json(&definitions.account(ALEX)),
+        json(&definitions.bridge("graph2mqtt", EVERYTHING)),
+        json(&definitions.actuator(home(&lights))),
+    ];
     let ids: Vec<_> = payloads
         .iter()
         .flat_map(|payload| payload["components"].as_object().unwrap().values())

@@ -112,6 +112,12 @@ impl Client {
         Calls { made: read(&self.inner.made), throttled: read(&self.inner.throttled) }
     }
 
+    /// How many calls the busiest tenant made since this was last asked.
+    pub fn take_busiest(&self) -> u64 {
+        let turnstiles = self.inner.turnstiles.lock().unwrap_or_else(PoisonError::into_inner);
+        turnstiles.values().map(|turnstile| turnstile.take_passed()).max().unwrap_or(0)
+    }
+
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
         let mut url = self.inner.endpoint.clone();
         url.path_segments_mut().expect("an http URL has a path").pop_if_empty().extend(path);

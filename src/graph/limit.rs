@@ -37,6 +37,8 @@ pub(super) struct Turnstile {
 }
 
 struct State {
+    /// Calls that passed since this was last asked.
+    passed: u64,
     /// When the bucket will have drained.
     drained: Instant,
     paused_until: Option<Instant>,
@@ -51,7 +53,7 @@ impl Turnstile {
 
     fn with_limit(calls: u32, window: Duration, burst: u32) -> Self {
         let gap = window / (calls - burst);
-        let state = State { drained: Instant::now(), paused_until: None, refusals: 0 };
+        let state = State { passed: 0, drained: Instant::now(), paused_until: None, refusals: 0 };
         Self { gap, slack: gap * (burst - 1), queue: tokio::sync::Mutex::new(()), state: Mutex::new(state) }
     }
 
@@ -73,6 +75,7 @@ impl Turnstile {
             return Err(earliest);
         }
         state.drained = state.drained.max(now) + self.gap;
+        state.passed += 1;
         Ok(())
     }
 
@@ -90,6 +93,11 @@ impl Turnstile {
         // Whoever was refused begins anew without a burst.
         state.drained = state.drained.max(now + pause + self.slack);
         pause
+    }
+
+    /// How many calls passed since this was last asked.
+    pub(super) fn take_passed(&self) -> u64 {
+        std::mem::take(&mut self.state().passed)
     }
 
     /// Graph answered a call: the next pause is a first one again.

@@ -13,5 +13,8 @@ mod trouble;
 pub use client::{Calls, Client};
 pub use trouble::Trouble;
 
+/// Graph's limit for each application and tenant: 1,500 in any 30 s.
+pub const MOST_CALLS_A_MINUTE: u64 = 3_000;
+
 /// The most ids that one getPresencesByUserId takes.
 pub const BATCH: usize = 650;

@@ -82,6 +82,7 @@ pub(super) mod tests {
             ca_file: None,
             client_certificate_file: None,
             client_key_file: None,
+            requests: settings::Requests::Safe,
         }
     }
 

@@ -21,6 +21,9 @@ pub struct Presence {
     pub work_location: Option<Box<str>>,
 }
 
+/// The words of [`Presence::work_location`] that Graph documents.
+pub const WORK_LOCATIONS: &[&str] = &["unspecified", "office", "remote", "timeOff"];
+
 /// The note that a person wrote beside the presence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusMessage {

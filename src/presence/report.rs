@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{AccountName, Activity, Availability, ObjectId, OutOfOffice, Presence, Sequence, StatusMessage};
+use super::{AccountName, Activity, Availability, ObjectId, OutOfOffice, Preferred, Presence, Sequence, StatusMessage};
 
 /// What a bridge publishes, retained, and what an actuator and the next start of the bridge read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,9 @@ pub struct Report {
     /// Where the person works.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work_location: Option<Box<str>>,
+    /// What the person set through this bridge, while Graph shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preferred: Option<Box<Preferred>>,
 }
 
 /// Why a payload is not a [`Report`]. It never quotes the payload, which may be a stranger's.

@@ -107,9 +107,17 @@ vocabulary! {
     }
 }
 
+impl Availability {
+    /// Nobody is at work there.
+    pub const QUIET: &'static [Self] = &[Self::AWAY, Self::OFFLINE, Self::PRESENCE_UNKNOWN];
+}
+
 impl Activity {
     /// The activities of somebody who talks or shows something right now.
     pub const IN_CALLS: &'static [Self] = &[Self::IN_A_CALL, Self::IN_A_CONFERENCE_CALL, Self::PRESENTING];
+
+    /// Nobody is at work there, whatever the availability.
+    pub const QUIET: &'static [Self] = &[Self::OFF_WORK, Self::OFFLINE];
 }
 
 #[cfg(test)]

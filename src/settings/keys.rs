@@ -46,6 +46,8 @@ const fn open(path: &'static str, kind: Kind, about: &'static str, example: &'st
 
 pub(super) const CLOUDS: &[&str] = &["global", "us_government", "us_government_dod", "china"];
 pub(super) const SHOWS: &[&str] = &["busiest", "latest", "first"];
+pub(super) const REQUESTS: &[&str] = &["safe", "all", "none"];
+pub(super) const ON_STOPS: &[&str] = &["keep", "clear"];
 
 #[rustfmt::skip]
 pub(super) const KEYS: &[Key] = &[
@@ -59,10 +61,12 @@ pub(super) const KEYS: &[Key] = &[
     open("mqtt.ca_file", Kind::Path, "PEM file of the authorities that sign the broker's certificate, instead of the system's.", "ca.pem"),
     open("mqtt.client_certificate_file", Kind::Path, "PEM file of our certificate, where the broker asks for one.", "client.pem"),
     open("mqtt.client_key_file", Kind::Path, "PEM file of the key to client_certificate_file.", "client.key"),
+    key("mqtt.requests", Kind::Choice(REQUESTS), "safe", "What others may ask of the bridge over MQTT: all; safe, nothing that acts as a person (signing in, removing, setting a presence); or none.", "safe"),
 
     key("home_assistant.discovery", Kind::Switch, "true", "Whether Home Assistant is told about accounts and lights.", "true"),
     key("home_assistant.prefix", Kind::Text, "homeassistant", "Home Assistant's discovery prefix.", "homeassistant"),
     key("home_assistant.status_topic", Kind::Text, "homeassistant/status", "Where Home Assistant says that it is up.", "homeassistant/status"),
+    key("home_assistant.on_stop", Kind::Choice(ON_STOPS), "keep", "At a clean stop the devices stay and are unavailable (keep), or leave Home Assistant (clear).", "keep"),
     open("home_assistant.definitions", Kind::Path, "Folder of entity definitions that replace those built in, file by file.", "ha-discovery"),
 
     key("entra.cloud", Kind::Choice(CLOUDS), "global", "Microsoft's cloud in which the tenant lives. GCC uses global.", "global"),
@@ -112,8 +116,6 @@ pub(super) const KEYS: &[Key] = &[
 
 /// Keys of later versions: worth a better answer than "unknown".
 pub(super) const LATER: &[&str] = &[
-    "mqtt.requests",
-    "home_assistant.on_stop",
     "entra.key_vault",
     "entra.managed_identity",
     "entra.federated_token_file",

@@ -11,7 +11,7 @@ use super::entra;
 use super::keys;
 use super::parse;
 use super::reader::Reader;
-use super::types::{Actuator, Graph, HomeAssistant, Hub, Light, Mqtt, Settings, Show, Store, Web};
+use super::types::{Actuator, Graph, HomeAssistant, Hub, Light, Mqtt, OnStop, Requests, Settings, Show, Store, Web};
 use crate::presence::Name;
 
 /// Authority and endpoint of each of [`keys::CLOUDS`].
@@ -79,6 +79,7 @@ fn mqtt(reader: &mut Reader) -> Option<Mqtt> {
     let ca_file = reader.file("mqtt.ca_file");
     let client_certificate_file = reader.file("mqtt.client_certificate_file");
     let client_key_file = reader.file("mqtt.client_key_file");
+    let requests = reader.value("mqtt.requests", |text| parse::choice(text, keys::REQUESTS));
     both(reader, "mqtt.client_certificate_file", "mqtt.client_key_file");
     let (tls, host, port) = url?;
     if !tls {
@@ -105,6 +106,11 @@ fn mqtt(reader: &mut Reader) -> Option<Mqtt> {
         ca_file,
         client_certificate_file,
         client_key_file,
+        requests: match keys::REQUESTS[requests?] {
+            "all" => Requests::All,
+            "none" => Requests::None,
+            _ => Requests::Safe,
+        },
     })
 }
 
@@ -122,7 +128,9 @@ fn home_assistant(reader: &mut Reader) -> Option<HomeAssistant> {
     let prefix = reader.value("home_assistant.prefix", parse::topic);
     let status_topic = reader.value("home_assistant.status_topic", parse::topic);
     let definitions = reader.folder("home_assistant.definitions");
-    Some(HomeAssistant { discovery: discovery?, prefix: prefix?, status_topic: status_topic?, definitions })
+    let on_stop = reader.value("home_assistant.on_stop", |text| parse::choice(text, keys::ON_STOPS));
+    let on_stop = if keys::ON_STOPS[on_stop?] == "clear" { OnStop::Clear } else { OnStop::Keep };
+    Some(HomeAssistant { discovery: discovery?, prefix: prefix?, status_topic: status_topic?, definitions, on_stop })
 }
 
 /// A service's URL: what is set, or what follows from the cloud.

@@ -64,6 +64,19 @@ pub struct Mqtt {
     pub client_certificate_file: Option<PathBuf>,
     /// PEM file of our key.
     pub client_key_file: Option<PathBuf>,
+    /// What others may ask for.
+    pub requests: Requests,
+}
+
+/// `mqtt.requests`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Requests {
+    /// Everything.
+    All,
+    /// Nothing that acts as a person.
+    Safe,
+    /// Nothing.
+    None,
 }
 
 /// `home_assistant`
@@ -77,6 +90,17 @@ pub struct HomeAssistant {
     pub status_topic: String,
     /// Folder of entity definitions that replace those compiled in, file by file.
     pub definitions: Option<PathBuf>,
+    /// What happens to the devices at a clean stop.
+    pub on_stop: OnStop,
+}
+
+/// `home_assistant.on_stop`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnStop {
+    /// They stay, and are unavailable.
+    Keep,
+    /// They leave Home Assistant until the next start.
+    Clear,
 }
 
 /// `graph`

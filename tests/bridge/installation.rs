@@ -144,6 +144,11 @@ impl Installation {
     }
 
     pub async fn start(&self, yaml: &str) -> Running {
+        self.start_with(yaml, bridge::Control::default()).await
+    }
+
+    /// The same, with what requests may do to the process.
+    pub async fn start_with(&self, yaml: &str, control: bridge::Control) -> Running {
         let settings = self.settings(yaml);
         let (tokens, store, http) = self.tokens(&settings).await;
         let graph = graph2mqtt::graph::Client::new(&settings.graph, http, tokens.clone());
@@ -155,6 +160,7 @@ impl Installation {
             graph,
             monitor: monitor.clone(),
             shutdown: shutdown.clone(),
+            control,
         };
         Running { monitor, shutdown, task: tokio::spawn(bridge::run(parts)) }
     }

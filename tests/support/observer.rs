@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{ConnectProperties, Packet};
+use rumqttc::v5::mqttbytes::v5::{ConnectProperties, Packet, PublishProperties};
 use rumqttc::v5::{AsyncClient, Event, MqttOptions};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -20,6 +20,8 @@ pub struct Seen {
     pub topic: String,
     pub payload: String,
     pub retained: bool,
+    /// MQTT 5's correlation data.
+    pub correlation: Option<String>,
     pub at: Instant,
 }
 
@@ -76,7 +78,9 @@ impl Observer {
                 if let Event::Incoming(Packet::Publish(publish)) = event {
                     let topic = String::from_utf8_lossy(&publish.topic).into_owned();
                     let payload = String::from_utf8_lossy(&publish.payload).into_owned();
-                    let seen = Seen { topic, payload, retained: publish.retain, at: Instant::now() };
+                    let correlation = publish.properties.and_then(|properties| properties.correlation_data);
+                    let correlation = correlation.map(|data| String::from_utf8_lossy(&data).into_owned());
+                    let seen = Seen { topic, payload, retained: publish.retain, correlation, at: Instant::now() };
                     notes.seen.lock().unwrap().push(seen);
                     notes.changed.notify_waiters();
                 }
@@ -88,6 +92,18 @@ impl Observer {
     /// Publishes as a stranger would.
     pub async fn publish(&self, topic: &str, payload: impl Into<Vec<u8>>, retain: bool) {
         self.client.publish(topic, QoS::AtLeastOnce, retain, payload.into()).await.expect("the observer is connected");
+    }
+
+    /// Asks for something, to be answered on this topic with this correlation data.
+    pub async fn ask(&self, topic: &str, payload: &str, answer: &str, correlation: &str) {
+        let properties = PublishProperties {
+            response_topic: Some(answer.to_owned()),
+            correlation_data: Some(correlation.to_owned().into()),
+            ..PublishProperties::default()
+        };
+        let asked =
+            self.client.publish_with_properties(topic, QoS::AtLeastOnce, false, payload.to_owned(), properties).await;
+        asked.expect("the observer is connected");
     }
 
     /// All that came, in its order.

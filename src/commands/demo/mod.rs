@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::roles::{Process, Roles};
 use super::{Failure, parts};
+use crate::bridge;
 use crate::mqtt::{Connection, Event, Options, Subscription};
 use crate::settings::Settings;
 use stage::Stage;
@@ -57,7 +58,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let broker = stage::reachable(stage.broker.address());
     view::line(view::heading(&format!("mqtt://{broker}"), broker.port(), &stage.settings.mqtt.base_topic));
 
-    let process = Process::prepare(stage.settings.clone(), Roles::Configured, None).await?;
+    let process = Process::prepare(stage.settings.clone(), Roles::Configured, None, bridge::Control::default()).await?;
     let running = tokio::spawn(process.run(None, shutdown.clone()));
     let day = tokio::spawn(stage::play(stage.cloud.clone()));
     tokio::select! {

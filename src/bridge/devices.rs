@@ -1,0 +1,81 @@
+//! What Home Assistant is told of devices: what each has, when they leave, what they have lost.
+
+use std::time::Duration;
+
+use super::agenda::Index;
+use super::layout::Place;
+use super::running::Bridge;
+use crate::discovery::{With, gone};
+use crate::settings::{self, OnStop, Requests, Settings, Via};
+
+/// Up to so many accounts, `bridge/health` tells when each was last asked for: a few kilobytes a minute.
+pub(super) const FEW: usize = 100;
+
+/// How long a clean stop may take to clear the devices of tens of thousands.
+const CLEARING: Duration = Duration::from_secs(20);
+
+/// What the devices of this installation have. `accounts`: how many there are.
+pub fn with(settings: &Settings, accounts: usize) -> With {
+    With::default()
+        .and(With::REQUESTS, settings.mqtt.requests != Requests::None)
+        .and(With::PERSON, settings.mqtt.requests == Requests::All)
+        .and(With::FEW, accounts <= FEW)
+}
+
+/// What an account's device has besides; one without a configuration enrolled.
+pub fn with_account(with: With, account: Option<&settings::Account>, may_write: bool) -> With {
+    let signs_in = account.is_none_or(|account| account.via == Via::SignIn);
+    with.and(With::SIGN_IN, signs_in).and(With::WRITE, may_write)
+}
+
+impl Bridge {
+    /// Every device is to be sent again.
+    pub(super) fn touch_devices(&mut self) {
+        self.touch(Place::Bridge);
+        let count = self.board.write().accounts.len();
+        for index in 0..count as Index {
+            self.touch(Place::Device(index));
+        }
+    }
+
+    /// What accounts that enrolled with a lost store have left behind is cleared.
+    pub(super) fn clear_strangers(&mut self) {
+        for topic in std::mem::take(&mut self.strangers) {
+            self.say_last(&topic, b"");
+        }
+    }
+
+    /// A device of ours was found at the broker. What it had and has no more is remembered, to be told.
+    pub(super) fn found_device(&mut self, slot: crate::mqtt::Slot, payload: &[u8]) {
+        let Some(ours) = self.board.render_device(slot) else { return };
+        if ours.payload.is_empty() || ours.payload == payload {
+            return;
+        }
+        let gone = gone(payload, &ours.payload);
+        if !gone.is_empty() {
+            self.board.write().retiring.insert(ours.topic, gone);
+            self.retired = false;
+        }
+    }
+
+    /// A round after it was told which components are gone, devices are sent without a word of them.
+    pub(super) fn retire(&mut self) {
+        if self.board.write().retiring.is_empty() || !self.board.write().online {
+            return;
+        }
+        if std::mem::replace(&mut self.retired, true) {
+            self.board.write().retiring.clear();
+            self.touch_devices();
+        }
+    }
+
+    /// The end of a clean stop.
+    pub(super) async fn farewell(&mut self, limit: Duration) {
+        let clears = self.settings.home_assistant.on_stop == OnStop::Clear && self.board.write().online;
+        if clears {
+            self.board.write().withdrawn = true;
+            self.touch_devices();
+        }
+        self.connection.clone().close(if clears { CLEARING } else { limit }).await;
+    }
+}

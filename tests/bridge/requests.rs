@@ -1,0 +1,269 @@
+//! What others ask a running bridge for, in good faith and otherwise.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use graph2mqtt::bridge::{Control, LogLevel};
+use serde_json::{Value, json};
+
+use super::installation::{Installation, user};
+use super::support::Observer;
+use super::until_activity;
+
+/// Asks, and gives the answer.
+async fn ask(observer: &Observer, command: &str, request: Value) -> Value {
+    observer.forget();
+    observer.publish(&format!("g/bridge/request/{command}"), request.to_string(), false).await;
+    answer(observer, command).await
+}
+
+async fn answer(observer: &Observer, command: &str) -> Value {
+    let topic = format!("g/bridge/response/{command}");
+    let seen = observer.until(&format!("an answer to {command}"), |seen| seen.topic == topic).await;
+    serde_json::from_str(&seen.payload).unwrap()
+}
+
+fn error(answer: &Value) -> &str {
+    assert_eq!(answer["status"], "error", "{answer}");
+    answer["error"].as_str().unwrap()
+}
+
+/// A configuration with another `mqtt.requests`.
+fn with_requests(yaml: &str, requests: &str) -> String {
+    yaml.replace("mqtt: {", &format!("mqtt: {{ requests: {requests},"))
+}
+
+#[tokio::test]
+async fn a_request_is_answered_with_its_transaction_and_where_mqtt_5_asks_for_it() {
+    let installation = Installation::with(&["alex"]).await;
+    let observer = installation.observe().await;
+    let (bridge, _) = installation.run(&["alex"]).await;
+    installation.until_online(&observer).await;
+    let answer = ask(&observer, "health_check", json!({"transaction": "t1"})).await;
+    assert_eq!((&answer["status"], &answer["transaction"]), (&json!("ok"), &json!("t1")));
+    assert_eq!((&answer["data"]["accounts"], &answer["data"]["accounts_online"]), (&json!(1), &json!(1)));
+    assert!(answer["data"]["last_poll"]["alex"].is_string() && answer["data"]["last_error"].is_null(), "{answer}");
+
+    observer.ask("g/bridge/request/poll", r#"{"account":"alex"}"#, "app/answers", "c7").await;
+    let there = observer.until("the answer at the response topic", |seen| seen.topic == "app/answers").await;
+    assert_eq!((there.correlation.as_deref(), there.retained), (Some("c7"), false));
+    assert_eq!(there.payload, r#"{"data":{"account":"alex"},"status":"ok"}"#);
+    observer.forget();
+    observer.ask("g/bridge/request/poll", "{}", "g/bridge/state", "c8").await;
+    observer.until("the usual answer", |seen| seen.topic == "g/bridge/response/poll").await;
+    ask(&observer, "health_check", json!({})).await;
+    assert!(observer.seen().iter().all(|seen| seen.topic != "g/bridge/state"));
+    bridge.stop().await;
+}
+
+#[tokio::test]
+async fn poll_asks_graph_before_the_turn_comes() {
+    let installation = Installation::with(&["alex"]).await;
+    let observer = installation.observe().await;
+    let yaml = installation.yaml(&["alex"], "").replace("active: 1s, quiet: 1s", "active: 5m, quiet: 5m");
+    installation.sign_in(&yaml, &["alex"]).await;
+    let bridge = installation.start(&yaml).await;
+    installation.until_online(&observer).await;
+    installation.cloud.set_presence(&user("alex"), "Busy", "InACall");
+    // An answer that is younger than a second is not asked for again.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert_eq!(ask(&observer, "poll", json!({})).await["data"]["accounts"], 1);
+    let begun = Instant::now();
+    until_activity(&observer, "g/account/alex/presence", "InACall").await;
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    let unknown = ask(&observer, "poll", json!({"account": "nobody"})).await;
+    assert!(error(&unknown).contains("\"nobody\" is no account"));
+    bridge.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_odd_gets_an_error_or_silence_and_polling_goes_on() {
+    let installation = Installation::with(&["alex"]).await;
+    let observer = installation.observe().await;
+    // A retained request is nobody's wish of now.
+    observer.publish("g/bridge/request/restart", "{}", true).await;
+    observer.until_is("g/bridge/request/restart", "{}").await;
+    let (bridge, _) = installation.run(&["alex"]).await;
+    installation.until_online(&observer).await;
+    for (payload, expected) in [
+        ("{", "not JSON"),
+        ("[1]", "no object"),
+        (r#"{"acount":"alex"}"#, "takes account, transaction"),
+        (r#"{"account":7}"#, "account is a text"),
+    ] {
+        observer.forget();
+        observer.publish("g/bridge/request/poll", payload, false).await;
+        let answer = answer(&observer, "poll").await;
+        assert!(error(&answer).contains(expected), "{payload}: {answer}");
+    }
+    observer.publish("g/bridge/request/poll", "x".repeat(1_000_000), false).await;
+    observer.until("too large", |seen| seen.payload.contains("larger than 8192 bytes")).await;
+    assert!(error(&ask(&observer, "dance", json!({})).await).contains("known are poll, account/login"));
+    assert_eq!(observer.newest().get("g/bridge/response/restart"), None);
+    bridge.stop().await;
+}
+
+#[tokio::test]
+async fn a_flood_of_requests_stalls_nothing() {
+    let installation = Installation::with(&["alex"]).await;
+    let observer = installation.observe().await;
+    let (bridge, _) = installation.run(&["alex"]).await;
+    installation.until_online(&observer).await;
+    let flood = async {
+        for number in 0..500 {
+            observer.publish("g/bridge/request/poll", format!("{{\"transaction\":{number}}}"), false).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let watch = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        installation.cloud.set_presence(&user("alex"), "Busy", "Presenting");
+        let begun = Instant::now();
+        until_activity(&observer, "g/account/alex/presence", "Presenting").await;
+        begun.elapsed()
+    };
+    let ((), heard) = tokio::join!(flood, watch);
+    assert!(heard < Duration::from_secs(3), "{heard:?}");
+    let answers = observer.seen().iter().filter(|seen| seen.topic == "g/bridge/response/poll").count();
+    assert!((50..200).contains(&answers), "{answers} answers");
+    assert!(installation.polls().len() < 40, "nobody makes us ask Graph as fast as they can ask us");
+    bridge.stop().await;
+}
+
+#[tokio::test]
+async fn what_acts_as_a_person_is_off_unless_it_is_switched_on_and_none_hears_nothing() {
+    let installation = Installation::with(&["alex"]).await;
+    let observer = installation.observe().await;
+    let (bridge, yaml) = installation.run(&["alex"]).await;
+    installation.until_online(&observer).await;
+    for command in ["account/login", "account/cancel_login"] {
+        let answer = ask(&observer, command, json!({"account": "alex"})).await;
+        assert!(error(&answer).contains("mqtt.requests: all"), "{answer}");
+    }
+    bridge.stop().await;
+    observer.until_is("g/bridge/state", "offline").await;
+    let bridge = installation.start(&with_requests(&yaml, "none")).await;
+    installation.until_online(&observer).await;
+    observer.forget();
+    observer.publish("g/bridge/request/health_check", "{}", false).await;
+    installation.more_polls(2).await;
+    assert!(observer.seen().iter().all(|seen| !seen.topic.contains("response")));
+    bridge.stop().await;
+}
+
+#[tokio::test]
+async fn a_sign_in_from_the_dashboard_shows_its_code_until_it_was_used() {
+    let installation = Installation::with(&["alex"]).await;
+    let observer = installation.observe().await;
+    let yaml = with_requests(&installation.yaml(&["alex"], ""), "all");
+    let bridge = installation.start(&yaml).await;
+    observer.until("needed", |seen| seen.topic.ends_with("/sign_in") && seen.payload.contains("\"needed\"")).await;
+    let device = observer.until("the device", |seen| seen.topic.ends_with("g_alex/config")).await;
+    assert!(device.payload.contains("g/bridge/request/account/login"), "an account nobody signed in has the button");
+
+    let answer = ask(&observer, "account/login", json!({"account": "alex", "transaction": 1})).await;
+    let code = answer["data"]["code"].as_str().unwrap().to_owned();
+    assert!(answer["data"]["url"].as_str().unwrap().starts_with("http"), "{answer}");
+    let pending = observer.until("pending", |seen| seen.topic.ends_with("/sign_in")).await;
+    let pending: Value = serde_json::from_str(&pending.payload).unwrap();
+    assert_eq!((&pending["state"], &pending["code"]), (&json!("pending"), &json!(code)));
+    let again = ask(&observer, "account/login", json!({"account": "alex"})).await;
+    assert_eq!(again["data"]["code"], code, "two who ask share one code");
+
+    let cancelled = ask(&observer, "account/cancel_login", json!({"account": "alex"})).await;
+    assert_eq!(cancelled["status"], "ok");
+    observer.until("needed again", |seen| seen.topic.ends_with("/sign_in") && !seen.payload.contains("code")).await;
+    assert!(error(&ask(&observer, "account/cancel_login", json!({"account": "alex"})).await).contains("no sign-in"));
+
+    let answer = ask(&observer, "account/login", json!({"account": "alex"})).await;
+    installation.cloud.approve(answer["data"]["code"].as_str().unwrap(), &user("alex")).unwrap();
+    observer.until_is("g/account/alex/state", "online").await;
+    let ok = observer
+        .wait("ok", |seen| {
+            let last = seen.iter().rev().find(|seen| seen.topic == "g/account/alex/sign_in")?;
+            last.payload.contains("\"ok\"").then(|| last.payload.clone())
+        })
+        .await;
+    assert!(!ok.contains("code"), "{ok}");
+    bridge.stop().await;
+}
+
+#[tokio::test]
+async fn the_devices_leave_home_assistant_and_come_back_as_asked() {
+    let installation = Installation::with(&["alex"]).await;
+    let observer = installation.observe().await;
+    let (bridge, _) = installation.run(&["alex"]).await;
+    let device = "homeassistant/device/g_alex/config";
+    let published = observer.until("discovery", |seen| seen.topic == device).await.payload;
+    assert_eq!(ask(&observer, "discovery/clear", json!({})).await["status"], "ok");
+    observer.until_is(device, "").await;
+    observer.until_is("homeassistant/device/g-bridge/config", "").await;
+    // Home Assistant's birth does not bring back what was sent away.
+    observer.publish("homeassistant/status", "online", false).await;
+    observer.until("everything else again", |seen| seen.topic == "g/account/alex/presence").await;
+    installation.more_polls(2).await;
+    assert_eq!(observer.newest()[device], "");
+    assert_eq!(ask(&observer, "discovery/publish", json!({})).await["status"], "ok");
+    observer.until_is(device, &published).await;
+    bridge.stop().await;
+}
+
+struct Level(Mutex<&'static str>);
+
+impl LogLevel for Level {
+    fn level(&self) -> &'static str {
+        *self.0.lock().unwrap()
+    }
+
+    fn set(&self, level: &str) -> Result<(), String> {
+        *self.0.lock().unwrap() = graph2mqtt::bridge::LEVELS.iter().find(|known| **known == level).unwrap();
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_logs_level_is_changed_and_a_new_start_is_asked_for() {
+    let installation = Installation::with(&["alex"]).await;
+    let observer = installation.observe().await;
+    let yaml = installation.yaml(&["alex"], "");
+    installation.sign_in(&yaml, &["alex"]).await;
+    let level = Arc::new(Level(Mutex::new("info")));
+    let restarts = Arc::new(AtomicUsize::new(0));
+    let counted = restarts.clone();
+    let restart = move || match counted.fetch_add(1, Ordering::Relaxed) {
+        0 => Ok(()),
+        _ => Err("the configuration has mistakes".to_owned()),
+    };
+    let control = Control { log: Some(level.clone()), restart: Some(Arc::new(restart)) };
+    let bridge = installation.start_with(&yaml, control).await;
+    installation.until_online(&observer).await;
+    let info = |observer: &Observer| serde_json::from_str::<Value>(&observer.newest()["g/bridge/info"]).unwrap();
+    assert_eq!(info(&observer)["log_level"], "info");
+    assert_eq!(ask(&observer, "log_level", json!({"level": "debug"})).await["data"]["level"], "debug");
+    observer.until("info", |seen| seen.topic == "g/bridge/info" && seen.payload.contains("debug")).await;
+    assert_eq!(level.level(), "debug");
+    assert!(error(&ask(&observer, "log_level", json!({"level": "verbose"})).await).contains("error, warn, info"));
+    assert_eq!(ask(&observer, "restart", json!({})).await["status"], "ok");
+    assert!(error(&ask(&observer, "restart", json!({})).await).contains("mistakes"));
+    assert_eq!(restarts.load(Ordering::Relaxed), 2);
+    bridge.stop().await;
+}
+
+#[tokio::test]
+async fn at_a_clean_stop_the_devices_stay_or_leave_as_configured() {
+    let installation = Installation::with(&["alex"]).await;
+    let observer = installation.observe().await;
+    let (bridge, yaml) = installation.run(&["alex"]).await;
+    let device = "homeassistant/device/g_alex/config";
+    observer.until("discovery", |seen| seen.topic == device).await;
+    bridge.stop().await;
+    observer.until_is("g/bridge/state", "offline").await;
+    assert!(!observer.newest()[device].is_empty());
+    let bridge = installation.start(&format!("{yaml}home_assistant: {{ on_stop: clear }}\n")).await;
+    installation.until_online(&observer).await;
+    bridge.stop().await;
+    observer.until_is("g/bridge/state", "offline").await;
+    observer.until_is(device, "").await;
+    assert!(!observer.newest()["g/account/alex/presence"].is_empty(), "presences stay");
+}
