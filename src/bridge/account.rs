@@ -131,7 +131,7 @@ impl Account {
 
     /// Graph answered. `open` is the counter when presences are published already; before, the
     /// sequence waits for what the broker holds.
-    pub(super) fn answered(&mut self, reading: Reading, now: Moment, open: Option<&mut Counter>) -> Changes {
+    pub(super) fn answered(&mut self, reading: &Reading, now: Moment, open: Option<&mut Counter>) -> Changes {
         let first = self.answered.replace(now.instant).is_none();
         self.failures = 0;
         let another_person = reading.user_id.is_some() && self.user_id.is_some() && reading.user_id != self.user_id;

@@ -166,24 +166,24 @@ impl Readings {
     }
 
     /// The one that was asked for alone.
-    fn only(&mut self) -> Option<Reading> {
-        self.list.pop()
+    fn only(&self) -> Option<&Reading> {
+        self.list.last()
     }
 
     /// A user's. Graph does not promise to keep the order of the question: where it does not, the list is sorted.
-    fn of(&mut self, user_id: Option<ObjectId>) -> Option<Reading> {
+    fn of(&mut self, user_id: Option<ObjectId>) -> Option<&Reading> {
         let user_id = Some(user_id?);
-        let next = self.list.get(self.next).filter(|reading| !self.sorted && reading.user_id == user_id);
-        if let Some(reading) = next {
+        let is_next = self.list.get(self.next).is_some_and(|reading| reading.user_id == user_id);
+        if is_next && !self.sorted {
             self.next += 1;
-            return Some(reading.clone());
+            return self.list.get(self.next - 1);
         }
         if !self.sorted {
             self.list.sort_unstable_by_key(|reading| reading.user_id);
             self.sorted = true;
         }
         let at = self.list.binary_search_by_key(&user_id, |reading| reading.user_id).ok()?;
-        self.list.get(at).cloned()
+        self.list.get(at)
     }
 }
 

@@ -23,6 +23,21 @@ const BYTES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 3
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
+/// What each byte is worth as a hex digit of either case; what is none is worth [`NONE`].
+const WORTH: [u8; 256] = {
+    let mut worth = [NONE; 256];
+    let mut value = 0;
+    while value < 16 {
+        worth[DIGITS[value] as usize] = value as u8;
+        worth[DIGITS[value].to_ascii_uppercase() as usize] = value as u8;
+        value += 1;
+    }
+    worth
+};
+
+/// More than any digit is worth.
+const NONE: u8 = 16;
+
 impl ObjectId {
     /// The id as text, in lower case with hyphens.
     pub fn as_str(&self) -> String {
@@ -52,12 +67,14 @@ impl FromStr for ObjectId {
         if HYPHENS.iter().any(|at| text[*at] != b'-') {
             return Err(InvalidObjectId);
         }
-        let digit = |at: usize| char::from(text[at]).to_digit(16).ok_or(InvalidObjectId);
         let mut id = [0; 16];
+        let mut strange = 0;
         for (byte, at) in id.iter_mut().zip(BYTES) {
-            *byte = (digit(at)? << 4 | digit(at + 1)?) as u8;
+            let (high, low) = (WORTH[usize::from(text[at])], WORTH[usize::from(text[at + 1])]);
+            strange |= high | low;
+            *byte = high << 4 | low & 15;
         }
-        Ok(Self(u128::from_be_bytes(id)))
+        if strange >= NONE { Err(InvalidObjectId) } else { Ok(Self(u128::from_be_bytes(id))) }
     }
 }
 

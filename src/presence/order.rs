@@ -35,8 +35,8 @@ impl Newest {
         self.presence.as_ref()
     }
 
-    /// Takes one answer of Graph.
-    pub fn take(&mut self, reading: Reading) -> Verdict {
+    /// Takes one answer of Graph: most say what is known, so what is kept is copied only where it is new.
+    pub fn take(&mut self, reading: &Reading) -> Verdict {
         let older = matches!((&self.number, &reading.number), (Some(last), Some(now)) if is_older(now, last));
         if older && !self.doubted {
             self.doubted = true;
@@ -44,12 +44,12 @@ impl Newest {
         }
         self.doubted = false;
         if reading.number.is_some() {
-            self.number = reading.number;
+            self.number.clone_from(&reading.number);
         }
         if self.presence.as_ref() == Some(&reading.presence) {
             return Verdict::Same;
         }
-        self.presence = Some(reading.presence);
+        self.presence = Some(reading.presence.clone());
         Verdict::Changed
     }
 }
@@ -78,35 +78,35 @@ mod tests {
     #[test]
     fn a_change_of_the_number_alone_is_no_change() {
         let mut newest = Newest::default();
-        assert_eq!(newest.take(reading(Availability::BUSY, "A1")), Verdict::Changed);
-        assert_eq!(newest.take(reading(Availability::BUSY, "A2")), Verdict::Same);
+        assert_eq!(newest.take(&reading(Availability::BUSY, "A1")), Verdict::Changed);
+        assert_eq!(newest.take(&reading(Availability::BUSY, "A2")), Verdict::Same);
     }
 
     #[test]
     fn an_older_answer_is_believed_when_the_next_one_says_so_too() {
         let mut newest = Newest::default();
-        newest.take(reading(Availability::BUSY, "A5"));
-        assert_eq!(newest.take(reading(Availability::AWAY, "A4")), Verdict::Doubted);
+        newest.take(&reading(Availability::BUSY, "A5"));
+        assert_eq!(newest.take(&reading(Availability::AWAY, "A4")), Verdict::Doubted);
         assert_eq!(newest.presence().unwrap().availability, Availability::BUSY);
-        assert_eq!(newest.take(reading(Availability::AWAY, "A4")), Verdict::Changed);
-        assert_eq!(newest.take(reading(Availability::AWAY, "A4")), Verdict::Same);
+        assert_eq!(newest.take(&reading(Availability::AWAY, "A4")), Verdict::Changed);
+        assert_eq!(newest.take(&reading(Availability::AWAY, "A4")), Verdict::Same);
     }
 
     #[test]
     fn a_newer_answer_ends_the_doubt() {
         let mut newest = Newest::default();
-        newest.take(reading(Availability::BUSY, "A5"));
-        newest.take(reading(Availability::AWAY, "A4"));
-        assert_eq!(newest.take(reading(Availability::BUSY, "A6")), Verdict::Same);
-        assert_eq!(newest.take(reading(Availability::AWAY, "A5")), Verdict::Doubted);
+        newest.take(&reading(Availability::BUSY, "A5"));
+        newest.take(&reading(Availability::AWAY, "A4"));
+        assert_eq!(newest.take(&reading(Availability::BUSY, "A6")), Verdict::Same);
+        assert_eq!(newest.take(&reading(Availability::AWAY, "A5")), Verdict::Doubted);
     }
 
     #[test]
     fn an_answer_without_a_number_is_believed() {
         let mut newest = Newest::default();
-        newest.take(reading(Availability::BUSY, "A5"));
+        newest.take(&reading(Availability::BUSY, "A5"));
         let plain = Reading { number: None, ..reading(Availability::AWAY, "") };
-        assert_eq!(newest.take(plain), Verdict::Changed);
+        assert_eq!(newest.take(&plain), Verdict::Changed);
     }
 
     #[test]

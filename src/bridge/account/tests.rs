@@ -22,7 +22,7 @@ fn account() -> Account {
 
 fn published(availability: Availability, since: i64, sequence: u64) -> Report {
     let mut account = account();
-    account.answered(reading(availability), at(since), None);
+    account.answered(&reading(availability), at(since), None);
     account.sequence = sequence.try_into().ok();
     account.report().unwrap()
 }
@@ -32,19 +32,19 @@ const NOTHING: Changes = Changes { presence: false, state: false, sign_in: false
 #[test]
 fn the_first_answer_says_everything_and_the_same_again_nothing() {
     let (mut account, mut counter) = (account(), Counter::default());
-    let first = account.answered(reading(Availability::BUSY), at(10), Some(&mut counter));
+    let first = account.answered(&reading(Availability::BUSY), at(10), Some(&mut counter));
     assert_eq!(first, Changes { presence: true, state: true, sign_in: true });
-    assert_eq!(account.answered(reading(Availability::BUSY), at(15), Some(&mut counter)), NOTHING);
+    assert_eq!(account.answered(&reading(Availability::BUSY), at(15), Some(&mut counter)), NOTHING);
     assert_eq!(account.report().unwrap().since, at(10).wall);
 }
 
 #[test]
 fn since_is_the_time_of_the_status_not_of_the_note() {
     let (mut account, mut counter) = (account(), Counter::default());
-    account.answered(reading(Availability::BUSY), at(10), Some(&mut counter));
+    account.answered(&reading(Availability::BUSY), at(10), Some(&mut counter));
     let mut noted = reading(Availability::BUSY);
     noted.presence.work_location = Some("office".into());
-    assert!(account.answered(noted, at(20), Some(&mut counter)).presence);
+    assert!(account.answered(&noted, at(20), Some(&mut counter)).presence);
     let report = account.report().unwrap();
     assert_eq!((report.since, report.sequence.get()), (at(10).wall, 20_000));
 }
@@ -52,10 +52,10 @@ fn since_is_the_time_of_the_status_not_of_the_note() {
 #[test]
 fn three_failures_make_a_presence_unknown_and_one_answer_known_again() {
     let (mut account, mut counter) = (account(), Counter::default());
-    account.answered(reading(Availability::BUSY), at(10), Some(&mut counter));
+    account.answered(&reading(Availability::BUSY), at(10), Some(&mut counter));
     let states = [(); 4].map(|()| account.failed(None, at(11)).state);
     assert_eq!((states, account.known()), ([false, false, true, false], Known::No));
-    let again = account.answered(reading(Availability::BUSY), at(20), Some(&mut counter));
+    let again = account.answered(&reading(Availability::BUSY), at(20), Some(&mut counter));
     assert_eq!(again, Changes { state: true, ..NOTHING });
 }
 
@@ -67,13 +67,13 @@ fn a_failure_before_any_answer_makes_it_unknown_at_once() {
 #[test]
 fn a_lost_sign_in_makes_it_unknown_at_once_and_is_told_once() {
     let mut account = account();
-    account.answered(reading(Availability::BUSY), at(10), None);
+    account.answered(&reading(Availability::BUSY), at(10), None);
     let lost = crate::entra::Trouble::SignIn { reason: "sign in again".into() };
     let obstacle = Obstacle::of(&Trouble::Token(lost)).unwrap();
     assert_eq!(account.failed(Some(&obstacle), at(11)), Changes { state: true, sign_in: true, presence: false });
     assert_eq!(account.failed(Some(&obstacle), at(12)), NOTHING);
     assert_eq!(account.sign_in().unwrap().since, at(11).wall);
-    let healed = account.answered(reading(Availability::BUSY), at(13), None);
+    let healed = account.answered(&reading(Availability::BUSY), at(13), None);
     assert_eq!(healed, Changes { state: true, sign_in: true, presence: false });
 }
 
@@ -81,7 +81,7 @@ fn a_lost_sign_in_makes_it_unknown_at_once_and_is_told_once() {
 fn what_was_heard_too_long_ago_is_not_known_any_more() {
     let mut account = account();
     let heard = at(10);
-    account.answered(reading(Availability::BUSY), heard, None);
+    account.answered(&reading(Availability::BUSY), heard, None);
     let bound = Duration::from_secs(120);
     assert!(!account.aged(heard.instant + bound, bound).state);
     assert!(account.aged(heard.instant + bound * 2, bound).state);
@@ -94,9 +94,9 @@ fn since_and_sequence_carry_on_over_a_restart_whichever_is_heard_first() {
     let mut counter = Counter::default();
     let mut broker_first = account();
     broker_first.found(before.clone(), at(100), None);
-    assert!(!broker_first.answered(reading(Availability::BUSY), at(101), None).presence);
+    assert!(!broker_first.answered(&reading(Availability::BUSY), at(101), None).presence);
     let mut graph_first = account();
-    graph_first.answered(reading(Availability::BUSY), at(100), None);
+    graph_first.answered(&reading(Availability::BUSY), at(100), None);
     assert!(!graph_first.found(before.clone(), at(101), None).presence);
     for mut account in [broker_first, graph_first] {
         account.open(at(102).wall, &mut counter);
@@ -110,7 +110,7 @@ fn a_change_over_a_restart_is_newer_than_what_the_broker_held() {
     let before = published(Availability::BUSY, 10, 900_000);
     counter.learn(before.sequence);
     let mut account = account();
-    account.answered(reading(Availability::AWAY), at(100), None);
+    account.answered(&reading(Availability::AWAY), at(100), None);
     account.found(before.clone(), at(101), None);
     account.open(at(102).wall, &mut counter);
     let report = account.report().unwrap();
@@ -122,7 +122,7 @@ fn a_change_over_a_restart_is_newer_than_what_the_broker_held() {
 fn what_comes_late_still_counts() {
     let mut counter = Counter::default();
     let mut account = account();
-    account.answered(reading(Availability::BUSY), at(100), Some(&mut counter));
+    account.answered(&reading(Availability::BUSY), at(100), Some(&mut counter));
     let late = published(Availability::BUSY, 10, 900_000);
     counter.learn(late.sequence);
     assert_eq!(account.found(late.clone(), at(101), Some(&mut counter)), NOTHING);
@@ -141,7 +141,7 @@ fn what_another_person_left_under_the_name_is_not_carried_on() {
     assert_eq!(account.report(), None);
     let mut theirs = reading(Availability::BUSY);
     theirs.user_id = account.user_id();
-    assert!(account.answered(theirs, at(101), Some(&mut counter)).presence);
+    assert!(account.answered(&theirs, at(101), Some(&mut counter)).presence);
     assert_eq!(account.report().unwrap().since, at(101).wall);
 }
 
@@ -161,7 +161,7 @@ fn an_account_is_small() {
 fn what_the_broker_held_carries_on_even_when_it_comes_after_the_first_look_was_published() {
     let mut counter = Counter::default();
     let mut account = account();
-    account.answered(reading(Availability::BUSY), at(100), None);
+    account.answered(&reading(Availability::BUSY), at(100), None);
     account.open(at(101).wall, &mut counter);
     let published = account.report().unwrap();
     let before = published_by_the_forerunner(Availability::BUSY);
@@ -176,8 +176,8 @@ fn what_the_broker_held_carries_on_even_when_it_comes_after_the_first_look_was_p
 fn what_comes_late_does_not_undo_a_change_that_this_process_saw() {
     let mut counter = Counter::default();
     let mut account = account();
-    account.answered(reading(Availability::AWAY), at(100), Some(&mut counter));
-    account.answered(reading(Availability::BUSY), at(105), Some(&mut counter));
+    account.answered(&reading(Availability::AWAY), at(100), Some(&mut counter));
+    account.answered(&reading(Availability::BUSY), at(105), Some(&mut counter));
     assert_eq!(account.found(published_by_the_forerunner(Availability::BUSY), at(106), Some(&mut counter)), NOTHING);
     assert_eq!(account.report().unwrap().since, at(105).wall);
 }
