@@ -54,6 +54,23 @@ impl Refusal {
         })
     }
 
+    /// From an error that a browser brought. `cancelled`: the person turned back on Entra's page.
+    pub(super) fn posted(error: &str, description: &str, cancelled: bool) -> Self {
+        let description = plain(description);
+        let after = |label: &str| {
+            let (_, rest) = description.split_once(label)?;
+            rest.split_whitespace().next().map(str::to_owned)
+        };
+        Self {
+            error: plain(if cancelled { "authorization_declined" } else { error }),
+            suberror: None,
+            numbers: number_in(&description).filter(|_| !cancelled).into_iter().collect(),
+            trace: after("Trace ID: "),
+            correlation: after("Correlation ID: "),
+            description: if cancelled { "AADSTS70017: the person declined".to_owned() } else { description },
+        }
+    }
+
     /// What it comes to. `secrets` are what was sent: none of them is ever shown, whatever Entra echoes.
     pub(super) fn trouble(&self, subject: &Subject, secrets: &[&str], after: Option<Duration>) -> Trouble {
         let code = codes::known(&self.numbers);
@@ -77,6 +94,11 @@ impl Refusal {
                 Trouble::Retry { after: Some(after.unwrap_or(AFTER_A_LOOP).max(AFTER_A_LOOP)), reason: say("") }
             }
         }
+    }
+
+    /// Whether it carries this AADSTS number.
+    pub(super) fn has(&self, number: u32) -> bool {
+        self.numbers.contains(&number)
     }
 
     /// Entra's own text, for what has no words here.

@@ -242,10 +242,18 @@ impl Application {
     }
 
     /// Who signed in to an account: the person configured, with what is needed, or a refusal.
-    pub(super) fn person(&self, name: &AccountName, issued: &Issued, now: Timestamp) -> Result<Person, Trouble> {
+    pub(super) fn person(
+        &self,
+        name: &AccountName,
+        issued: &Issued,
+        nonce: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Person, Trouble> {
         let configured = self.account(name)?;
         let id_token = issued.id_token.as_ref().map_or("", ExposeSecret::expose_secret);
         let person = Person::read(id_token, &self.authority, &self.client_id, now)?;
+        person.must_answer(nonce)?;
+        person.must_be_of(name, self.tenant_of(configured))?;
         person.must_be(name, &configured.user)?;
         let granted: Option<Vec<&str>> = issued.granted.as_ref().map(|all| all.iter().map(String::as_str).collect());
         let lacking = granted.map(|granted| scopes::missing(configured.reads.permissions(), &granted));
@@ -316,7 +324,11 @@ impl Application {
         }
     }
 
-    fn tenant_of<'a>(&'a self, configured: &'a Configured) -> &'a str {
+    pub(super) fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    pub(super) fn tenant_of<'a>(&'a self, configured: &'a Configured) -> &'a str {
         configured.tenant.as_deref().unwrap_or(&self.tenant)
     }
 

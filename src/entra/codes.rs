@@ -100,7 +100,8 @@ const CODES: &[Code] = &[
     code(
         7000218,
         Kind::Misconfigured,
-        "the application asks for a secret: set entra.client_secret, or allow public client flows under Authentication",
+        "the application asks for a secret: set entra.client_secret, or allow public client flows under Authentication; \
+         for the browser, register the redirect URI under \"Mobile and desktop applications\" instead of \"Web\"",
     ),
     code(
         700025,
@@ -118,7 +119,23 @@ const CODES: &[Code] = &[
         Kind::Misconfigured,
         "the application is registered for one tenant: set entra.tenant to it instead of organizations",
     ),
-    code(50011, Kind::Misconfigured, "the redirect URI is not registered with the application"),
+    code(
+        50011,
+        Kind::Misconfigured,
+        "the redirect URI is not registered with the application: add it under Authentication, letter by letter",
+    ),
+    code(
+        500112,
+        Kind::Misconfigured,
+        "the redirect URI changed during the sign-in: check web.public_url, and start again",
+    ),
+    code(501481, Kind::SignIn, "the code belongs to another sign-in"),
+    code(
+        9002327,
+        Kind::Misconfigured,
+        "the redirect URI stands under the platform \"Single-page application\": register it under \"Mobile and desktop \
+         applications\" instead, or under \"Web\" where entra.client_secret is set",
+    ),
     code(70011, Kind::Misconfigured, "a permission that is asked for does not exist"),
     code(650053, Kind::Misconfigured, "a permission that is asked for does not exist"),
     code(50020, Kind::Misconfigured, "this person is not of the application's tenant"),

@@ -6,11 +6,13 @@
 //! `tokens` is what the other rooms hold: it hands out access tokens, and refreshes them in time, one
 //! refresh at a time for each principal (`slot`). `application` asks Entra as the configured
 //! application, which proves itself by its `credential`; `transport` carries the requests, `answers`
-//! reads refusals with the table in `codes`. `device` signs a person in, `sign_ins` holds those under
-//! way; `person` checks who it was; `cache` is what is sealed for an account, `caches` where. `clock` watches the time.
+//! reads refusals with the table in `codes`. `device` signs a person in by a code, `browser` by Entra's
+//! pages (`redemption` holds its requests), `sign_ins` the codes that are out; `person` checks who it
+//! was; `cache` is what is sealed for an account, `caches` where. `clock` watches the time.
 
 mod answers;
 mod application;
+mod browser;
 mod cache;
 mod caches;
 mod clock;
@@ -18,6 +20,7 @@ mod codes;
 mod credential;
 mod device;
 mod person;
+mod redemption;
 mod scopes;
 mod sign_ins;
 mod slot;
@@ -26,6 +29,7 @@ mod tokens;
 mod transport;
 mod trouble;
 
+pub use browser::{Arrival, Browser, Posted, SignedIn, Unexpected};
 pub use caches::{Answer, Caches};
 pub use device::Prompt;
 pub use person::is_grant_of;

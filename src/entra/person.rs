@@ -27,6 +27,7 @@ pub(super) struct Person {
     #[serde(default)]
     pub preferred_username: String,
     aud: String,
+    nonce: Option<String>,
     iss: String,
     exp: i64,
 }
@@ -55,6 +56,25 @@ impl Person {
             ));
         }
         Ok(person)
+    }
+
+    /// Whether the id token answers the question that this browser was sent with, where one was.
+    pub(super) fn must_answer(&self, nonce: Option<&str>) -> Result<(), Trouble> {
+        if nonce.is_none() || self.nonce.as_deref() == nonce {
+            return Ok(());
+        }
+        Err(Trouble::sign_in("Entra's id token answers another sign-in than the one begun here; start again"))
+    }
+
+    /// Refuses a sign-in to another tenant, where the configuration gives the tenant's id.
+    pub(super) fn must_be_of(&self, account: &AccountName, tenant: &str) -> Result<(), Trouble> {
+        match tenant.parse::<ObjectId>() {
+            Ok(wanted) if wanted != self.tid => Err(Trouble::sign_in(format!(
+                "account {account}: {} signed in to the tenant {}, but {tenant} is configured; sign in there",
+                self.preferred_username, self.tid
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Refuses another person than the one configured for the account.

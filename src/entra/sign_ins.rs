@@ -139,6 +139,10 @@ impl SignIns {
         self.registry().steps.subscribe()
     }
 
+    pub(super) fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
     fn registry(&self) -> &Registry {
         self.tokens.registry()
     }
@@ -239,7 +243,7 @@ async fn by_device(tokens: Tokens, account: AccountName) {
     let show = |prompt: &Prompt| tokens.registry().waits(&account, prompt);
     let issued = device::sign_in(tokens.application(), &account, show).await;
     let kept = match issued {
-        Ok(issued) => tokens.keep(&account, &issued).await,
+        Ok(issued) => tokens.keep(&account, &issued, None, tokens.application().is_confidential()).await,
         Err(trouble) => Err(trouble),
     };
     if let Err(trouble) = kept {

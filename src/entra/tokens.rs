@@ -12,6 +12,7 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
 use super::application::{Application, Issued};
+use super::browser::Journeys;
 use super::cache::Cache;
 use super::caches::Caches;
 use super::sign_ins::{Registry, SignIns};
@@ -56,6 +57,7 @@ struct Inner {
     slots: Mutex<HashMap<Principal, Arc<Slot>>>,
     generations: AtomicU64,
     sign_ins: Registry,
+    journeys: Journeys,
     clock: fn() -> Timestamp,
 }
 
@@ -115,6 +117,7 @@ impl Tokens {
             slots: Mutex::default(),
             generations: AtomicU64::new(1),
             sign_ins: Registry::default(),
+            journeys: Journeys::default(),
             clock,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -210,9 +213,16 @@ impl Tokens {
         SignIns::new(self.clone())
     }
 
-    /// Keeps what a sign-in of the right person brought, from now on in use.
-    pub(super) async fn keep(&self, account: &AccountName, issued: &Issued) -> Result<Grant, Trouble> {
-        let grant = self.inner.keep(account, issued).await?;
+    /// Keeps what a sign-in of the right person brought, from now on in use. `nonce` is what the id token
+    /// has to repeat; `confidential`, as which kind of client the application got it.
+    pub(super) async fn keep(
+        &self,
+        account: &AccountName,
+        issued: &Issued,
+        nonce: Option<&str>,
+        confidential: bool,
+    ) -> Result<Grant, Trouble> {
+        let grant = self.inner.keep(account, issued, nonce, confidential).await?;
         self.slot(&Principal::Account(account.clone())).forget();
         self.inner.sign_ins.succeeded(&grant);
         Ok(grant)
@@ -228,6 +238,10 @@ impl Tokens {
 
     pub(super) fn registry(&self) -> &Registry {
         &self.inner.sign_ins
+    }
+
+    pub(super) fn journeys(&self) -> &Journeys {
+        &self.inner.journeys
     }
 
     fn slot(&self, who: &Principal) -> Arc<Slot> {
@@ -356,9 +370,15 @@ impl Inner {
     }
 
     /// Keeps the grant of the person who signed in, if it is the right one.
-    async fn keep(&self, account: &AccountName, issued: &Issued) -> Result<Grant, Trouble> {
+    async fn keep(
+        &self,
+        account: &AccountName,
+        issued: &Issued,
+        nonce: Option<&str>,
+        confidential: bool,
+    ) -> Result<Grant, Trouble> {
         let now = (self.clock)();
-        let person = self.application.person(account, issued, now)?;
+        let person = self.application.person(account, issued, nonce, now)?;
         let permissions = self.application.account(account)?.reads.permissions();
         let cache = Cache::new(issued, None, permissions, now).ok_or_else(|| {
             Trouble::misconfigured(format!(
@@ -373,7 +393,7 @@ impl Inner {
             object_id: person.oid,
             username: person.preferred_username,
             user: self.application.user_text(account)?,
-            confidential: self.application.is_confidential(),
+            confidential,
             version: 0,
             refreshed_at: now,
             standing: Standing::Ok,

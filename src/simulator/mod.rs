@@ -13,7 +13,7 @@ mod log;
 mod server;
 
 pub use broker::{Broker, BrokerFailed};
-pub use cloud::{Application, Call, Cloud, CodeError, Refusal, Route, Rules, Shown};
+pub use cloud::{Application, Call, Cloud, CodeError, Platform, Refusal, Route, Rules, Shown};
 pub use fault::{Fault, What};
 pub use hub::{Certificate, Change, Command, Gamut, Hub, Kind, LampState, Limits, Plan, Request, Root};
 pub use log::{Late, Log};

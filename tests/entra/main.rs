@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod browser;
 mod caches;
 mod claims;
 mod command;
@@ -12,4 +13,6 @@ mod sign_in;
 mod sign_ins;
 mod tokens;
 mod troubles;
+#[path = "../support/visitor.rs"]
+mod visitor;
 mod world;

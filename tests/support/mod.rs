@@ -8,6 +8,7 @@
 pub mod broker;
 pub mod observer;
 pub mod program;
+pub mod visitor;
 
 pub use broker::Broker;
 pub use observer::Observer;

@@ -32,6 +32,8 @@ pub struct Call {
 /// What was asked of Entra or Graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Route {
+    /// `GET /<tenant>/oauth2/v2.0/authorize`
+    Authorize,
     /// `POST /<tenant>/oauth2/v2.0/devicecode`
     DeviceCode,
     /// `POST /<tenant>/oauth2/v2.0/token`
@@ -59,6 +61,7 @@ impl Route {
             "/v1.0/communications/getPresencesByUserId" if post => Self::Presences,
             _ if path.starts_with("/v1.0/users/") && path.ends_with("/presence") => Self::UserPresence,
             _ if path.starts_with("/v1.0/users/") => Self::User,
+            _ if path.ends_with("/oauth2/v2.0/authorize") => Self::Authorize,
             _ if post && path.ends_with("/oauth2/v2.0/token") => Self::Token,
             _ if post && path.ends_with("/oauth2/v2.0/devicecode") => Self::DeviceCode,
             _ => Self::Other,

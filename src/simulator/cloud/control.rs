@@ -35,8 +35,13 @@ impl Cloud {
     /// A new tenant with this domain; answers with its id.
     pub fn add_tenant(&self, domain: &str) -> String {
         let id = guid();
-        self.shared.world().directory.add_tenant(domain, id.clone());
+        self.add_tenant_as(&id, domain);
         id
+    }
+
+    /// The same, with this id, such as the one to which all personal accounts belong.
+    pub fn add_tenant_as(&self, id: &str, domain: &str) {
+        self.shared.world().directory.add_tenant(domain, id.to_owned());
     }
 
     /// Registers an application in its home tenant, which must be there.
@@ -141,6 +146,11 @@ impl Cloud {
         self.shared.world().grants.devices.expire();
     }
 
+    /// The time of all authorization codes is over.
+    pub fn expire_authorization_codes(&self) {
+        self.shared.world().grants.codes.expire();
+    }
+
     /// Device codes of people of this tenant are refused by policy (53003), or not any more.
     pub fn block_device_code(&self, tenant: &str, blocked: bool) {
         let mut world = self.shared.world();
@@ -156,11 +166,11 @@ impl Cloud {
         let (application, person) = (world.application(client_id), world.person(person));
         let public = world.directory.applications[application].public;
         let scopes = Scopes::parse(scope).unwrap_or_else(|fail| panic!("{fail:?}"));
-        let answer = world.sign_in(self.shared.base(), person, application, public, scopes);
+        let answer = world.sign_in(self.shared.base(), person, application, public, scopes, None);
         answer.unwrap_or_else(|fail| panic!("{fail:?}"))
     }
 
-    /// Every access token, refresh token and device code that is out: what nobody may read anywhere.
+    /// Every access token, refresh token, device code and authorization code that is out: what nobody may read anywhere.
     pub fn secrets(&self) -> Vec<String> {
         self.shared.world().grants.secrets()
     }

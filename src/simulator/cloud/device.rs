@@ -14,6 +14,7 @@ use super::directory::{Realm, Refusal};
 use super::entra::{Form, client};
 use super::errors::Fail;
 use super::grants::Scopes;
+use super::html::{escape, show};
 use super::tokens::opaque;
 use super::{Shared, World};
 
@@ -118,7 +119,7 @@ impl World {
             return Err(Fail::refused(Refusal::Policy));
         }
         debug_assert!(realm == Realm::Any || realm == Realm::One(self.directory.people[person].tenant));
-        let answer = self.sign_in(base, person, application, kind.is_public(), scopes)?;
+        let answer = self.sign_in(base, person, application, kind.is_public(), scopes, None)?;
         let redeemed = self.grants.devices.0.iter_mut().find(|device| device.code == code);
         redeemed.expect("found above").state = Progress::Redeemed;
         Ok(answer)
@@ -238,15 +239,4 @@ async fn typed(State(shared): State<Arc<Shared>>, form: Form) -> Html<String> {
         (_, None) => Ok("There is no such person."),
     };
     show(&format!("<p>{}</p>", done.map_or_else(|error| escape(&error.to_string()), str::to_owned)))
-}
-
-fn show(body: &str) -> Html<String> {
-    Html(format!(
-        "<!DOCTYPE html><html lang=\"en\"><meta charset=\"utf-8\"><title>Simulated sign-in</title>\
-         <body style=\"font-family:sans-serif;max-width:30em;margin:4em auto\"><h1>Simulated sign-in</h1>{body}</body></html>"
-    ))
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -18,6 +18,7 @@ pub struct Application {
     pub(super) secrets: Vec<String>,
     pub(super) expired_secrets: Vec<String>,
     pub(super) certificates: Vec<Registered>,
+    pub(super) redirects: Vec<(Platform, String)>,
     pub(super) delegated: Vec<String>,
     pub(super) roles: Vec<String>,
 }
@@ -33,6 +34,7 @@ impl Application {
             secrets: Vec::new(),
             expired_secrets: Vec::new(),
             certificates: Vec::new(),
+            redirects: Vec::new(),
             delegated: Vec::new(),
             roles: Vec::new(),
         }
@@ -61,6 +63,20 @@ impl Application {
         Self { public: false, ..self }
     }
 
+    /// With a redirect URI. `http://localhost` stands for every port of it.
+    pub fn redirect(mut self, platform: Platform, uri: &str) -> Self {
+        self.redirects.push((platform, uri.to_owned()));
+        self
+    }
+
+    /// Under which platform a redirect URI is registered: compared letter by letter, but for localhost's port.
+    pub(super) fn platform_of(&self, uri: &str) -> Option<Platform> {
+        let is = |registered: &str| {
+            registered == uri || without_port(registered).is_some_and(|r| Some(r) == without_port(uri))
+        };
+        self.redirects.iter().find(|(_, registered)| is(registered)).map(|(platform, _)| *platform)
+    }
+
     /// Open to every tenant, and to `organizations` and `common`.
     pub fn multi_tenant(mut self) -> Self {
         self.multi_tenant = true;
@@ -78,6 +94,25 @@ impl Application {
         self.roles.extend(roles.iter().map(|role| (*role).to_owned()));
         self
     }
+}
+
+/// `http://localhost` and the path, where it is that.
+fn without_port(uri: &str) -> Option<String> {
+    let rest = uri.strip_prefix("http://localhost")?;
+    let (port, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let is_port = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+    is_port.then(|| format!("http://localhost{path}"))
+}
+
+/// Which kind of client a redirect URI makes of the application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Platform {
+    /// A confidential client: it must show a credential.
+    Web,
+    /// `Mobile and desktop applications`: a public client, which must show none.
+    Desktop,
+    /// `Single-page application`: its codes are redeemed by scripts in browsers alone.
+    SinglePage,
 }
 
 /// Why Entra gives a person no token.

@@ -26,6 +26,8 @@ use super::{Shared, World, assertion};
 const LARGEST: usize = 64 << 10;
 
 /// The fields of a request's form, its basic credentials among them.
+#[derive(serde::Deserialize)]
+#[serde(transparent)]
 pub(super) struct Form(HashMap<String, String>);
 
 impl<S: Sync> FromRequest<S> for Form {
@@ -143,6 +145,7 @@ impl World {
         let (realm, index) = client(&self.directory, tenant, form)?;
         match form.need("grant_type")? {
             "urn:ietf:params:oauth:grant-type:device_code" => self.redeem(base, tenant, form, index),
+            "authorization_code" => self.redeem_code(base, tenant, form, index),
             "refresh_token" => {
                 let public = self.credential(base, tenant, form, index)?.is_public();
                 let scopes = form.get("scope").map(Scopes::parse).transpose()?;

@@ -5,7 +5,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::directory::Refusal;
+use super::directory::{Application, Refusal};
 use crate::simulator::guid::guid;
 
 /// One of Entra's errors.
@@ -181,6 +181,75 @@ impl Fail {
         )
     }
 
+    pub(super) fn authorization_expired() -> Self {
+        Self::bad(
+            "invalid_grant",
+            70_008,
+            "The provided authorization code or refresh token has expired due to inactivity. Send a new interactive authorization request for this user and resource.",
+        )
+    }
+
+    pub(super) fn verifier_wrong() -> Self {
+        Self::bad(
+            "invalid_grant",
+            501_481,
+            "The Code_Verifier does not match the code_challenge supplied in the authorization request.",
+        )
+    }
+
+    pub(super) fn redirect_differs(shown: &str, asked: &str) -> Self {
+        let text = format!(
+            "The reply address '{shown}' does not match the reply address '{asked}' provided when requesting Authorization code."
+        );
+        Self::client(500_112, &text)
+    }
+
+    pub(super) fn redirect_unknown(uri: &str, application: &Application) -> Self {
+        let text = format!(
+            "The redirect URI '{uri}' specified in the request does not match the redirect URIs configured for the application '{}'. Make sure the redirect URI sent in the request matches one added to your application in the Azure portal.",
+            application.client_id
+        );
+        Self::bad("invalid_request", 50_011, text)
+    }
+
+    pub(super) fn single_page() -> Self {
+        Self::bad(
+            "invalid_request",
+            9_002_327,
+            "Tokens issued for the 'Single-Page Application' client-type may only be redeemed via cross-origin requests.",
+        )
+    }
+
+    pub(super) fn response_type(shown: &str) -> Self {
+        let text = format!("response_type '{shown}' is not supported for the application.");
+        Self::bad("unsupported_response_type", 700_051, text)
+    }
+
+    pub(super) fn challenge() -> Self {
+        Self::bad("invalid_request", 501_491, "Invalid Code_Challenge parameter: its size or its method.")
+    }
+
+    pub(super) fn cancelled() -> Self {
+        Self::bad("access_denied", 65_004, "User declined to consent to access the app.")
+    }
+
+    pub(super) fn no_such_person(name: &str) -> Self {
+        Self::bad(
+            "invalid_grant",
+            50_034,
+            format!(
+                "The user account {name} does not exist in the directory. To sign into this application, the account must be added to the directory."
+            ),
+        )
+    }
+
+    pub(super) fn other_tenant(name: &str, domain: &str) -> Self {
+        let text = format!(
+            "User account '{name}' from identity provider '{domain}' does not exist in tenant and cannot access the application in that tenant. The account needs to be added as an external user in the tenant first."
+        );
+        Self::bad("invalid_grant", 50_020, text)
+    }
+
     pub(super) fn grant_unknown() -> Self {
         Self::bad("invalid_grant", 70_000, "Provided grant is invalid or malformed.")
     }
@@ -230,6 +299,12 @@ impl Fail {
                 "A transient error has occurred. Please try again.".to_owned(),
             ),
         }
+    }
+
+    /// `error` and `error_description` as they go back to a redirect URI.
+    pub(super) fn for_redirect(&self) -> (&'static str, String) {
+        let body = self.body();
+        (self.error, body["error_description"].as_str().unwrap_or_default().to_owned())
     }
 
     fn body(&self) -> Value {

@@ -7,7 +7,9 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::World;
+use super::authorize::Codes;
 use super::device::Devices;
+use super::directory::Consent;
 use super::errors::Fail;
 use super::tokens::{Access, AccessTokens, Holder, id_token, opaque};
 
@@ -61,6 +63,12 @@ impl Scopes {
         }
         Ok(scopes)
     }
+
+    /// The permissions among them to which nobody has consented.
+    pub(super) fn missing(&self, consent: Option<&Consent>) -> Vec<String> {
+        let has = |scope: &String| scope == ".default" || consent.is_some_and(|c| c.delegated.contains(scope));
+        self.graph.iter().filter(|scope| !has(scope)).cloned().collect()
+    }
 }
 
 /// One sign-in of a person to an application.
@@ -85,13 +93,15 @@ struct Refresh {
 pub(super) struct Grants {
     pub access: AccessTokens,
     pub devices: Devices,
+    pub codes: Codes,
     all: Vec<Grant>,
     refresh: HashMap<String, Refresh>,
 }
 
 impl Grants {
     pub(super) fn secrets(&self) -> Vec<String> {
-        self.access.all().chain(self.refresh.keys()).chain(self.devices.codes()).cloned().collect()
+        let codes = self.devices.codes().chain(self.codes.all());
+        self.access.all().chain(self.refresh.keys()).chain(codes).cloned().collect()
     }
 
     /// Ends a person's grants; only those of public clients where `public_only`.
@@ -110,11 +120,12 @@ impl World {
         application: usize,
         public: bool,
         scopes: Scopes,
+        nonce: Option<&str>,
     ) -> Result<Value, Fail> {
         let scopes_now = scopes.clone();
         let grant = Grant { person, application, public, scopes, revoked: false, issued: VecDeque::new() };
         self.grants.all.push(grant);
-        let answer = self.issue(base, self.grants.all.len() - 1, &scopes_now, false);
+        let answer = self.issue(base, self.grants.all.len() - 1, &scopes_now, false, nonce);
         if answer.is_err() {
             self.grants.all.pop();
         }
@@ -148,14 +159,21 @@ impl World {
         }
         let mut scopes = scopes.unwrap_or_else(|| grant.scopes.clone());
         scopes.offline |= grant.scopes.offline;
-        let answer = self.issue(base, index, &scopes, claims)?;
+        let answer = self.issue(base, index, &scopes, claims, None)?;
         if let Some(known) = self.grants.refresh.get_mut(token) {
             known.used = true;
         }
         Ok(answer)
     }
 
-    fn issue(&mut self, base: &str, index: usize, asked: &Scopes, claims: bool) -> Result<Value, Fail> {
+    fn issue(
+        &mut self,
+        base: &str,
+        index: usize,
+        asked: &Scopes,
+        claims: bool,
+        nonce: Option<&str>,
+    ) -> Result<Value, Fail> {
         let Self { rules, directory, grants, .. } = self;
         let grant = &grants.all[index];
         let person = &directory.people[grant.person];
@@ -188,6 +206,9 @@ impl World {
                 "tid": tenant.id,
                 "ver": "2.0",
             });
+            if let Some(nonce) = nonce {
+                claims["nonce"] = json!(nonce);
+            }
             if asked.profile {
                 claims["oid"] = json!(person.id.as_str());
                 claims["name"] = json!(person.name);

@@ -6,6 +6,7 @@
 //! documentation.
 
 mod assertion;
+mod authorize;
 mod calls;
 mod control;
 mod device;
@@ -14,6 +15,7 @@ mod entra;
 mod errors;
 mod grants;
 mod graph;
+mod html;
 mod limit;
 mod presence;
 mod tokens;
@@ -27,7 +29,7 @@ use axum::middleware::from_fn_with_state;
 
 pub use calls::{Call, Route};
 pub use device::CodeError;
-pub use directory::{Application, Refusal};
+pub use directory::{Application, Platform, Refusal};
 pub use presence::Shown;
 
 use super::fault::{Fault, Faults};
@@ -118,6 +120,7 @@ impl Cloud {
             base: OnceLock::new(),
         });
         let app = Router::new()
+            .merge(authorize::routes())
             .merge(entra::routes())
             .merge(device::routes())
             .merge(graph::routes())

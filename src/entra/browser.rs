@@ -1,0 +1,239 @@
+//! Signing in with a browser: it is sent to Entra, comes back with a code, and the code is redeemed here.
+//!
+//! Entra lets the browser post its answer to us (`response_mode=form_post`), so that no code ever stands
+//! in a URL. That post comes from another site and brings no cookie of ours: it is kept under a random
+//! handle, and the browser comes once more, to a URL with that handle, with its cookie.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::digest::{SHA256, digest};
+use ring::rand::{SecureRandom, SystemRandom};
+use secrecy::SecretString;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use url::Url;
+
+use super::answers::Refusal;
+use super::redemption::Authorization;
+use super::{SignIns, Tokens, Trouble};
+use crate::presence::{AccountName, ObjectId};
+
+/// How long a person may take, from the start to the last page.
+const LIFE: Duration = Duration::from_secs(600);
+
+/// Browsers that are under way at one time; the one that left first is given up for one more.
+const MOST: usize = 256;
+
+/// Which browser it is, by a secret that it alone holds: a cookie's value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Browser([u8; 32]);
+
+impl Browser {
+    /// Of this cookie.
+    pub fn of(cookie: &str) -> Self {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest(&SHA256, cookie.as_bytes()).as_ref());
+        Self(hash)
+    }
+}
+
+impl fmt::Debug for Browser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Browser")
+    }
+}
+
+/// What Entra lets a browser post to the redirect URI: a code, or an error.
+#[derive(serde::Deserialize)]
+pub struct Posted {
+    state: Option<String>,
+    code: Option<String>,
+    error: Option<String>,
+    error_description: Option<String>,
+    error_subcode: Option<String>,
+}
+
+impl fmt::Debug for Posted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Posted").field("error", &self.error).finish_non_exhaustive()
+    }
+}
+
+/// A browser came with something that nobody waits for. Nothing was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unexpected {
+    /// Forged, used already, or older than ten minutes.
+    #[error("this sign-in was used already, is older than ten minutes, or was never begun here")]
+    Unknown,
+    /// Another browser began it.
+    #[error("another browser began this sign-in, or this one keeps no cookies")]
+    AnotherBrowser,
+}
+
+/// Who signed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedIn {
+    /// The name with which the person signed in.
+    pub username: String,
+    /// Who it is.
+    pub object_id: ObjectId,
+}
+
+/// How a browser's sign-in stands.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    /// For which account.
+    pub account: AccountName,
+    /// How it ended; none while Entra is asked.
+    pub outcome: Option<Result<SignedIn, Trouble>>,
+}
+
+/// The browsers that are under way.
+#[derive(Default)]
+pub(super) struct Journeys(Mutex<VecDeque<Journey>>);
+
+struct Journey {
+    account: AccountName,
+    browser: Browser,
+    begun: Instant,
+    stage: Stage,
+}
+
+enum Stage {
+    /// At Entra, with this state.
+    Away { state: String, ticket: Ticket },
+    /// What Entra posted is here, but not yet the browser with its cookie.
+    Back { handle: String, ticket: Ticket, posted: Posted },
+    /// The code is redeemed, or was.
+    Arrived { handle: String, outcome: watch::Receiver<Option<Result<SignedIn, Trouble>>> },
+}
+
+/// What proves that a code was meant for us.
+struct Ticket {
+    redirect_uri: Url,
+    verifier: SecretString,
+    nonce: String,
+}
+
+impl SignIns {
+    /// Begins a sign-in in this browser: the URL at Entra that it is sent to. It comes back to
+    /// `redirect_uri` within ten minutes, or never.
+    pub fn send(&self, account: &AccountName, browser: Browser, redirect_uri: &Url) -> Result<Url, Trouble> {
+        let (state, nonce, verifier) = (random(), random(), random());
+        let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
+        let authorization = Authorization { redirect_uri, state: &state, nonce: &nonce, challenge: &challenge };
+        let url = self.tokens().application().authorization_url(account, &authorization)?;
+        let ticket = Ticket { redirect_uri: redirect_uri.clone(), verifier: verifier.into(), nonce };
+        let stage = Stage::Away { state, ticket };
+        self.journeys().add(Journey { account: account.clone(), browser, begun: Instant::now(), stage });
+        Ok(url)
+    }
+
+    /// Takes what Entra let a browser post: the handle with which that browser is to come again.
+    /// Each state is taken once.
+    pub fn receive(&self, posted: Posted) -> Result<String, Unexpected> {
+        let state = posted.state.as_deref().ok_or(Unexpected::Unknown)?;
+        let mut journeys = self.journeys().lock();
+        let is_it = |journey: &Journey| matches!(&journey.stage, Stage::Away { state: s, .. } if s == state);
+        let at = journeys.iter().position(is_it).ok_or(Unexpected::Unknown)?;
+        let journey = journeys.remove(at).expect("found above");
+        let Stage::Away { ticket, .. } = journey.stage else { unreachable!("found above") };
+        let handle = random();
+        let stage = Stage::Back { handle: handle.clone(), ticket, posted };
+        journeys.push_back(Journey { stage, ..journey });
+        Ok(handle)
+    }
+
+    /// The browser is here with its handle: the code is redeemed, once. Waits up to `patience` for the end.
+    pub async fn arrive(&self, handle: &str, browser: Browser, patience: Duration) -> Result<Arrival, Unexpected> {
+        let (account, mut outcome) = self.redemption(handle, browser)?;
+        let _ = tokio::time::timeout(patience, outcome.wait_for(Option::is_some)).await;
+        let outcome = outcome.borrow().clone();
+        Ok(Arrival { account, outcome })
+    }
+
+    #[expect(clippy::type_complexity, reason = "the channel's content is said by Arrival")]
+    fn redemption(
+        &self,
+        handle: &str,
+        browser: Browser,
+    ) -> Result<(AccountName, watch::Receiver<Option<Result<SignedIn, Trouble>>>), Unexpected> {
+        let mut journeys = self.journeys().lock();
+        let at = journeys.iter().position(|journey| journey.stage.has(handle)).ok_or(Unexpected::Unknown)?;
+        if journeys[at].browser != browser {
+            return Err(Unexpected::AnotherBrowser);
+        }
+        let journey = journeys.remove(at).expect("found above");
+        let outcome = match journey.stage {
+            Stage::Arrived { outcome, .. } => outcome,
+            Stage::Back { ticket, posted, .. } => {
+                let (tell, outcome) = watch::channel(None);
+                let (tokens, account) = (self.tokens().clone(), journey.account.clone());
+                // In a task of its own: what Entra answers is kept even if the browser is gone by then.
+                tokio::spawn(async move { tell.send_replace(Some(redeem(&tokens, &account, ticket, posted).await)) });
+                outcome
+            }
+            Stage::Away { .. } => unreachable!("it has no handle"),
+        };
+        let account = journey.account.clone();
+        let stage = Stage::Arrived { handle: handle.to_owned(), outcome: outcome.clone() };
+        journeys.push_back(Journey { stage, ..journey });
+        Ok((account, outcome))
+    }
+
+    fn journeys(&self) -> &Journeys {
+        self.tokens().journeys()
+    }
+}
+
+async fn redeem(tokens: &Tokens, account: &AccountName, ticket: Ticket, posted: Posted) -> Result<SignedIn, Trouble> {
+    let application = tokens.application();
+    let Some(code) = posted.code.filter(|_| posted.error.is_none()) else {
+        let error = posted.error.unwrap_or_else(|| "no_code".to_owned());
+        let description = posted.error_description.unwrap_or_default();
+        let refusal = Refusal::posted(&error, &description, posted.error_subcode.as_deref() == Some("cancel"));
+        return Err(refusal.trouble(&application.subject(account), &[], None));
+    };
+    let (issued, confidential) =
+        application.redeem(account, &code.into(), &ticket.verifier, &ticket.redirect_uri).await?;
+    let grant = tokens.keep(account, &issued, Some(&ticket.nonce), confidential).await?;
+    Ok(SignedIn { username: grant.username, object_id: grant.object_id })
+}
+
+impl Journeys {
+    fn add(&self, journey: Journey) {
+        let mut journeys = self.lock();
+        if journeys.len() >= MOST {
+            journeys.pop_front();
+        }
+        journeys.push_back(journey);
+    }
+
+    /// Those whose time is not over.
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Journey>> {
+        let mut journeys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        journeys.retain(|journey| journey.begun.elapsed() < LIFE);
+        journeys
+    }
+}
+
+impl Stage {
+    fn has(&self, shown: &str) -> bool {
+        match self {
+            Self::Away { .. } => false,
+            Self::Back { handle, .. } | Self::Arrived { handle, .. } => handle == shown,
+        }
+    }
+}
+
+/// 256 random bits, to be written in a URL.
+fn random() -> String {
+    let mut bytes = [0; 32];
+    SystemRandom::new().fill(&mut bytes).expect("the system gives randomness");
+    URL_SAFE_NO_PAD.encode(bytes)
+}

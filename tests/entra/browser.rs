@@ -1,0 +1,247 @@
+//! Signing in with a browser, from our side: what it is sent with, and what comes of what it brings back.
+
+use std::time::Duration;
+
+use graph2mqtt::entra::{Arrival, Browser, Posted, Progress, SignIns, SignedIn, Tokens, Trouble, Unexpected};
+use graph2mqtt::simulator::{Application, Fault, Platform, What};
+use url::Url;
+
+use crate::visitor::{self, Post};
+use crate::world::{CLIENT, SECRET, World, name, person, upn};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const BACK: &str = "http://localhost:8480/sign-in/callback";
+
+fn application(platform: Platform) -> Application {
+    Application::public(CLIENT, "contoso.com").delegated(&["Presence.Read"]).redirect(platform, BACK)
+}
+
+async fn world() -> World {
+    World::with(application(Platform::Desktop)).await
+}
+
+fn browser() -> Browser {
+    Browser::of("the cookie of alex's browser")
+}
+
+fn begin(sign_ins: &SignIns) -> Url {
+    sign_ins.send(&name("alex"), browser(), &BACK.parse().unwrap()).unwrap()
+}
+
+fn posted(post: &Post) -> Posted {
+    serde_json::from_value(serde_json::to_value(&post.fields).unwrap()).unwrap()
+}
+
+async fn outcome(sign_ins: &SignIns, handle: &str) -> Result<SignedIn, Trouble> {
+    let Arrival { account, outcome } = sign_ins.arrive(handle, browser(), PATIENCE).await.unwrap();
+    assert_eq!(account, name("alex"));
+    outcome.expect("Entra has answered")
+}
+
+/// The whole way of a person who signs in as `who`.
+async fn way(tokens: &Tokens, who: &str) -> Result<SignedIn, Trouble> {
+    let sign_ins = tokens.sign_ins();
+    let post = visitor::answer(&begin(&sign_ins), &upn(who), "sign_in").await.unwrap();
+    assert_eq!(post.to, BACK);
+    outcome(&sign_ins, &sign_ins.receive(posted(&post)).unwrap()).await
+}
+
+#[tokio::test]
+async fn who_signs_in_at_entra_is_signed_in_here_and_stays_so() {
+    let world = world().await;
+    world.cloud.adjust(|rules| rules.access_token = crate::world::SHORT);
+    let tokens = world.start(&world.settings(&["alex"])).await;
+    let signed_in = way(&tokens, "alex").await.unwrap();
+    assert_eq!(signed_in.username, "alex@contoso.com");
+    let token = world.start(&world.settings(&["alex"])).await.access(&person("alex")).await.unwrap();
+    assert_eq!(world.whose(&token).await, signed_in.object_id.as_str());
+}
+
+#[tokio::test]
+async fn entra_is_asked_for_what_is_needed_and_no_more_and_nothing_secret_is_in_the_url() {
+    let world = world().await;
+    let tokens = world.start(&world.settings(&["alex"])).await;
+    let url = begin(&tokens.sign_ins());
+    let asked: std::collections::BTreeMap<String, String> = url.query_pairs().into_owned().collect();
+    for (key, value) in [
+        ("client_id", CLIENT),
+        ("response_type", "code"),
+        ("response_mode", "form_post"),
+        ("redirect_uri", BACK),
+        ("scope", "openid profile offline_access Presence.Read"),
+        ("code_challenge_method", "S256"),
+        ("login_hint", "alex@contoso.com"),
+    ] {
+        assert_eq!(asked[key], value);
+    }
+    for random in ["state", "nonce", "code_challenge"] {
+        assert_eq!(asked[random].len(), 43, "{random}");
+    }
+    assert_eq!((asked.len(), url.path()), (10, "/contoso.com/oauth2/v2.0/authorize"));
+    assert_ne!(begin(&tokens.sign_ins()).query(), url.query());
+}
+
+#[tokio::test]
+async fn the_platform_of_the_redirect_uri_decides_which_kind_of_client_it_is_and_that_is_remembered() {
+    let accounts = "accounts:\n  alex: { user: alex@contoso.com }\n";
+    for (platform, confidential) in [(Platform::Web, true), (Platform::Desktop, false)] {
+        let world = World::with(application(platform).secret(SECRET)).await;
+        world.cloud.adjust(|rules| rules.access_token = crate::world::SHORT);
+        let settings = world.settings_of(accounts, &format!(", client_secret: {SECRET}"));
+        way(&world.start(&settings).await, "alex").await.unwrap();
+        assert_eq!(world.store().await.grants().await.unwrap()[0].confidential, confidential, "{platform:?}");
+        world.start(&settings).await.access(&person("alex")).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_uri_of_the_wrong_platform_says_which_is_right() {
+    for (platform, words) in [(Platform::Web, "Mobile and desktop"), (Platform::SinglePage, "Single-page application")]
+    {
+        let world = World::with(application(platform)).await;
+        let trouble = way(&world.start(&world.settings(&["alex"])).await, "alex").await.unwrap_err();
+        assert!(matches!(&trouble, Trouble::Misconfigured { reason } if reason.contains(words)), "{trouble}");
+    }
+}
+
+#[tokio::test]
+async fn another_person_is_refused_and_nothing_is_kept() {
+    let world = world().await;
+    let tokens = world.start(&world.settings(&["alex"])).await;
+    let trouble = way(&tokens, "kim").await.unwrap_err();
+    assert!(matches!(&trouble, Trouble::SignIn { reason } if reason.contains("kim@contoso.com")), "{trouble}");
+    assert!(world.store().await.grants().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_personal_account_is_refused() {
+    let application = application(Platform::Desktop).multi_tenant();
+    let world = World::with(application).await;
+    world.cloud.add_tenant_as("9188040d-6c67-4c5b-b112-36a304b66dad", "outlook.com");
+    world.cloud.add_person("alex@outlook.com", "Alex at home");
+    world.cloud.consent(CLIENT, "outlook.com", &["Presence.Read"]);
+    let accounts = "accounts:\n  alex: { user: alex@outlook.com, tenant: organizations }\n";
+    let tokens = world.start(&world.settings_of(accounts, "")).await;
+    let sign_ins = tokens.sign_ins();
+    let post = visitor::answer(&begin(&sign_ins), "alex@outlook.com", "sign_in").await.unwrap();
+    let trouble = outcome(&sign_ins, &sign_ins.receive(posted(&post)).unwrap()).await.unwrap_err();
+    assert!(trouble.to_string().contains("personal Microsoft account"), "{trouble}");
+}
+
+#[tokio::test]
+async fn who_turns_back_or_declines_is_told_so() {
+    let world = world().await;
+    let tokens = world.start(&world.settings(&["alex"])).await;
+    let sign_ins = tokens.sign_ins();
+    let post = visitor::answer(&begin(&sign_ins), &upn("alex"), "cancel").await.unwrap();
+    let trouble = outcome(&sign_ins, &sign_ins.receive(posted(&post)).unwrap()).await.unwrap_err();
+    assert!(trouble.to_string().contains("declined"), "{trouble}");
+
+    world.cloud.withdraw_consent(CLIENT, "contoso.com");
+    let url = begin(&sign_ins);
+    let page = visitor::answer(&url, &upn("alex"), "sign_in").await.unwrap_err();
+    assert!(page.contains("Permissions requested") && page.contains("Presence.Read"), "{page}");
+    let post = visitor::answer(&url, &upn("alex"), "consent").await.unwrap();
+    outcome(&sign_ins, &sign_ins.receive(posted(&post)).unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn each_error_that_entra_lets_a_browser_post_says_what_to_do() {
+    let world = world().await;
+    let tokens = world.start(&world.settings(&["alex"])).await;
+    let sign_ins = tokens.sign_ins();
+    for (error, description, words) in [
+        ("access_denied", "AADSTS65004: User declined", "declined to consent"),
+        ("consent_required", "AADSTS65001: x", "adminconsent"),
+        ("server_error", "AADSTS90033: x", "tried again"),
+        ("temporarily_unavailable", "", "tried again"),
+        ("login_required", "AADSTS50058: x", "sign in again"),
+        ("interaction_required", "AADSTS53003: x Trace ID: trace-1 Correlation ID: corr-1", "Conditional Access"),
+        ("invalid_resource", "AADSTS500011: x", "AADSTS500011"),
+        ("unauthorized_client", "AADSTS700016: x", "entra.client_id"),
+        ("<script>", "<b>\u{1b}", "Entra says"),
+    ] {
+        let state = begin(&sign_ins).query_pairs().find(|(key, _)| key == "state").unwrap().1.into_owned();
+        let fields = [("state", &*state), ("error", error), ("error_description", description)];
+        let fields = fields.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let post = Post { to: BACK.to_owned(), fields: fields.into() };
+        let reason = outcome(&sign_ins, &sign_ins.receive(posted(&post)).unwrap()).await.unwrap_err().to_string();
+        assert!(reason.contains(words) && !reason.contains('\u{1b}'), "{error}: {reason}");
+        assert_eq!(reason.contains("corr-1"), error == "interaction_required", "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_state_is_taken_once_and_only_if_it_was_given_out() {
+    let world = world().await;
+    let tokens = world.start(&world.settings(&["alex"])).await;
+    let sign_ins = tokens.sign_ins();
+    let post = visitor::answer(&begin(&sign_ins), &upn("alex"), "sign_in").await.unwrap();
+    let mut forged = post.clone();
+    forged.fields.insert("state".to_owned(), "x".repeat(43));
+    assert_eq!(sign_ins.receive(posted(&forged)), Err(Unexpected::Unknown));
+    forged.fields.remove("state");
+    assert_eq!(sign_ins.receive(posted(&forged)), Err(Unexpected::Unknown));
+    let handle = sign_ins.receive(posted(&post)).unwrap();
+    assert_eq!(sign_ins.receive(posted(&post)), Err(Unexpected::Unknown), "the post again");
+    assert_eq!(world.asked(), 0, "nothing was redeemed yet");
+    outcome(&sign_ins, &handle).await.unwrap();
+    outcome(&sign_ins, &handle).await.expect("who loads the page again sees the same");
+    assert_eq!(world.asked(), 1);
+}
+
+#[tokio::test]
+async fn what_one_browser_began_another_does_not_end() {
+    let world = world().await;
+    let tokens = world.start(&world.settings(&["alex"])).await;
+    let sign_ins = tokens.sign_ins();
+    let post = visitor::answer(&begin(&sign_ins), &upn("alex"), "sign_in").await.unwrap();
+    let handle = sign_ins.receive(posted(&post)).unwrap();
+    let stranger = sign_ins.arrive(&handle, Browser::of("another"), PATIENCE).await;
+    assert_eq!(stranger.unwrap_err(), Unexpected::AnotherBrowser);
+    assert_eq!(sign_ins.arrive("nothing", browser(), PATIENCE).await.unwrap_err(), Unexpected::Unknown);
+    assert_eq!(world.asked(), 0);
+    outcome(&sign_ins, &handle).await.expect("and the stranger took nothing away");
+}
+
+#[tokio::test]
+async fn a_code_that_was_used_or_has_expired_or_belongs_to_another_sign_in_is_refused() {
+    let world = world().await;
+    let tokens = world.start(&world.settings(&["alex"])).await;
+    let sign_ins = tokens.sign_ins();
+    let used = visitor::answer(&begin(&sign_ins), &upn("alex"), "sign_in").await.unwrap();
+    let used = used.field("code").to_owned();
+    // The code of one sign-in under the state of another: PKCE tells them apart.
+    let mut mixed = visitor::answer(&begin(&sign_ins), &upn("alex"), "sign_in").await.unwrap();
+    mixed.fields.insert("code".to_owned(), used);
+    let trouble = outcome(&sign_ins, &sign_ins.receive(posted(&mixed)).unwrap()).await.unwrap_err();
+    assert!(trouble.to_string().contains("another sign-in"), "{trouble}");
+
+    let late = visitor::answer(&begin(&sign_ins), &upn("alex"), "sign_in").await.unwrap();
+    world.cloud.expire_authorization_codes();
+    let trouble = outcome(&sign_ins, &sign_ins.receive(posted(&late)).unwrap()).await.unwrap_err();
+    assert!(matches!(&trouble, Trouble::SignIn { reason } if reason.contains("AADSTS70008")), "{trouble}");
+    assert!(world.store().await.grants().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_device_code_ends_when_the_browser_was_quicker() {
+    let world = world().await;
+    let tokens = world.start(&world.settings(&["alex"])).await;
+    let mut code = tokens.sign_ins().start(&name("alex")).unwrap();
+    way(&tokens, "alex").await.unwrap();
+    let end = tokio::time::timeout(PATIENCE, code.wait_for(Progress::has_ended)).await.unwrap().unwrap().clone();
+    assert!(matches!(&end, Progress::SignedIn { username, .. } if username == "alex@contoso.com"), "{end:?}");
+}
+
+#[tokio::test]
+async fn while_entra_stumbles_nothing_is_kept_and_the_page_says_so() {
+    let world = world().await;
+    for what in [What::Html, What::status(200, "{\"access_token\":"), What::status(500, "")] {
+        world.cloud.fault(Fault::new("/token", what).times(1));
+        let tokens = world.start(&world.settings(&["alex"])).await;
+        let trouble = way(&tokens, "alex").await.unwrap_err();
+        assert!(matches!(trouble, Trouble::Retry { .. }), "{trouble}");
+    }
+    assert!(world.store().await.grants().await.unwrap().is_empty());
+}
