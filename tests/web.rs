@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use graph2mqtt::actuator::LightState;
 use graph2mqtt::bridge::Snapshot;
-use graph2mqtt::web::{self, Actuator, Hosts, Status, Unanswered, Verdict};
+use graph2mqtt::web::{self, Actuator, Hosts, Site, Status, Unanswered, Verdict};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -25,14 +25,13 @@ struct Server {
 
 impl Server {
     async fn start(status: Status) -> Self {
-        let listener = web::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let listener = web::bind("web.listen", "127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (status, stop) = (Arc::new(Mutex::new(status)), CancellationToken::new());
         let shown = Arc::clone(&status);
         let hosts = Hosts::new(address, &["presence.example.net".to_owned()]);
-        let task = tokio::spawn(web::serve(listener, hosts, stop.clone().cancelled_owned(), move || {
-            shown.lock().unwrap().clone()
-        }));
+        let site = Site::health(hosts, move || shown.lock().unwrap().clone());
+        let task = tokio::spawn(web::serve(listener, site, stop.clone().cancelled_owned()));
         Self { address, status, stop, task }
     }
 
@@ -210,7 +209,7 @@ async fn it_stops_at_once_with_an_idle_client() {
 #[tokio::test]
 async fn a_port_in_use_names_the_key_and_the_way_out() {
     let server = Server::start(at_work()).await;
-    let error = web::bind(server.address).await.unwrap_err().to_string();
+    let error = web::bind("web.listen", server.address).await.unwrap_err().to_string();
     assert!(error.contains("web.listen") && error.contains(&server.address.to_string()), "{error}");
     assert!(error.contains("another program"), "{error}");
 }

@@ -6,7 +6,7 @@
 //! # Layout
 //! Pure, told the time: `agenda` (who is asked for when), `pace` (how long until the next time),
 //! `account` (what an answer makes of an account), `sequence`, `contest` (whose the base topic is).
-//! What is published: `board` (rendered by the connection), `layout` (in which order), `topics`,
+//! `view` is what the pages show of accounts. What is published: `board` (rendered by the connection), `layout` (in which order), `topics`,
 //! `sign_in`, `info`. `requests` is what others ask for, `control` what of it concerns the process. `readback` is what a start finds at the broker, `opening`
 //! what follows from it. `running` is the loop, with
 //! `polls` for Graph's side, `broker` for the broker's, `codes` for sign-ins under way, `devices` for what
@@ -36,6 +36,7 @@ mod sequence;
 mod sign_in;
 mod talk;
 mod topics;
+mod view;
 mod vitals;
 
 use std::sync::Arc;
@@ -45,6 +46,7 @@ use tokio_util::sync::CancellationToken;
 pub use control::{Control, LEVELS, LogLevel, Restart};
 pub use devices::{with, with_account};
 pub use monitor::{Change, Monitor, Snapshot};
+pub use view::{AccountView, Listing, Obstacle};
 
 use crate::entra::Tokens;
 use crate::graph;

@@ -1,12 +1,13 @@
 //! What others in the process may see of a running bridge: counters, and each change as it happens.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
 use serde::Serialize;
 use tokio::sync::broadcast;
 
+use super::board::Board;
 use crate::presence::{AccountName, Activity, Availability, Sequence};
 
 /// How many changes a slow watcher may fall behind.
@@ -22,6 +23,8 @@ struct Inner {
     connected: AtomicBool,
     counters: [AtomicU64; 7],
     changes: broadcast::Sender<Change>,
+    /// Set when the bridge starts, and gone with it.
+    board: OnceLock<Weak<Board>>,
 }
 
 /// A presence that is being published since it changed.
@@ -82,7 +85,14 @@ impl Monitor {
     /// Of a bridge that does not run yet.
     pub fn new() -> Self {
         let (changes, _) = broadcast::channel(BEHIND);
-        Self { inner: Arc::new(Inner { connected: AtomicBool::new(false), counters: Default::default(), changes }) }
+        Self {
+            inner: Arc::new(Inner {
+                connected: AtomicBool::new(false),
+                counters: Default::default(),
+                changes,
+                board: OnceLock::new(),
+            }),
+        }
     }
 
     /// The counters now.
@@ -103,6 +113,15 @@ impl Monitor {
     /// Each change from now on.
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.inner.changes.subscribe()
+    }
+
+    /// Lets others read what the bridge knows of its accounts.
+    pub(super) fn opens(&self, board: &Arc<Board>) {
+        self.inner.board.get_or_init(|| Arc::downgrade(board));
+    }
+
+    pub(super) fn board(&self) -> Option<Arc<Board>> {
+        self.inner.board.get()?.upgrade()
     }
 
     pub(super) fn connected(&self, connected: bool) {

@@ -144,6 +144,7 @@ impl Bridge {
             .transpose()
             .map_err(|error| Failure::Misconfigured(error.to_string()))?;
         let board = Arc::new(Board::new(settings.clone(), definitions, crew));
+        monitor.opens(&board);
         let options = broker::options(&settings, board.topics(), &instance);
         let (connection, events) = Connection::open(&settings.mqtt, options, board.clone())
             .map_err(|error| Failure::Misconfigured(error.to_string()))?;

@@ -1,4 +1,4 @@
-//! `graph2mqtt health`: asks the running process by `web.listen`; for people, health checks and scripts.
+//! `graph2mqtt health`: asks the running process by `web.listen` (or `web.metrics_listen`); for people, health checks and scripts.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(global: &Global, arguments: Arguments) -> Result<(), Failure> {
     let settings = parts::settings(global)?;
-    let health = web::ask(settings.web.listen, LIMIT).await.map_err(anyhow::Error::new)?;
+    let health = web::ask(settings.web.health_listen(), LIMIT).await.map_err(anyhow::Error::new)?;
     let text = if arguments.json { json(&health)? } else { line(&health) };
     parts::print(&text)?;
     match health.status {

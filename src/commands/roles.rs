@@ -1,5 +1,6 @@
 //! The long-running roles of a process: prepared, run until they are told to stop, and ended cleanly.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -10,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Failure, Global, Log, parts, restart};
 use crate::actuator::{self, Actuator};
 use crate::entra::Tokens;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::{bridge, graph, web};
 
 /// Which roles a command asks for.
@@ -49,17 +50,38 @@ pub(super) async fn run(global: &Global, roles: Roles, log: Arc<Log>) -> Result<
     let restart = restart::Restart::new(global, &shutdown);
     let control = bridge::Control { log: Some(log), restart: Some(restart.asked()) };
     let process = Process::prepare(settings.clone(), roles, None, control).await?;
-    let web = match web::bind(settings.web.listen).await {
-        Ok(listener) => Some(listener),
-        Err(unbound) => {
-            // Presence is worth more than its metrics: a second role on one machine still does its work.
-            tracing::warn!("{unbound}; going on without health and metrics");
-            None
-        }
-    };
+    let listeners = Listeners::bind(&settings.web).await;
     parts::cancel_at_signal(&shutdown)?;
-    process.run(web, shutdown).await?;
+    process.run(listeners, shutdown).await?;
     restart.if_asked()
+}
+
+/// Where the process is asked: for its pages, and for health and metrics where those are elsewhere.
+#[derive(Default)]
+pub(super) struct Listeners {
+    pages: Option<TcpListener>,
+    health: Option<TcpListener>,
+}
+
+impl Listeners {
+    async fn bind(web: &settings::Web) -> Self {
+        let pages = listen("web.listen", web.listen).await;
+        let health = match web.metrics_listen {
+            Some(address) => listen("web.metrics_listen", address).await,
+            None => None,
+        };
+        Self { pages, health }
+    }
+}
+
+async fn listen(key: &'static str, address: SocketAddr) -> Option<TcpListener> {
+    let unbound = match web::bind(key, address).await {
+        Ok(listener) => return Some(listener),
+        Err(unbound) => unbound,
+    };
+    // Presence is worth more than its pages: a second role on one machine still does its work.
+    tracing::warn!("{unbound}; going on without");
+    None
 }
 
 /// The roles of this process, ready to run.
@@ -117,14 +139,27 @@ impl Process {
         }
     }
 
+    fn pages(&self) -> web::Site {
+        let bridge = self.bridge.as_ref();
+        let bridge =
+            bridge.map(|bridge| web::Bridge { monitor: bridge.monitor.clone(), sign_ins: bridge.tokens.sign_ins() });
+        web::Site::pages(web::Pages { settings: self.settings.clone(), status: Arc::new(self.status()), bridge })
+    }
+
+    fn health(&self) -> web::Site {
+        let web = &self.settings.web;
+        web::Site::health(web::Hosts::new(web.health_listen(), &web.hosts), self.status())
+    }
+
     /// Runs until the shutdown, or until a role fails; then the others end cleanly too.
-    pub(super) async fn run(self, web: Option<TcpListener>, shutdown: CancellationToken) -> Result<(), Failure> {
+    pub(super) async fn run(self, listeners: Listeners, shutdown: CancellationToken) -> Result<(), Failure> {
         let mut running = JoinSet::<Result<(), Failure>>::new();
-        if let Some(listener) = web {
-            let hosts = web::Hosts::new(self.settings.web.listen, &self.settings.web.hosts);
-            let (stop, status) = (shutdown.clone(), self.status());
+        let sites =
+            [listeners.pages.map(|listener| (listener, self.pages())), listeners.health.map(|l| (l, self.health()))];
+        for (listener, site) in sites.into_iter().flatten() {
+            let stop = shutdown.clone();
             running.spawn(async move {
-                web::serve(listener, hosts, stop.cancelled_owned(), status).await;
+                web::serve(listener, site, stop.cancelled_owned()).await;
                 Ok(())
             });
         }

@@ -27,7 +27,7 @@ use crate::presence::{AccountName, ObjectId};
 const LIFE: Duration = Duration::from_secs(600);
 
 /// Browsers that are under way at one time; the one that left first is given up for one more.
-const MOST: usize = 256;
+const MOST: usize = 128;
 
 /// Which browser it is, by a secret that it alone holds: a cookie's value.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,13 +49,34 @@ impl fmt::Debug for Browser {
 }
 
 /// What Entra lets a browser post to the redirect URI: a code, or an error.
-#[derive(serde::Deserialize)]
+#[derive(Default)]
 pub struct Posted {
     state: Option<String>,
     code: Option<String>,
     error: Option<String>,
     error_description: Option<String>,
     error_subcode: Option<String>,
+}
+
+impl Posted {
+    /// From the form's bytes; none where a field stands there twice.
+    pub fn from_form(form: &[u8]) -> Option<Self> {
+        let mut posted = Self::default();
+        for (name, value) in url::form_urlencoded::parse(form) {
+            let field = match &*name {
+                "state" => &mut posted.state,
+                "code" => &mut posted.code,
+                "error" => &mut posted.error,
+                "error_description" => &mut posted.error_description,
+                "error_subcode" => &mut posted.error_subcode,
+                _ => continue,
+            };
+            if field.replace(value.into_owned()).is_some() {
+                return None;
+            }
+        }
+        Some(posted)
+    }
 }
 
 impl fmt::Debug for Posted {

@@ -8,7 +8,7 @@
 //! application, which proves itself by its `credential`; `transport` carries the requests, `answers`
 //! reads refusals with the table in `codes`. `device` signs a person in by a code, `browser` by Entra's
 //! pages (`redemption` holds its requests), `sign_ins` the codes that are out; `person` checks who it
-//! was; `cache` is what is sealed for an account, `caches` where. `clock` watches the time.
+//! was, `keeping` keeps the grant; `cache` is what is sealed for an account, `caches` where. `clock` watches the time.
 
 mod answers;
 mod application;
@@ -19,6 +19,7 @@ mod clock;
 mod codes;
 mod credential;
 mod device;
+mod keeping;
 mod person;
 mod redemption;
 mod scopes;

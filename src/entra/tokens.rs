@@ -20,7 +20,7 @@ use super::slot::{Look, Slot, Start, due_after};
 use super::{Trouble, person};
 use crate::presence::AccountName;
 use crate::settings::Settings;
-use crate::store::{Grant, News, Origin, Standing, Store, StoreError};
+use crate::store::{Grant, News, Origin, Store, StoreError};
 
 /// How often a refresh is begun anew because another process changed the grant meanwhile.
 const ATTEMPTS: u32 = 4;
@@ -213,21 +213,6 @@ impl Tokens {
         SignIns::new(self.clone())
     }
 
-    /// Keeps what a sign-in of the right person brought, from now on in use. `nonce` is what the id token
-    /// has to repeat; `confidential`, as which kind of client the application got it.
-    pub(super) async fn keep(
-        &self,
-        account: &AccountName,
-        issued: &Issued,
-        nonce: Option<&str>,
-        confidential: bool,
-    ) -> Result<Grant, Trouble> {
-        let grant = self.inner.keep(account, issued, nonce, confidential).await?;
-        self.slot(&Principal::Account(account.clone())).forget();
-        self.inner.sign_ins.succeeded(&grant);
-        Ok(grant)
-    }
-
     pub(super) fn application(&self) -> &Application {
         &self.inner.application
     }
@@ -242,6 +227,16 @@ impl Tokens {
 
     pub(super) fn journeys(&self) -> &Journeys {
         &self.inner.journeys
+    }
+
+    /// The wall clock.
+    pub(super) fn now(&self) -> Timestamp {
+        (self.inner.clock)()
+    }
+
+    /// Forgets what is in memory: the store knows better.
+    pub(super) fn forget(&self, who: &Principal) {
+        self.slot(who).forget();
     }
 
     fn slot(&self, who: &Principal) -> Arc<Slot> {
@@ -367,38 +362,5 @@ impl Inner {
     async fn was_changed(&self, grant: &Grant) -> bool {
         let now = self.caches.read(&grant.account).await;
         now.is_ok_and(|now| now.is_none_or(|now| (now.id, now.version) != (grant.id.clone(), grant.version)))
-    }
-
-    /// Keeps the grant of the person who signed in, if it is the right one.
-    async fn keep(
-        &self,
-        account: &AccountName,
-        issued: &Issued,
-        nonce: Option<&str>,
-        confidential: bool,
-    ) -> Result<Grant, Trouble> {
-        let now = (self.clock)();
-        let person = self.application.person(account, issued, nonce, now)?;
-        let permissions = self.application.account(account)?.reads.permissions();
-        let cache = Cache::new(issued, None, permissions, now).ok_or_else(|| {
-            Trouble::misconfigured(format!(
-                "account {account}: Entra gave no refresh token; allow offline_access to the application"
-            ))
-        })?;
-        let grant = Grant {
-            id: String::new(),
-            account: account.clone(),
-            origin: Origin::Configured,
-            tenant_id: person.tid,
-            object_id: person.oid,
-            username: person.preferred_username,
-            user: self.application.user_text(account)?,
-            confidential,
-            version: 0,
-            refreshed_at: now,
-            standing: Standing::Ok,
-            cache: cache.write(),
-        };
-        Ok(self.caches.put(grant).await?)
     }
 }

@@ -93,8 +93,12 @@ pub(super) const KEYS: &[Key] = &[
     key("store.url", Kind::Text, "sqlite://data/graph2mqtt.db", "Where sign-ins are kept, sealed.", "sqlite://data/graph2mqtt.db"),
     key("store.key_file", Kind::Path, "data/store.key", "The key that seals the store; made at the first start.", "data/store.key"),
 
-    key("web.listen", Kind::Text, "127.0.0.1:8480", "Address and port of health and metrics.", "127.0.0.1:8480"),
+    key("web.listen", Kind::Text, "127.0.0.1:8480", "Address and port of the pages, of health and of metrics.", "127.0.0.1:8480"),
+    open("web.public_url", Kind::Url, "The pages as browsers reach them, perhaps under a path of a reverse proxy; http://localhost and web.listen's port where it is left out.", "https://presence.example.net"),
     open("web.hosts", Kind::List, "Further host names under which the pages may be asked for.", "graph2mqtt.example.net"),
+    open("web.password", Kind::Secret, "What the pages ask for before they show anything. Better in a file: password_file.", ""),
+    open("web.password_file", Kind::SecretFile, "File that holds the pages' password.", "/run/secrets/web"),
+    open("web.metrics_listen", Kind::Text, "Address and port of health and metrics, instead of web.listen.", "127.0.0.1:8481"),
 
     key("actuator.location", Kind::Name, "home", "Actuators with one location share its work.", "home"),
 
@@ -120,10 +124,6 @@ pub(super) const LATER: &[&str] = &[
     "entra.managed_identity",
     "entra.federated_token_file",
     "graph.write",
-    "web.public_url",
-    "web.password",
-    "web.password_file",
-    "web.metrics_listen",
     "web.enrol",
     "hubs.*.api",
     "lights.*.wled",

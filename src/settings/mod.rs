@@ -18,6 +18,7 @@ mod schema;
 mod sections;
 mod show;
 mod types;
+mod web;
 
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ pub use reader::{Effective, Entry};
 pub use schema::schema;
 pub use show::show;
 pub use types::*;
+pub use web::{PublicUrl, Web};
 
 /// The file that is read where none is named.
 pub const DEFAULT_FILE: &str = "graph2mqtt.yaml";

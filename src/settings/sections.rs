@@ -11,7 +11,8 @@ use super::entra;
 use super::keys;
 use super::parse;
 use super::reader::Reader;
-use super::types::{Actuator, Graph, HomeAssistant, Hub, Light, Mqtt, OnStop, Requests, Settings, Show, Store, Web};
+use super::types::{Actuator, Graph, HomeAssistant, Hub, Light, Mqtt, OnStop, Requests, Settings, Show, Store};
+use super::web;
 use crate::presence::Name;
 
 /// Authority and endpoint of each of [`keys::CLOUDS`].
@@ -38,7 +39,7 @@ pub(super) fn settings(
     let entra = entra::entra(reader, cloud, authority, &accounts);
     let graph = graph(reader, cloud);
     let store = store(reader);
-    let web = web(reader);
+    let web = web::web(reader);
     let actuator = reader.value("actuator.location", parse::name).map(|location| Actuator { location });
     let hubs: BTreeMap<Name, Option<Hub>> =
         reader.names("hubs").into_iter().map(|name| (name.clone(), hub(reader, &name))).collect();
@@ -162,12 +163,6 @@ fn store(reader: &mut Reader) -> Option<Store> {
     let key_file = reader.path("store.key_file");
     let url = format!("sqlite://{}", reader.in_folder(&path?).display());
     Some(Store { url, key_file: key_file? })
-}
-
-fn web(reader: &mut Reader) -> Option<Web> {
-    let listen = reader.value("web.listen", parse::listen);
-    let hosts = reader.list("web.hosts", parse::host_name).unwrap_or_default();
-    Some(Web { listen: listen?, hosts })
 }
 
 fn hub(reader: &mut Reader, name: &Name) -> Option<Hub> {

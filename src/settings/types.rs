@@ -1,7 +1,6 @@
 //! The shape of the configuration after it was read and checked.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use url::Url;
 
 use super::color::Color;
 use super::entra::Entra;
+use super::web::Web;
 use crate::presence::{AccountName, Name, ObjectId};
 
 /// Everything that a user can set.
@@ -27,7 +27,7 @@ pub struct Settings {
     pub accounts: BTreeMap<AccountName, Account>,
     /// Where grants are kept.
     pub store: Store,
-    /// Health and metrics.
+    /// The pages, health and metrics.
     pub web: Web,
     /// Where the lights are.
     pub actuator: Actuator,
@@ -158,15 +158,6 @@ pub struct Store {
     pub url: String,
     /// The key that seals; made at the first start.
     pub key_file: PathBuf,
-}
-
-/// `web`
-#[derive(Debug, Clone)]
-pub struct Web {
-    /// Where the server listens.
-    pub listen: SocketAddr,
-    /// Further names under which it may be asked.
-    pub hosts: Vec<String>,
 }
 
 /// `actuator`

@@ -29,7 +29,8 @@ fn begin(sign_ins: &SignIns) -> Url {
 }
 
 fn posted(post: &Post) -> Posted {
-    serde_json::from_value(serde_json::to_value(&post.fields).unwrap()).unwrap()
+    let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&post.fields).finish();
+    Posted::from_form(form.as_bytes()).unwrap()
 }
 
 async fn outcome(sign_ins: &SignIns, handle: &str) -> Result<SignedIn, Trouble> {

@@ -18,7 +18,7 @@ use anyhow::Context;
 use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
-use super::roles::{Process, Roles};
+use super::roles::{Listeners, Process, Roles};
 use super::{Failure, parts};
 use crate::bridge;
 use crate::mqtt::{Connection, Event, Options, Subscription};
@@ -59,7 +59,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     view::line(view::heading(&format!("mqtt://{broker}"), broker.port(), &stage.settings.mqtt.base_topic));
 
     let process = Process::prepare(stage.settings.clone(), Roles::Configured, None, bridge::Control::default()).await?;
-    let running = tokio::spawn(process.run(None, shutdown.clone()));
+    let running = tokio::spawn(process.run(Listeners::default(), shutdown.clone()));
     let day = tokio::spawn(stage::play(stage.cloud.clone()));
     tokio::select! {
         () = tell(&mut events, &mut witness) => {}

@@ -1,0 +1,213 @@
+//! An account's page: who is to sign in, how it stands, and the ways in.
+
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use maud::{Markup, html};
+use qrcode::QrCode;
+use tokio::time::Instant;
+
+use super::frame::{self, Page, redirect};
+use super::status::{label, signs_in};
+use super::{Entrance, Shared};
+use crate::entra::{Browser, Progress, Prompt};
+use crate::presence::AccountName;
+use crate::settings::User;
+use crate::web::cookies::Visitor;
+use crate::web::form::Own;
+
+/// Seconds between two looks at a code that is out.
+const LOOK: u32 = 5;
+
+pub(super) async fn show(State(entrance): State<Entrance>, Path(name): Path<String>, headers: HeaderMap) -> Response {
+    match entrance.account(&name) {
+        Ok(account) => entrance.account_page(&account, &headers),
+        Err(page) => entrance.shared.page(page),
+    }
+}
+
+/// Sends the browser to Entra.
+pub(super) async fn start(State(entrance): State<Entrance>, Path(name): Path<String>, request: Request) -> Response {
+    let (account, own) = match entrance.asked(&name, request).await {
+        Ok(asked) => asked,
+        Err(page) => return entrance.shared.page(page),
+    };
+    let public_url = entrance.shared.public_url();
+    if let Some(reason) = public_url.unusable() {
+        return entrance.shared.page(Page::refusal(StatusCode::CONFLICT, "Not this way", &reason));
+    }
+    if own.origin.as_ref().is_some_and(|origin| *origin != public_url.origin()) {
+        return entrance.shared.page(elsewhere(&entrance.shared, &account));
+    }
+    match entrance.bridge.sign_ins.send(&account, Browser::of(&own.visitor.id), &public_url.redirect_uri()) {
+        Ok(url) => redirect(url.as_str()),
+        Err(trouble) => entrance.shared.page(failed(&frame::trouble(&trouble))),
+    }
+}
+
+/// Gets a device code, or joins whoever has one.
+pub(super) async fn device(State(entrance): State<Entrance>, Path(name): Path<String>, request: Request) -> Response {
+    let (account, _) = match entrance.asked(&name, request).await {
+        Ok(asked) => asked,
+        Err(page) => return entrance.shared.page(page),
+    };
+    match entrance.bridge.sign_ins.start(&account) {
+        Ok(_) => redirect(&entrance.shared.link(&format!("/sign-in/{account}"))),
+        Err(trouble) => entrance.shared.page(failed(&frame::trouble(&trouble))),
+    }
+}
+
+/// Ends a device code.
+pub(super) async fn cancel(State(entrance): State<Entrance>, Path(name): Path<String>, request: Request) -> Response {
+    let (account, _) = match entrance.asked(&name, request).await {
+        Ok(asked) => asked,
+        Err(page) => return entrance.shared.page(page),
+    };
+    entrance.bridge.sign_ins.cancel(&account);
+    redirect(&entrance.shared.link(&format!("/sign-in/{account}")))
+}
+
+impl Entrance {
+    /// A form of an account's page.
+    async fn asked(&self, name: &str, request: Request) -> Result<(AccountName, Own), Page> {
+        let own = Own::read(request, &self.shared.cookies, &self.shared.public_url().origin()).await;
+        let own = own.map_err(Page::of_form)?;
+        Ok((self.account(name)?, own))
+    }
+
+    /// An account that has a page.
+    pub(super) fn account(&self, name: &str) -> Result<AccountName, Page> {
+        let account: Option<AccountName> = name.parse().ok();
+        let Some(account) = account.filter(|account| self.shared.settings.accounts.contains_key(account)) else {
+            let words = "There is no account of that name in the configuration (accounts).";
+            return Err(Page::refusal(StatusCode::NOT_FOUND, "No such account", words));
+        };
+        if !signs_in(&self.shared, &account) {
+            let words =
+                format!("{account} is read by somebody else's right (accounts.{account}.via): it needs no sign-in.");
+            return Err(Page::refusal(StatusCode::NOT_FOUND, "No sign-in needed", &words));
+        }
+        Ok(account)
+    }
+
+    pub(super) fn account_page(&self, account: &AccountName, headers: &HeaderMap) -> Response {
+        let shared = &self.shared;
+        let visitor = shared.cookies.visitor(headers);
+        let progress = self.bridge.sign_ins.progress(account);
+        let refresh = progress.as_ref().is_some_and(|progress| !progress.has_ended()).then_some(LOOK);
+        let body = html! {
+            (self.standing(account))
+            @if let Some(progress) = &progress { (shown(shared, &visitor, account, progress)) }
+            (self.ways(account, &visitor, refresh.is_some()))
+        };
+        let title = format!("Sign {} in", label(shared, account));
+        shared.page_for(&visitor, Page::new(title, body).refresh(refresh))
+    }
+
+    /// Who it is, and whether the sign-in holds.
+    fn standing(&self, account: &AccountName) -> Markup {
+        let view = self.bridge.monitor.account(account);
+        let obstacle = view.as_ref().and_then(|view| view.obstacle.as_ref());
+        let works = view.as_ref().is_some_and(|view| view.known == Some(true) && view.obstacle.is_none());
+        let user = self.shared.settings.accounts.get(account).map(|account| match &account.user {
+            User::Name(name) => name.to_string(),
+            User::Id(id) => id.to_string(),
+        });
+        html! {
+            section class={ "card" (if works { " good" } else if obstacle.is_some() { " warn" } else { "" }) } {
+                @if works { p { "Signed in, and the presence is read." } }
+                @if let Some(reason) = obstacle.and_then(|obstacle| obstacle.reason.as_ref()) { p { (reason) } }
+                @if let Some(user) = user { p.soft { "Only " strong { (user) } " can sign in here." } }
+            }
+        }
+    }
+
+    fn ways(&self, account: &AccountName, visitor: &Visitor, code_is_out: bool) -> Markup {
+        let shared = &self.shared;
+        let path = |action: &str| format!("/sign-in/{account}/{action}");
+        html! {
+            section.card {
+                h2 { "In this browser" }
+                @match shared.public_url().unusable() {
+                    None => {
+                        (shared.button(visitor, &path("start"), "first", "Sign in at Microsoft"))
+                        p.soft { "You go to Microsoft’s page and come back to " (shared.public_url().origin()) "." }
+                    }
+                    Some(reason) => p.soft { (reason) "." },
+                }
+            }
+            @if !code_is_out {
+                section.card {
+                    h2 { "On another device" }
+                    (shared.button(visitor, &path("device"), "second", "Get a code"))
+                    p.soft { "You enter the code at Microsoft’s page, on a phone or any other machine." }
+                }
+            }
+        }
+    }
+}
+
+/// How far a device code is, or how it ended.
+fn shown(shared: &Shared, visitor: &Visitor, account: &AccountName, progress: &Progress) -> Markup {
+    match progress {
+        Progress::Starting => html! { section.card { p { "Microsoft is asked for a code …" } } },
+        Progress::Waiting { prompt, until } => {
+            let minutes = until.saturating_duration_since(Instant::now()).as_secs().div_ceil(60);
+            let cancel = format!("/sign-in/{account}/cancel");
+            html! {
+                section.card {
+                    h2 { "Enter this code at Microsoft" }
+                    p.code { (prompt.user_code) }
+                    @if let Some(picture) = picture(prompt) { (picture) }
+                    p { a.button href=(prompt.url) target="_blank" rel="noreferrer" { "Open " (place(prompt)) } }
+                    p.soft { "Good for " (minutes) " min; then a new one follows. This page notices when you have signed in." }
+                    (shared.button(visitor, &cancel, "second", "Cancel"))
+                }
+            }
+        }
+        Progress::SignedIn { username, .. } => html! {
+            section.card.good { p { "Signed in as " strong { (username) } "." } }
+        },
+        Progress::Failed(trouble) => html! { section.card.bad { (frame::trouble(trouble)) } },
+        Progress::Cancelled => html! { section.card { p { "The code was cancelled." } } },
+    }
+}
+
+fn place(prompt: &Prompt) -> String {
+    format!("{}{}", prompt.url.host_str().unwrap_or_default(), prompt.url.path().trim_end_matches('/'))
+}
+
+/// The address as a QR code, for a phone's camera.
+fn picture(prompt: &Prompt) -> Option<Markup> {
+    let code = QrCode::new(prompt.url.as_str()).ok()?;
+    let width = code.width();
+    let dark = code.to_colors().into_iter().enumerate().filter(|(_, color)| *color == qrcode::Color::Dark);
+    let path: String = dark.map(|(at, _)| format!("M{} {}h1v1h-1z", at % width, at / width)).collect();
+    let size = format!("0 0 {width} {width}");
+    Some(html! {
+        svg.picture viewBox=(size) role="img" aria-label="QR code of the address" { path d=(path) {} }
+    })
+}
+
+/// The page was opened under a name to which Entra does not send back.
+fn elsewhere(shared: &Shared, account: &AccountName) -> Page {
+    let public_url = shared.public_url();
+    let here = public_url.page(&format!("/sign-in/{account}"));
+    let body = html! {
+        section.card.warn {
+            p { "Microsoft sends browsers back to " strong { (public_url.origin()) } " alone. Open the page there:" }
+            p { a.button href=(here) { (here) } }
+            @if public_url.is_local() {
+                p.soft {
+                    "That is only on the machine on which graph2mqtt runs. From elsewhere, use a code, or set "
+                    "web.public_url to an address with https."
+                }
+            }
+        }
+    };
+    Page::new("Not from here", body).status(StatusCode::CONFLICT)
+}
+
+fn failed(words: &Markup) -> Page {
+    Page::new("That did not work", html! { section.card.bad { (words) } }).status(StatusCode::CONFLICT)
+}

@@ -1,0 +1,160 @@
+//! The first page: how the roles of this process stand, and what somebody has to do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use maud::{Markup, html};
+
+use super::frame::Page;
+use super::{Bridge, Shared};
+use crate::actuator::LightState;
+use crate::bridge::{AccountView, Listing};
+use crate::presence::AccountName;
+use crate::settings::Via;
+use crate::web::status::Verdict;
+
+/// Accounts on one page; the rest is found by name.
+const SHOWN: usize = 100;
+/// Seconds until the page is loaded again.
+const REFRESH: u32 = 10;
+
+#[derive(serde::Deserialize)]
+pub(super) struct Wanted {
+    #[serde(default)]
+    find: String,
+}
+
+pub(super) async fn show(
+    State((shared, bridge)): State<(Arc<Shared>, Option<Bridge>)>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Response {
+    let find = wanted.map(|Query(wanted)| wanted.find.trim().to_lowercase()).unwrap_or_default();
+    let status = (shared.status)();
+    let health = status.health();
+    let (class, words) = match health.status {
+        Verdict::Ok => ("good", "Everything works."),
+        Verdict::Degraded => ("warn", "It works, but not for everybody and everything."),
+        Verdict::Failing => ("bad", "It does not work."),
+    };
+    let body = html! {
+        section class={ "card " (class) } {
+            p { (words) }
+            @for problem in &health.problems { p.soft { (problem) } }
+        }
+        @if let Some(bridge) = &bridge {
+            (accounts(&shared, &bridge.monitor.accounts(|name, username| fits(&shared, name, username, &find), SHOWN), &find))
+        }
+        @if let Some(actuator) = &status.actuator { (lights(&actuator.lights)) }
+        p.soft { "graph2mqtt " (health.version) ", " (health.roles.join(" and ")) }
+    };
+    shared.page(Page::new("Presence", body).refresh(find.is_empty().then_some(REFRESH)))
+}
+
+fn fits(shared: &Shared, name: &AccountName, username: Option<&str>, find: &str) -> bool {
+    let read = username.unwrap_or_else(|| label(shared, name));
+    find.is_empty() || name.as_str().contains(find) || read.to_lowercase().contains(find)
+}
+
+/// What people call an account.
+pub(super) fn label<'a>(shared: &'a Shared, name: &'a AccountName) -> &'a str {
+    shared.settings.accounts.get(name).and_then(|account| account.name.as_deref()).unwrap_or(name.as_str())
+}
+
+fn accounts(shared: &Shared, listing: &Listing, find: &str) -> Markup {
+    let shown = listing.accounts.len();
+    let many = listing.total > SHOWN || !find.is_empty();
+    html! {
+        section.card {
+            h2 { "Accounts" }
+            @if many {
+                form method="get" action=(shared.link("/")) {
+                    input type="search" name="find" value=(find) placeholder="Find an account" aria-label="Find an account";
+                }
+            }
+            @if listing.accounts.is_empty() { p.soft { "None." } }
+            ul.rows { @for account in &listing.accounts { (row(shared, account)) } }
+            @if listing.total > shown { p.soft { (shown) " of " (listing.total) " are shown." } }
+        }
+    }
+}
+
+fn row(shared: &Shared, account: &AccountView) -> Markup {
+    let AccountView { name, enrolled, known, status, heard, obstacle } = account;
+    let label = enrolled.as_deref().unwrap_or_else(|| label(shared, name));
+    let dot = match known {
+        Some(true) => "dot on",
+        Some(false) => "dot off",
+        None => "dot",
+    };
+    let signs_in = signs_in(shared, name);
+    let path = format!("/sign-in/{name}");
+    html! {
+        li {
+            div.row {
+                span class=(dot) {}
+                span.name {
+                    @if signs_in { a href=(shared.link(&path)) { (label) } } @else { (label) }
+                }
+                @match (known, status) {
+                    (Some(true), Some((availability, activity))) => span.state { (availability) ", " (activity) },
+                    (Some(_), _) => span.state.wrong { "not known" },
+                    (None, _) => span.state { "asked for now" },
+                }
+            }
+            @if let Some(obstacle) = obstacle {
+                div.reason {
+                    @if let Some(reason) = &obstacle.reason { p { (reason) } }
+                    @if let Some(url) = &obstacle.url {
+                        p { a href=(url) rel="noreferrer" { "Consent at Microsoft" } }
+                    } @else if obstacle.needs_sign_in && signs_in {
+                        p { a.button href=(shared.link(&path)) { "Sign " (label) " in" } }
+                    }
+                }
+            }
+            p.reason.soft {
+                @match heard {
+                    Some(heard) => { "Graph answered " (ago(*heard)) },
+                    None => "Graph has not answered yet",
+                }
+            }
+        }
+    }
+}
+
+/// Whether an account has a page of its own.
+pub(super) fn signs_in(shared: &Shared, name: &AccountName) -> bool {
+    shared.settings.accounts.get(name).is_some_and(|account| account.via == Via::SignIn)
+}
+
+fn lights(lights: &[LightState]) -> Markup {
+    html! {
+        section.card {
+            h2 { "Lights" }
+            ul.rows {
+                @for light in lights {
+                    li {
+                        div.row {
+                            span class={ "dot " (if light.reachable { "on" } else { "off" }) } {}
+                            span.name { (light.name) }
+                            @if light.reachable { span.state { (light.commands) " commands" } }
+                            @else { span.state.wrong { "cannot be reached" } }
+                        }
+                        @if let Some(error) = &light.error { p.reason { (error) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn ago(time: Duration) -> String {
+    match time.as_secs() {
+        0..=1 => "just now".to_owned(),
+        seconds @ 2..=119 => format!("{seconds} s ago"),
+        seconds @ 120..=7_199 => format!("{} min ago", seconds / 60),
+        seconds => format!("{} h ago", seconds / 3_600),
+    }
+}

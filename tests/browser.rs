@@ -1,0 +1,88 @@
+//! The pages in a real headless Chromium: `tests/browser/walk.mjs` walks every way of signing in through
+//! the program as it runs. Needs node, Chromium, and playwright-core (`npm ci` in tests/browser).
+
+#![cfg(test)]
+#![cfg(all(test, feature = "demo"))]
+
+mod support;
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use graph2mqtt::simulator::{Application, Cloud, Platform};
+use support::{Broker, Home};
+
+const CLIENT: &str = "11111111-2222-3333-4444-555555555555";
+
+/// What is needed is here; or what is missing.
+fn chromium() -> Result<PathBuf, String> {
+    let runs = |program: &str| Command::new(program).arg("--version").output().is_ok_and(|said| said.status.success());
+    if !runs("node") {
+        return Err("node is missing (Debian: nodejs)".to_owned());
+    }
+    if !Path::new("tests/browser/node_modules/playwright-core").is_dir() {
+        return Err("playwright-core is missing: npm ci in tests/browser".to_owned());
+    }
+    let named = std::env::var("CHROMIUM").ok();
+    let names = named.iter().map(String::as_str).chain(["chromium", "chromium-browser", "google-chrome"]);
+    let paths: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect();
+    let found = names.flat_map(|name| paths.iter().map(move |path| path.join(name))).find(|path| path.is_file());
+    found.ok_or_else(|| "Chromium is missing (Debian: chromium), or name it in CHROMIUM".to_owned())
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+async fn cloud() -> Cloud {
+    let cloud = Cloud::start().await.unwrap();
+    cloud.add_tenant("contoso.com");
+    let application = Application::public(CLIENT, "contoso.com").delegated(&["Presence.Read"]);
+    // The port of localhost does not count.
+    cloud.add_application(application.redirect(Platform::Desktop, "http://localhost/sign-in/callback"));
+    for (upn, name) in [("alex@contoso.com", "Alex"), ("kim@contoso.com", "Kim"), ("sam@contoso.com", "Sam")] {
+        cloud.add_person(upn, name);
+        cloud.set_presence(upn, "Available", "Available");
+    }
+    cloud.adjust(|rules| rules.interval = Duration::from_secs(1));
+    cloud
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_way_of_signing_in_works_in_a_real_browser() {
+    let chromium = match chromium() {
+        Ok(chromium) => chromium,
+        Err(missing) if std::env::var_os("CI").is_some_and(|ci| !ci.is_empty()) => panic!("{missing}"),
+        Err(missing) => return println!("not run: {missing}"),
+    };
+    let (cloud, broker, port) = (cloud().await, Broker::start(), free_port());
+    let home = Home::new(&format!(
+        "mqtt: {{ url: '{}' }}\n\
+         entra: {{ authority: '{}', tenant: contoso.com, client_id: {CLIENT} }}\n\
+         graph: {{ endpoint: '{}', poll: {{ active: 1s, quiet: 1s }} }}\n\
+         web: {{ listen: '127.0.0.1:{port}' }}\n\
+         accounts:\n  alex: {{ user: alex@contoso.com, name: Alex }}\n  sam: {{ user: sam@contoso.com, name: Sam }}\n",
+        broker.url(),
+        cloud.authority(),
+        cloud.graph(),
+    ));
+    let mut program = home.start(&["run"]);
+    program.hears("the bridge is online");
+    let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages");
+    std::fs::create_dir_all(&pictures).unwrap();
+    let url = format!("http://localhost:{port}");
+    let mut walk = Command::new("node");
+    walk.arg("tests/browser/walk.mjs").args([chromium.as_os_str(), url.as_ref(), pictures.as_os_str()]);
+    let said = tokio::task::spawn_blocking(move || walk.output().unwrap()).await.unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (text(&said.stdout), text(&said.stderr));
+    assert!(said.status.success(), "{out}\n{err}\nthe program said:\n{}", program.said());
+    assert_eq!(out.lines().filter(|line| line.starts_with("ok: ")).count(), 7, "{out}");
+    program.stop();
+    let log = program.said();
+    for secret in cloud.secrets() {
+        assert!(!log.contains(&secret), "a secret is in the log");
+    }
+}

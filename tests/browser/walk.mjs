@@ -1,0 +1,145 @@
+// Walks the ways of signing in as a person does, in a real headless Chromium. Run by tests/browser.rs:
+//
+//   node walk.mjs <chromium> <pages' URL> <folder for pictures>
+//
+// Ends with 0 when everything was as it should be; otherwise says what was not, with the page's text.
+import { chromium } from 'playwright-core';
+import path from 'node:path';
+
+const [executablePath, home, pictures] = process.argv.slice(2);
+const phone = { width: 390, height: 844 };
+const wide = { width: 1200, height: 900 };
+const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+
+/** Opens a browser of its own; what it blocks or complains of is a failure. */
+async function open(options) {
+  const context = await browser.newContext({ viewport: wide, ...options });
+  context.setDefaultTimeout(20_000);
+  const page = await context.newPage();
+  const complaints = [];
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !message.text().includes('status of 4')) complaints.push(message.text());
+  });
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  return { context, page, complaints };
+}
+
+const shoot = (page, name) => page.screenshot({ path: path.join(pictures, `${name}.png`), fullPage: true });
+
+async function sees(page, words) {
+  try {
+    await page.getByText(words).first().waitFor();
+  } catch {
+    throw new Error(`never saw ${words} on ${page.url()}, but:\n${await page.locator('body').innerText()}`);
+  }
+}
+
+function check(holds, what) {
+  if (!holds) throw new Error(what);
+}
+
+/** From an account's page to Entra's, where `person` does `answer`. */
+async function atEntra(page, person, answer) {
+  await page.goto(`${home}/sign-in/alex`);
+  await page.getByRole('button', { name: 'Sign in at Microsoft' }).click();
+  await sees(page, 'asks you to sign in');
+  check(await page.locator('select[name=user]').inputValue() === 'alex@contoso.com', 'the hint is not taken');
+  await page.selectOption('select[name=user]', person);
+  await page.getByRole('button', { name: answer }).click();
+}
+
+const walks = {
+  async 'whoever is needed is seen at once'() {
+    const { context, page, complaints } = await open({});
+    await page.goto(home);
+    await sees(page, 'Sign Alex in');
+    await shoot(page, 'status-needed');
+    await page.getByRole('link', { name: 'Sign Alex in' }).click();
+    await sees(page, 'Only alex@contoso.com can sign in here.');
+    await shoot(page, 'sign-in');
+    return { context, complaints };
+  },
+
+  async 'who turns back is told so'() {
+    const { context, page, complaints } = await open({});
+    await atEntra(page, 'alex@contoso.com', 'Cancel');
+    await sees(page, 'the person declined');
+    await shoot(page, 'declined');
+    await page.getByRole('link', { name: 'Try again' }).click();
+    await sees(page, 'Sign in at Microsoft');
+    return { context, complaints };
+  },
+
+  async 'the wrong person is refused'() {
+    const { context, page, complaints } = await open({ viewport: phone });
+    await atEntra(page, 'kim@contoso.com', 'Sign in');
+    await sees(page, 'kim@contoso.com');
+    await sees(page, 'Alex is not signed in');
+    await shoot(page, 'wrong-person-phone');
+    return { context, complaints };
+  },
+
+  async 'a code on another device is shown, and its use noticed'() {
+    const { context, page, complaints } = await open({ viewport: phone, colorScheme: 'dark' });
+    await page.goto(`${home}/sign-in/alex`);
+    await page.getByRole('button', { name: 'Get a code' }).click();
+    await sees(page, 'Enter this code at Microsoft');
+    await shoot(page, 'code-phone-dark');
+    await page.setViewportSize(wide);
+    await shoot(page, 'code-dark');
+    const code = await page.locator('.code').innerText();
+    const [other] = await Promise.all([context.waitForEvent('page'), page.locator('a.button').first().click()]);
+    await other.fill('input[name=code]', code);
+    await other.selectOption('select[name=user]', 'alex@contoso.com');
+    await other.getByRole('button', { name: 'Continue' }).click();
+    await sees(other, 'You have signed in');
+    await sees(page, 'Signed in as alex@contoso.com');
+    await shoot(page, 'code-used-dark');
+    return { context, complaints };
+  },
+
+  async 'the right person signs in, in the browser'() {
+    const { context, page, complaints } = await open({});
+    await atEntra(page, 'alex@contoso.com', 'Sign in');
+    await sees(page, 'is signed in as alex@contoso.com');
+    check(new URL(page.url()).search.startsWith('?back='), `something else in ${page.url()}`);
+    await shoot(page, 'signed-in');
+    await page.reload();
+    await sees(page, 'is signed in as alex@contoso.com');
+    await page.getByRole('link', { name: 'How it stands' }).click();
+    await sees(page, 'Available, Available');
+    await shoot(page, 'status');
+    await page.setViewportSize(phone);
+    await shoot(page, 'status-phone');
+    return { context, complaints };
+  },
+
+  async 'without scripts it is a button more'() {
+    const { context, page, complaints } = await open({ javaScriptEnabled: false, viewport: phone });
+    await atEntra(page, 'alex@contoso.com', 'Sign in');
+    await page.getByRole('button', { name: 'Submit' }).click();
+    await sees(page, 'is signed in as alex@contoso.com');
+    await shoot(page, 'signed-in-phone');
+    return { context, complaints };
+  },
+
+  async 'the browser keeps its cookie to itself'() {
+    const { context, page, complaints } = await open({});
+    await page.goto(`${home}/sign-in/alex`);
+    const cookies = await context.cookies();
+    check(cookies.length === 1 && cookies[0].httpOnly && cookies[0].sameSite === 'Lax', JSON.stringify(cookies));
+    check(await page.evaluate(() => document.cookie) === '', 'a script can read the cookie');
+    return { context, complaints };
+  },
+};
+
+try {
+  for (const [name, walk] of Object.entries(walks)) {
+    const { context, complaints } = await walk();
+    check(complaints.length === 0, `the browser complains: ${complaints.join('; ')}`);
+    await context.close();
+    console.log(`ok: ${name}`);
+  }
+} finally {
+  await browser.close();
+}

@@ -1,0 +1,13 @@
+//! The pages, asked as browsers ask, and as those who pretend to be one: against a simulated Entra, over real sockets.
+
+#![cfg(test)]
+#![cfg(all(test, feature = "demo"))]
+
+mod browser;
+mod device;
+mod lock;
+mod place;
+mod refusals;
+mod sign_in;
+#[path = "../support/visitor.rs"]
+mod visitor;
