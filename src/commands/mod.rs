@@ -16,6 +16,7 @@ mod parts;
 mod restart;
 mod roles;
 mod run;
+mod store;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -79,6 +80,8 @@ enum Command {
     Login(login::Arguments),
     /// List the accounts and their sign-in, or remove one
     Accounts(accounts::Arguments),
+    /// Seal the store anew with a new key
+    Store(store::Arguments),
     /// Print Home Assistant's discovery messages
     Discovery,
     /// Show the effective configuration, or its JSON Schema
@@ -113,6 +116,7 @@ impl Cli {
             Command::Check(arguments) => check::run(&global, arguments).await,
             Command::Login(arguments) => login::run(&global, arguments).await,
             Command::Accounts(arguments) => accounts::run(&global, arguments).await,
+            Command::Store(arguments) => store::run(&global, arguments).await,
             Command::Discovery => discovery::run(&global),
             Command::Config(arguments) => config::run(&global, arguments),
             Command::Health(arguments) => health::run(&global, arguments).await,

@@ -129,7 +129,7 @@ fn decode_hex(text: &[u8]) -> Option<[u8; KEY_LEN]> {
     (digits.len() == 2 * KEY_LEN).then(|| bytes.try_into().ok()).flatten()
 }
 
-fn failed(path: &Path, what: &str, error: &io::Error) -> StoreError {
+pub(super) fn failed(path: &Path, what: &str, error: &io::Error) -> StoreError {
     StoreError::Unusable(format!("store.key_file {}: {what}: {error}", path.display()))
 }
 

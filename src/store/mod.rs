@@ -10,9 +10,11 @@ mod error;
 mod grants;
 mod key;
 mod open;
+mod rekey;
 #[cfg(test)]
 mod tests;
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,7 +24,8 @@ use crate::presence::Sequence;
 pub use enrolment::{Enrolment, Held, Holder, News};
 pub use error::StoreError;
 pub use grants::{Grant, Origin, Standing};
-use open::Place;
+use open::{Place, Use};
+pub use rekey::Rekeyed;
 
 /// The open store. Cheap to clone.
 #[derive(Clone)]
@@ -36,6 +39,8 @@ struct Inner {
     place: Place,
     instance: String,
     made_now: bool,
+    /// Tells other processes that the store is in use.
+    _in_use: File,
 }
 
 impl Store {
@@ -44,9 +49,15 @@ impl Store {
     /// Nothing is overwritten when the key is wrong or missing, a file is damaged, or the store was
     /// written by a newer version: each is an [`StoreError::Unusable`] that says what to do.
     pub async fn open(url: &str, key_file: &Path) -> Result<Self, StoreError> {
-        let store = Self { inner: Arc::new(open::open(url, key_file).await?) };
+        let store = Self { inner: Arc::new(open::open(url, key_file, Use::Shared).await?) };
         store.expire_held(jiff::Timestamp::now()).await?;
         Ok(store)
+    }
+
+    /// Seals everything anew with a new key, which takes the old one's place in the key file. May be
+    /// interrupted at any instant: the store opens all the same. Refused while any process uses the store.
+    pub async fn rekey(url: &str, key_file: &Path) -> Result<Rekeyed, StoreError> {
+        rekey::rekey(url, key_file).await
     }
 
     /// The random instance of this installation, made with the store; and whether this opening made it.

@@ -1,7 +1,7 @@
 //! Opening the store: the file, the key that fits it, the schema.
 
 use std::fmt;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyConnection, AnyPool, ConnectOptions, Row};
 
 use super::error::{explain, explain_migration};
-use super::{Inner, StoreError, key};
+use super::{Inner, StoreError, key, rekey};
 
 /// For the one connection. A small page cache: what is read often is kept by those who read it.
 const PRAGMAS: &str = "PRAGMA synchronous = FULL; PRAGMA cache_size = -256; PRAGMA temp_store = MEMORY;";
@@ -22,6 +22,12 @@ const CHECK: (&str, &[u8]) = ("installation", b"graph2mqtt store");
 
 /// How long a call waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long an opening waits while everything is sealed anew.
+const HOLDING: Duration = Duration::from_secs(10);
+
+/// How long whoever wants the store alone waits for one that is just ending.
+const ALONE: Duration = Duration::from_secs(2);
 
 /// How often switching a new file to WAL is tried, 10 ms apart: it does not wait for a lock by itself.
 const WAL_TRIES: u32 = 200;
@@ -68,6 +74,39 @@ impl Place {
         }
     }
 
+    /// Says that the store is in use, for as long as the file is open. Not by the database's file, whose
+    /// locks are the database's own.
+    async fn hold(&self, using: Use) -> Result<File, StoreError> {
+        let mut path = self.0.clone().into_os_string();
+        path.push(".in-use");
+        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        let file =
+            file.map_err(|error| self.wrong(&format!("{} cannot be made: {error}", Path::new(&path).display())))?;
+        let (patience, refusal) = match using {
+            Use::Shared => (HOLDING, "store rekey is sealing it anew; wait for its end, and try again"),
+            Use::Alone => (ALONE, "a bridge or a command uses it; stop it, and try again"),
+        };
+        let deadline = tokio::time::Instant::now() + patience;
+        loop {
+            let taken = match using {
+                Use::Shared => file.try_lock_shared(),
+                Use::Alone => file.try_lock(),
+            };
+            match taken {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) if tokio::time::Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                Err(TryLockError::WouldBlock) => return Err(self.wrong(refusal)),
+                // A file system without locks: nobody can say more.
+                Err(TryLockError::Error(_)) if using == Use::Shared => return Ok(file),
+                Err(TryLockError::Error(error)) => {
+                    return Err(self.wrong(&format!("whether others use it cannot be told: {error}")));
+                }
+            }
+        }
+    }
+
     fn options(&self) -> Result<AnyConnectOptions, StoreError> {
         let url = url::Url::from_file_path(&self.0).map_err(|()| self.wrong("its path is not absolute"))?;
         let options = AnyConnectOptions::from_str(&format!("sqlite://{}?mode=rw", url.path()))
@@ -81,7 +120,14 @@ impl Place {
     }
 }
 
-pub(super) async fn open(url: &str, key_file: &Path) -> Result<Inner, StoreError> {
+/// Whether a store is opened beside other processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    Shared,
+    Alone,
+}
+
+pub(super) async fn open(url: &str, key_file: &Path, using: Use) -> Result<Inner, StoreError> {
     sqlx::any::install_default_drivers();
     let place = Place::parse(url)?;
     // The store is looked for before the key: whoever makes both makes the key first.
@@ -92,14 +138,15 @@ pub(super) async fn open(url: &str, key_file: &Path) -> Result<Inner, StoreError
         }
         key::Key::make(key_file)?;
     }
-    let key = key::Key::read(key_file)?;
+    let mut key = key::Key::read(key_file)?;
     let _opening = key::opening(key_file).await?;
     place.make()?;
+    let in_use = place.hold(using).await?;
     let pool = connect(&place).await?;
     // Asked before the schema is touched: a wrong key changes nothing. A file without the table has none yet.
     let was_there = Installation::read(&pool).await.ok().flatten();
-    if was_there.as_ref().is_some_and(|installation| !installation.fits(&key)) {
-        return Err(wrong_key(&place, key_file));
+    if let Some(installation) = was_there.as_ref().filter(|installation| !installation.fits(&key)) {
+        key = installation.key_of_rekeying(key_file).ok_or_else(|| wrong_key(&place, key_file))?;
     }
     sqlx::migrate!("src/store/migrations").run(&pool).await.map_err(|error| explain_migration(&place, error))?;
     let made_now = was_there.is_none();
@@ -107,7 +154,7 @@ pub(super) async fn open(url: &str, key_file: &Path) -> Result<Inner, StoreError
         Some(installation) => installation,
         None => Installation::make(&pool, &key).await.map_err(|error| explain(&place, &error))?,
     };
-    Ok(Inner { pool, key, place, instance: installation.instance, made_now })
+    Ok(Inner { pool, key, place, instance: installation.instance, made_now, _in_use: in_use })
 }
 
 async fn connect(place: &Place) -> Result<AnyPool, StoreError> {
@@ -155,7 +202,7 @@ async fn to_wal(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
 }
 
 /// The installation's row: the random instance, and proof that the key is the one that sealed it.
-struct Installation {
+pub(super) struct Installation {
     instance: String,
     seal_check: Vec<u8>,
 }
@@ -175,6 +222,30 @@ impl Installation {
             .execute(pool)
             .await?;
         Ok(made)
+    }
+
+    /// Puts the proof under another key.
+    pub(super) async fn seal_with(connection: &mut AnyConnection, key: &key::Key) -> Result<(), sqlx::Error> {
+        sqlx::query("UPDATE installation SET seal_check = $1 WHERE id = 1")
+            .bind(key.seal(CHECK.0, CHECK.1))
+            .execute(connection)
+            .await
+            .map(|_| ())
+    }
+
+    /// The key of a `store rekey` that was interrupted before the new key had taken the old one's place:
+    /// this takes the last step. Or that has just ended in another process.
+    fn key_of_rekeying(&self, key_file: &Path) -> Option<key::Key> {
+        let fitting = |path: &Path| key::Key::read(path).ok().filter(|key| self.fits(key));
+        if let Some(key) = fitting(key_file) {
+            return Some(key);
+        }
+        let key = fitting(&rekey::draft(key_file))?;
+        match rekey::finish(key_file) {
+            Ok(()) => tracing::info!("store rekey was interrupted; it is finished now"),
+            Err(error) => tracing::warn!("store rekey was interrupted, and cannot be finished now: {error}"),
+        }
+        Some(key)
     }
 
     fn fits(&self, key: &key::Key) -> bool {

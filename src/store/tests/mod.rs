@@ -5,6 +5,7 @@ mod enrolment;
 mod grants;
 mod migration;
 mod opening;
+mod rekey;
 mod sequences;
 
 use std::fs;
