@@ -1,7 +1,7 @@
 //! Speed and memory of the release binary, as ratios to a bare loop of the same crates.
 //!
 //! `cargo bench` prints every row of the table, `cargo bench -- NAME` those whose name holds NAME
-//! (`size`, `start`, `memory`, `way`, `sweep`, `crowd`), `cargo bench -- --list` the names.
+//! (`size`, `start`, `memory`, `way`, `sweep`, `crowd`, `refreshes`), `cargo bench -- --list` the names.
 //!
 //! # How to read it
 //! A row gives the figure of the bare loop, that of graph2mqtt, the ratio of the two, and the bar,
@@ -19,6 +19,8 @@ mod bare;
 mod broker;
 mod crowd;
 mod process;
+mod refresh;
+mod refresher;
 mod side;
 mod start;
 mod table;
@@ -41,6 +43,7 @@ const GROUPS: &[Group] = &[
     Group { rows: start::ROWS, measure: start::measure },
     Group { rows: way::ROWS, measure: way::measure },
     Group { rows: crowd::ROWS, measure: crowd::measure },
+    Group { rows: refresh::ROWS, measure: refresh::measure },
 ];
 
 fn main() -> ExitCode {
@@ -49,6 +52,11 @@ fn main() -> ExitCode {
         && flag == "--bare"
     {
         return ended(bare::run(orders.as_ref()));
+    }
+    if let [flag, errand] = arguments.as_slice()
+        && flag == "--refresh"
+    {
+        return ended(refresher::run(errand.as_ref()));
     }
     // `cargo test --all-targets` starts benchmarks too, without this flag.
     if !arguments.iter().any(|argument| argument == "--bench") {

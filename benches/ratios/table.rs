@@ -107,6 +107,7 @@ fn shown(unit: Unit, value: f64) -> String {
     match unit {
         Unit::Seconds if value >= 1.0 => format!("{value:.2} s"),
         Unit::Seconds => format!("{:.2} ms", value * 1e3),
+        Unit::Bytes if value < 1e5 => format!("{:.2} kB", value / 1e3),
         Unit::Bytes => format!("{:.1} MB", value / 1e6),
     }
 }

@@ -133,14 +133,15 @@ impl World {
 }
 
 /// A runtime on a thread of its own, which disturbs the measured processes least.
-fn runtime() -> anyhow::Result<Handle> {
+pub fn runtime() -> anyhow::Result<Handle> {
     let runtime = Builder::new_current_thread().enable_all().build().context("the simulator's runtime")?;
     let handle = runtime.handle().clone();
     thread::spawn(move || runtime.block_on(std::future::pending::<()>()));
     Ok(handle)
 }
 
-fn on<T: Send + 'static>(runtime: &Handle, work: impl Future<Output = T> + Send + 'static) -> anyhow::Result<T> {
+/// Does this on another runtime.
+pub fn on<T: Send + 'static>(runtime: &Handle, work: impl Future<Output = T> + Send + 'static) -> anyhow::Result<T> {
     let (sender, done) = channel();
     runtime.spawn(async move { sender.send(work.await) });
     done.recv().context("the simulator's runtime ended")
