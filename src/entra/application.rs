@@ -19,7 +19,7 @@ use url::Url;
 
 use super::answers::Subject;
 use super::clock::Watch;
-use super::credential::Credential;
+use super::credential::Own;
 use super::person::{self, Person};
 use super::scopes::{self, Reads, Resource};
 use super::transport::{NoAnswer, Proving, Transport};
@@ -83,6 +83,14 @@ impl Issued {
     }
 }
 
+impl Issued {
+    /// What is issued to the application itself, or to what stands in its place.
+    pub(super) fn of_application(access: SecretString, life: Option<Duration>) -> Self {
+        let life = life.unwrap_or(LIFE_UNSAID).min(LONGEST_LIFE);
+        Self { access, refresh: None, life, granted: None, id_token: None }
+    }
+}
+
 impl From<Answer> for Issued {
     fn from(answer: Answer) -> Self {
         Self {
@@ -108,7 +116,7 @@ pub(super) struct Application {
     authority: Url,
     tenant: String,
     client_id: String,
-    credential: Option<Credential>,
+    own: Own,
     resource: Resource,
     accounts: HashMap<AccountName, Configured>,
     http: reqwest::Client,
@@ -132,7 +140,7 @@ impl Application {
             authority: entra.authority.clone(),
             tenant: entra.tenant.clone(),
             client_id: entra.client_id.clone(),
-            credential: entra.credential.as_ref().map(Credential::new).transpose()?,
+            own: Own::new(entra, &http)?,
             resource: Resource::of(&settings.graph.endpoint),
             accounts: accounts.collect(),
             http,
@@ -155,7 +163,7 @@ impl Application {
 
     /// Whether the application proves itself.
     pub(super) fn is_confidential(&self) -> bool {
-        self.credential.is_some()
+        self.own.credential().is_some()
     }
 
     /// The client for an account's tenant, and what carries its requests. A public one shows no
@@ -221,6 +229,9 @@ impl Application {
 
     /// An access token of the application itself in a tenant.
     pub(super) async fn own_token(&self, tenant: &str, claims: Option<&str>) -> Result<Issued, Trouble> {
+        if let Own::Identity(identity) = &self.own {
+            return identity.token(self.resource.identifier()).await;
+        }
         if !self.is_confidential() {
             return Err(Trouble::misconfigured(
                 "accounts with via: app need the application's credential: set entra.client_secret or another",
@@ -347,7 +358,7 @@ impl Application {
     }
 
     pub(super) fn transport(&self, tenant: &str, confidential: bool) -> Transport<'_> {
-        let credential = self.credential.as_ref().filter(|_| confidential);
+        let credential = self.own.credential().filter(|_| confidential);
         let proving = credential.map(|credential| Proving {
             credential,
             client_id: &self.client_id,

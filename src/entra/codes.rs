@@ -96,6 +96,22 @@ const CODES: &[Code] = &[
     ),
     code(700024, Kind::Misconfigured, "the assertion is out of its time: is this machine's clock right?"),
     code(700023, Kind::Misconfigured, "the assertion is for another authority: check entra.authority and entra.cloud"),
+    code(
+        700211,
+        Kind::Misconfigured,
+        "the application does not trust the token's issuer: check its federated credential",
+    ),
+    code(
+        700212,
+        Kind::Misconfigured,
+        "the application does not trust the token's audience: check its federated credential",
+    ),
+    code(
+        700213,
+        Kind::Misconfigured,
+        "the application does not trust the token's subject: add a federated credential for it under Certificates & secrets",
+    ),
+    code(70021, Kind::Misconfigured, "the application has no federated credential for the token"),
     code(50013, Kind::Misconfigured, "the assertion's signature is not right"),
     code(
         7000218,

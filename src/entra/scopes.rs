@@ -73,6 +73,11 @@ impl Resource {
         openid.into_iter().chain(reads.permissions().iter().map(|name| format!("{prefix}{name}"))).collect()
     }
 
+    /// What managed identities know it by.
+    pub(super) fn identifier(self) -> &'static str {
+        self.0
+    }
+
     /// What the application itself asks for: what an administrator has consented to.
     pub(super) fn default_scope(self) -> String {
         format!("{}.default", self.0)

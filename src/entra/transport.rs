@@ -202,15 +202,19 @@ fn not_entra(status: StatusCode) -> NoAnswer {
     ))
 }
 
-/// The causes that reqwest found, from the outermost to the first; the URL holds no secret and helps.
 fn unreachable(error: &reqwest::Error) -> NoAnswer {
-    let mut text = format!("does not answer: {error}");
+    NoAnswer(format!("does not answer: {}", causes(error)))
+}
+
+/// The causes that reqwest found, from the outermost to the first; the URL holds no secret and helps.
+pub(super) fn causes(error: &reqwest::Error) -> String {
+    let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
         text.push_str(&format!(": {error}"));
         cause = error.source();
     }
-    NoAnswer(text)
+    text
 }
 
 /// Retry-After as seconds or as a date.

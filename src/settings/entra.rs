@@ -1,5 +1,8 @@
 //! `entra`: the application, how it proves itself, and Microsoft's cloud in which it lives.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
@@ -11,19 +14,38 @@ use super::mistake::Mistake;
 use super::parse;
 use super::reader::{Reader, read_secret};
 use super::types::{Account, Via};
-use crate::presence::Name;
 
 /// `entra`
 #[derive(Debug, Clone)]
 pub struct Entra {
+    /// Microsoft's cloud in which the tenant lives.
+    pub cloud: Cloud,
     /// The URL in front of `/<tenant>/oauth2/v2.0/…`, without a slash at its end.
     pub authority: Url,
     /// A domain or id.
     pub tenant: String,
-    /// The application's id.
+    /// The application's id; empty where a managed identity asks Graph itself and nobody signs in.
     pub client_id: String,
     /// The application's credential; none for a public client.
     pub credential: Option<Credential>,
+}
+
+/// `entra.cloud`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cloud {
+    /// Worldwide, GCC included.
+    Global,
+    /// US government, GCC High.
+    UsGovernment,
+    /// US government, DoD.
+    UsGovernmentDod,
+    /// China, run by 21Vianet.
+    China,
+}
+
+impl Cloud {
+    /// In the order of [`keys::CLOUDS`].
+    const ALL: [Self; 4] = [Self::Global, Self::UsGovernment, Self::UsGovernmentDod, Self::China];
 }
 
 /// How the application proves itself. At most one.
@@ -38,6 +60,80 @@ pub enum Credential {
         /// `certificate_password`, for a PFX.
         password: Option<Secret>,
     },
+    /// `managed_identity`
+    ManagedIdentity {
+        /// A user-assigned one; the machine's own otherwise.
+        client_id: Option<String>,
+        /// What it is used as.
+        role: IdentityRole,
+        /// Where it is asked for.
+        azure: Azure,
+    },
+    /// `federated_token_file`: read again for each token.
+    FederatedToken(PathBuf),
+    /// `key_vault`
+    KeyVault {
+        /// Such as `https://contoso.vault.azure.net`, without a slash at its end.
+        vault: Url,
+        /// What is read there.
+        holds: Holds,
+        /// By which identity it is reached.
+        azure: Azure,
+    },
+}
+
+/// `entra.managed_identity.as`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdentityRole {
+    /// It asks Graph itself, by its own right.
+    Graph,
+    /// It is a federated credential of the application.
+    Application,
+}
+
+/// What of a key vault is the application's credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holds {
+    /// The secret of this name.
+    Secret(String),
+    /// The certificate of this name, with its key.
+    Certificate(String),
+}
+
+/// What Azure's services tell a process by its environment.
+#[derive(Clone, Default)]
+pub struct Azure(BTreeMap<&'static str, String>);
+
+/// The variables that count, by Microsoft's own names.
+const AZURE: &[&str] = &[
+    "AZURE_AUTHORITY_HOST",
+    "AZURE_CLIENT_ID",
+    "AZURE_FEDERATED_TOKEN_FILE",
+    "AZURE_POD_IDENTITY_AUTHORITY_HOST",
+    "AZURE_TENANT_ID",
+    "IDENTITY_ENDPOINT",
+    "IDENTITY_HEADER",
+    "IMDS_ENDPOINT",
+];
+
+impl Azure {
+    /// Those of these variables that are Azure's; an empty one counts as not set.
+    pub fn new(environment: &[(OsString, OsString)]) -> Self {
+        let known = |name: &OsString| AZURE.iter().find(|known| name == **known).copied();
+        let set = environment.iter().filter_map(|(name, value)| Some((known(name)?, value.to_str()?.to_owned())));
+        Self(set.filter(|(_, value)| !value.is_empty()).collect())
+    }
+
+    /// A variable's value.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+}
+
+impl fmt::Debug for Azure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 /// A secret, and the file that holds it, where one does.
@@ -76,84 +172,145 @@ impl Secret {
     }
 }
 
-/// The keys that give a credential, and what a mistake calls them.
-const CREDENTIALS: &[&str] = &["client_secret", "client_secret_file", "certificate_file"];
-
 /// The outer option is none after a mistake, the inner one where nothing needs an application.
 pub(super) fn entra(
     reader: &mut Reader,
     cloud: Option<usize>,
     authority: Option<Url>,
     accounts: &accounts::Reader,
+    azure: Azure,
 ) -> Option<Option<Entra>> {
     let is_needed = accounts.named > 0;
-    let (tenant, client_id) = if is_needed {
-        let why = "there are accounts";
-        (reader.required("entra.tenant", why, parse::tenant), reader.required("entra.client_id", why, parse::client_id))
+    let given = given(reader);
+    let credential = credential(reader, given, azure);
+    let by_identity = matches!(credential, Some(Some(Credential::ManagedIdentity { role: IdentityRole::Graph, .. })));
+    let nobody_signs_in = accounts.accounts.values().all(|account| account.via == Via::App);
+    let why = "there are accounts";
+    let tenant = needed(reader, "entra.tenant", is_needed.then_some(why), parse::tenant);
+    let client_id = if by_identity && nobody_signs_in {
+        reader.value("entra.client_id", parse::client_id).or(Some(String::new()))
     } else {
-        (reader.value("entra.tenant", parse::tenant), reader.value("entra.client_id", parse::client_id))
+        needed(reader, "entra.client_id", is_needed.then_some(why), parse::client_id)
     };
-    let is_set = credential_is_set(reader);
-    let credential = credential(reader);
-    if let Some((name, account)) = accounts.first_by_application() {
-        by_application(reader, name, account, tenant.as_deref(), is_set);
-    }
+    by_application(reader, accounts, tenant.as_deref(), given, by_identity);
     by_others_in_china(reader, cloud, accounts);
     match (authority?, tenant, client_id) {
         (authority, Some(tenant), Some(client_id)) => {
-            Some(Some(Entra { authority, tenant, client_id, credential: credential? }))
+            let cloud = Cloud::ALL[cloud?];
+            Some(Some(Entra { cloud, authority, tenant, client_id, credential: credential? }))
         }
         _ if is_needed => None,
         _ => credential.map(|_| None),
     }
 }
 
-fn credential_is_set(reader: &Reader) -> bool {
-    CREDENTIALS.iter().any(|key| reader.is_set(&format!("entra.{key}")))
+fn needed<T>(reader: &mut Reader, key: &str, why: Option<&str>, parse: fn(&str) -> parse::Parsed<T>) -> Option<T> {
+    match why {
+        Some(why) => reader.required(key, why, parse),
+        None => reader.value(key, parse),
+    }
+}
+
+/// The key of the credential that is given, the first of them where there are several: a mistake.
+fn given(reader: &mut Reader) -> Option<&'static str> {
+    let identity = reader.switch_or_keys("entra.managed_identity") == Some(true);
+    let set = |key: &str| reader.is_set(&format!("entra.{key}"));
+    let given = [
+        ("client_secret", set("client_secret") || set("client_secret_file")),
+        ("certificate_file", set("certificate_file")),
+        ("managed_identity", identity),
+        ("federated_token_file", set("federated_token_file")),
+        ("key_vault", VAULT.iter().any(|key| set(key))),
+    ];
+    let mut given = given.into_iter().filter(|(_, is_given)| *is_given).map(|(key, _)| key);
+    let first = given.next()?;
+    if let Some(second) = given.next() {
+        let problem = format!("is a second credential beside entra.{first}: an application has at most one");
+        reader.clash(&format!("entra.{second}"), problem, "Keep one of the two, and leave the other out.");
+    }
+    Some(first)
 }
 
 /// The outer option is none after a mistake.
-fn credential(reader: &mut Reader) -> Option<Option<Credential>> {
-    at_most_one(reader);
-    let secret = reader.secret_or_file("entra.client_secret").map(Credential::Secret);
-    let certificate = certificate(reader);
-    let found = secret.or(certificate);
-    (found.is_some() || !credential_is_set(reader)).then_some(found)
-}
-
-fn certificate(reader: &mut Reader) -> Option<Credential> {
-    let file = reader.file("entra.certificate_file");
+fn credential(reader: &mut Reader, given: Option<&str>, azure: Azure) -> Option<Option<Credential>> {
     let password = reader.secret_or_file("entra.certificate_password");
     for key in ["entra.certificate_password", "entra.certificate_password_file"] {
-        if reader.is_set(key) && !reader.is_set("entra.certificate_file") {
+        if reader.is_set(key) && given != Some("certificate_file") {
             let remedy = "Set entra.certificate_file, or leave the password out.";
             reader.clash(key, "needs entra.certificate_file beside it", remedy);
         }
     }
-    Some(Credential::Certificate { file: file?, password })
+    let credential = match given {
+        None => return Some(None),
+        Some("client_secret") => reader.secret_or_file("entra.client_secret").map(Credential::Secret),
+        Some("certificate_file") => {
+            reader.file("entra.certificate_file").map(|file| Credential::Certificate { file, password })
+        }
+        Some("managed_identity") => managed_identity(reader, azure),
+        Some("federated_token_file") => reader.path("entra.federated_token_file").map(Credential::FederatedToken),
+        Some(_) => key_vault(reader, azure),
+    };
+    credential.map(Some)
 }
 
-/// A secret's two spellings are one credential.
-fn at_most_one(reader: &mut Reader) {
-    let set: Vec<&str> = CREDENTIALS.iter().copied().filter(|key| reader.is_set(&format!("entra.{key}"))).collect();
-    let Some((first, rest)) = set.split_first() else { return };
-    if let Some(second) = rest.iter().find(|key| key.trim_end_matches("_file") != first.trim_end_matches("_file")) {
-        let problem = format!("is a second credential beside entra.{first}: an application has at most one");
-        reader.clash(&format!("entra.{second}"), problem, "Keep one of the two, and leave the other out.");
-    }
+fn managed_identity(reader: &mut Reader, azure: Azure) -> Option<Credential> {
+    let client_id = reader.value("entra.managed_identity.client_id", parse::client_id);
+    let role = reader.value("entra.managed_identity.as", |text| parse::choice(text, keys::IDENTITY_ROLES))?;
+    let role = [IdentityRole::Graph, IdentityRole::Application][role];
+    Some(Credential::ManagedIdentity { client_id, role, azure })
+}
+
+/// The keys below `entra` that a vault takes.
+const VAULT: &[&str] = &["key_vault.vault", "key_vault.secret", "key_vault.certificate"];
+
+fn key_vault(reader: &mut Reader, azure: Azure) -> Option<Credential> {
+    let vault = reader.required("entra.key_vault.vault", "it says which vault", parse::vault);
+    let secret = reader.value("entra.key_vault.secret", parse::vault_name);
+    let certificate = reader.value("entra.key_vault.certificate", parse::vault_name);
+    let holds = match (secret, certificate) {
+        (Some(_), Some(_)) => {
+            let remedy = "Name the secret or the certificate.";
+            reader.clash("entra.key_vault.certificate", "stands beside entra.key_vault.secret", remedy);
+            return None;
+        }
+        (Some(secret), None) => Holds::Secret(secret),
+        (None, Some(certificate)) => Holds::Certificate(certificate),
+        (None, None) => {
+            if !reader.is_set("entra.key_vault.secret") && !reader.is_set("entra.key_vault.certificate") {
+                let remedy = "Add secret: and its name in the vault, or certificate: and its name.";
+                reader.clash("entra.key_vault.secret", "is missing: nothing else says what is read there", remedy);
+            }
+            return None;
+        }
+    };
+    Some(Credential::KeyVault { vault: vault?, holds, azure })
 }
 
 /// What `via: app` needs of the application.
-fn by_application(reader: &mut Reader, name: &Name, account: &Account, tenant: Option<&str>, has_credential: bool) {
-    if !has_credential {
+fn by_application(
+    reader: &mut Reader,
+    accounts: &accounts::Reader,
+    tenant: Option<&str>,
+    given: Option<&str>,
+    by_identity: bool,
+) {
+    let Some((name, account)) = accounts.first_by_application() else { return };
+    if given.is_none() {
         let problem = format!("is missing: accounts.{name} is read by the application's right (via: app)");
-        let remedy = "Set entra.client_secret_file (or entra.client_secret) to the application's secret, or \
-                      entra.certificate_file.";
+        let remedy = "Set entra.client_secret_file (or entra.client_secret) to the application's secret, or another of \
+                      its credentials: entra.certificate_file, entra.managed_identity, …";
         reader.mistakes.add(Mistake::new("entra.client_secret", problem, remedy));
     }
     if account.tenant.as_deref().or(tenant) == Some("organizations") {
         let problem = format!("is no tenant of its own, as via: app of accounts.{name} needs");
         reader.clash("entra.tenant", problem, "Write the tenant's domain or id, here or as the account's tenant.");
+    }
+    let elsewhere =
+        |account: &Account| account.via == Via::App && account.tenant.as_deref().is_some_and(|own| Some(own) != tenant);
+    if let Some((name, _)) = accounts.accounts.iter().find(|(_, account)| by_identity && elsewhere(account)) {
+        let problem = "is another tenant than the managed identity's, which reads its own tenant alone";
+        let remedy = "Write managed_identity: { as: application }, or leave the account's tenant out.";
+        reader.clash(&format!("accounts.{name}.tenant"), problem, remedy);
     }
 }
 

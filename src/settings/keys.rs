@@ -22,6 +22,8 @@ pub(super) enum Kind {
     Name,
     Url,
     Switch,
+    /// A switch, or a map of the keys below it, which means that it is on.
+    SwitchOrKeys,
     Duration,
     /// A list, or one text, separated by commas in the environment.
     List,
@@ -45,6 +47,7 @@ const fn open(path: &'static str, kind: Kind, about: &'static str, example: &'st
 }
 
 pub(super) const CLOUDS: &[&str] = &["global", "us_government", "us_government_dod", "china"];
+pub(super) const IDENTITY_ROLES: &[&str] = &["graph", "application"];
 pub(super) const SHOWS: &[&str] = &["busiest", "latest", "first"];
 pub(super) const REQUESTS: &[&str] = &["safe", "all", "none"];
 pub(super) const ON_STOPS: &[&str] = &["keep", "clear"];
@@ -78,6 +81,14 @@ pub(super) const KEYS: &[Key] = &[
     open("entra.certificate_file", Kind::Path, "Instead of a secret: PEM file with a certificate and its RSA key, or a PFX; read again when it changes.", "entra.pem"),
     open("entra.certificate_password", Kind::Secret, "Password of the PFX. Better in a file: certificate_password_file.", ""),
     open("entra.certificate_password_file", Kind::SecretFile, "File that holds the password of the PFX.", "/run/secrets/pfx"),
+
+    open("entra.managed_identity", Kind::SwitchOrKeys, "Instead of a secret: the managed identity of the machine in Azure. true, or a map.", "true"),
+    open("entra.managed_identity.client_id", Kind::Text, "The client id of a user-assigned identity; the machine's own is used where it is left out.", "00000000-0000-0000-0000-000000000000"),
+    key("entra.managed_identity.as", Kind::Choice(IDENTITY_ROLES), "graph", "graph: it asks Graph itself (via: app). application: it is a federated credential of the application.", "application"),
+    open("entra.federated_token_file", Kind::Path, "Instead of a secret: a token of Kubernetes or another identity provider that the application trusts; read again each time.", "/var/run/secrets/azure/tokens/azure-identity-token"),
+    open("entra.key_vault.vault", Kind::Url, "The Azure key vault that holds the application's secret or certificate, reached with a managed identity or a federated token.", "https://contoso.vault.azure.net"),
+    open("entra.key_vault.secret", Kind::Text, "The name of the secret in the vault.", "graph2mqtt"),
+    open("entra.key_vault.certificate", Kind::Text, "The name of the certificate in the vault.", "graph2mqtt"),
 
     open("graph.endpoint", Kind::Url, "Graph's URL with its version; set by entra.cloud.", "https://graph.microsoft.com/v1.0"),
     open("graph.ca_file", Kind::Path, "PEM file of a company's authorities, trusted for Entra and Graph besides the system's.", "company.pem"),
@@ -120,9 +131,6 @@ pub(super) const KEYS: &[Key] = &[
 
 /// Keys of later versions: worth a better answer than "unknown".
 pub(super) const LATER: &[&str] = &[
-    "entra.key_vault",
-    "entra.managed_identity",
-    "entra.federated_token_file",
     "graph.write",
     "web.enrol",
     "hubs.*.api",

@@ -27,6 +27,9 @@ fn is_service_link(name: &str) -> bool {
     !rest.contains("__") && ["SERVICE_HOST", "SERVICE_PORT", "PORT"].into_iter().any(of)
 }
 
+/// Where a key that is a switch or a map keeps the switch, in the map: no key can be written so.
+pub(super) const ITSELF: &str = "=";
+
 /// Single values of accounts that were set outside of the file, by name and field.
 pub(super) type Overrides = BTreeMap<String, BTreeMap<String, (String, Origin)>>;
 
@@ -152,11 +155,14 @@ impl Layer {
             }
             let may_hold = |place| match place {
                 Place::Section => true,
-                Place::Key(key) => key.kind == Kind::Color,
+                Place::Key(key) => matches!(key.kind, Kind::Color | Kind::SwitchOrKeys),
                 _ => false,
             };
             match value {
                 Content::Map(members) if may_hold(keys::find(&path)) => {
+                    if matches!(keys::find(&path), Place::Key(key) if key.kind == Kind::SwitchOrKeys) {
+                        self.insert(&format!("{path}.{ITSELF}"), Value::from("true"), origin.clone());
+                    }
                     self.hold(&path, origin);
                     self.members(&path, members, file, mistakes);
                 }
@@ -180,6 +186,9 @@ impl Layer {
             }
             (Place::Key(key), Content::Null) if key.kind == Kind::Color => {
                 self.insert(&format!("{path}.color"), Value::from(""), origin);
+            }
+            (Place::Key(key), Content::Text(text)) if key.kind == Kind::SwitchOrKeys => {
+                self.insert(&format!("{path}.{ITSELF}"), Value::from(text), origin);
             }
             (Place::Key(key), Content::Text(text)) if key.kind == Kind::Color => {
                 self.insert(&format!("{path}.color"), Value::from(text), origin);
@@ -271,6 +280,7 @@ fn expected(kind: Kind) -> &'static str {
     match kind {
         Kind::List => "a list of texts, or one text",
         Kind::Color => "a colour, or a map with color, brightness, transition",
+        Kind::SwitchOrKeys => "true, or a map of keys",
         _ => "one value",
     }
 }

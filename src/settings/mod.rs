@@ -32,7 +32,7 @@ use std::sync::Arc;
 use layers::{Layer, Overrides};
 
 pub use color::{Color, Effect, Motion, Shade};
-pub use entra::{Credential, Entra, Secret};
+pub use entra::{Azure, Cloud, Credential, Entra, Holds, IdentityRole, Secret};
 pub use mistake::{Mistake, Mistakes, Origin};
 pub use reader::{Effective, Entry};
 pub use schema::schema;
@@ -103,6 +103,7 @@ fn read(
 ) -> Result<Loaded, Mistakes> {
     let (mut mistakes, mut outside) = (Mistakes::default(), Mistakes::default());
     let mut overrides = Overrides::new();
+    let azure = Azure::new(&environment);
     let environment = Layer::environment(environment, &mut overrides, &mut outside);
     let flags = Layer::flags(set, &mut overrides, &mut outside);
     let mut accounts = accounts::Reader::new(file.clone(), overrides);
@@ -120,7 +121,7 @@ fn read(
     mistakes.0.append(&mut outside.0);
     let leaves = layers::merge(&[Layer::defaults(), of_file, environment, flags]);
     let mut reader = reader::Reader::new(leaves, folder, mistakes);
-    let settings = sections::settings(&mut reader, accounts);
+    let settings = sections::settings(&mut reader, accounts, azure);
     match settings {
         Some((settings, accounts)) if reader.mistakes.0.is_empty() => {
             Ok(Loaded { settings, entries: reader.entries, accounts })

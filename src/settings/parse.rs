@@ -148,6 +148,30 @@ pub(super) fn web_service(text: &str) -> Parsed<Url> {
     Ok(url)
 }
 
+/// A key vault: an https URL that is nothing but a host.
+pub(super) fn vault(text: &str) -> Parsed<Url> {
+    let url = web_service(text)?;
+    if url.path().len() > 1 {
+        return wrong(
+            "goes on behind the host",
+            "Write the vault's URI alone, such as https://contoso.vault.azure.net.",
+        );
+    }
+    Ok(url)
+}
+
+/// What a secret or certificate is called in a key vault.
+pub(super) fn vault_name(text: &str) -> Parsed<String> {
+    let text = text.trim();
+    if (1..=127).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return Ok(text.to_owned());
+    }
+    wrong(
+        "is not a name in a key vault",
+        "Write its name alone: letters, digits and -, without the vault or a version.",
+    )
+}
+
 /// A topic that is written to: levels without wildcards.
 pub(super) fn topic(text: &str) -> Parsed<String> {
     const REMEDY: &str = "Write levels such as graph2mqtt or office/graph2mqtt.";

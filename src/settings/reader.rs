@@ -10,7 +10,7 @@ use secrecy::SecretString;
 
 use super::entra::Secret;
 use super::keys::{self, Kind, Place};
-use super::layers::{Given, Leaf};
+use super::layers::{Given, ITSELF, Leaf};
 use super::mistake::{Mistake, Mistakes, Origin};
 use super::parse::{self, Parsed, Wrong};
 use crate::presence::Name;
@@ -197,6 +197,29 @@ impl<'a> Reader<'a> {
     /// What was given for a key.
     pub fn leaf(&self, key: &str) -> Option<&Leaf> {
         self.leaves.get(key)
+    }
+
+    /// Whether a key that is a switch or a map is on; none after a mistake.
+    pub fn switch_or_keys(&mut self, key: &str) -> Option<bool> {
+        let own = format!("{key}.{ITSELF}");
+        let below = format!("{key}.");
+        let is_given = |(path, leaf): (&String, &Leaf)| leaf.layer > 0 && *path != own && path.starts_with(&below);
+        let has_keys = self.leaves.iter().any(is_given);
+        let Some(leaf) = self.leaves.get(&own).cloned() else { return Some(has_keys) };
+        let Given::Text(text) = leaf.value else { return None };
+        match parse::switch(&text) {
+            Ok(on) => {
+                // What is on is shown by its keys.
+                if !on {
+                    self.entry(key, Effective::Text(text), leaf.origin);
+                }
+                Some(on)
+            }
+            Err(wrong) => {
+                self.wrong(key, Some(&text), wrong, leaf.origin);
+                None
+            }
+        }
     }
 
     /// Notes a value that follows from another key.

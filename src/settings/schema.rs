@@ -36,6 +36,7 @@ fn object(keys: Vec<(&str, &Key)>, outermost: bool) -> Value {
     for (head, members) in groups {
         let below = match members.as_slice() {
             [("", key)] => leaf(key),
+            [("", key), below @ ..] => json!({ "anyOf": [leaf(key), object(below.to_vec(), false)] }),
             _ => object(members.clone(), false),
         };
         match (head, members[0].1.kind) {
@@ -60,7 +61,9 @@ fn leaf(key: &Key) -> Value {
         Kind::Secret => json!({ "type": ["string", "number", "boolean"] }),
         Kind::Path | Kind::SecretFile | Kind::Url => json!({ "type": ["string", "null"] }),
         Kind::Name => json!({ "type": ["string", "number", "boolean", "null"], "pattern": NAME }),
-        Kind::Switch => json!({ "enum": [true, false, "true", "false", "yes", "no", "on", "off", 0, 1, null] }),
+        Kind::Switch | Kind::SwitchOrKeys => {
+            json!({ "enum": [true, false, "true", "false", "yes", "no", "on", "off", 0, 1, null] })
+        }
         Kind::Duration => json!({ "type": ["string", "null"], "pattern": r"^[0-9]+(\.[0-9]+)?\s*(ms|s|m|min|h|d)$" }),
         Kind::Choice(words) => {
             json!({ "enum": words.iter().map(|word| json!(word)).chain([Value::Null]).collect::<Vec<_>>() })

@@ -31,12 +31,13 @@ const LONGEST_POLL: Duration = Duration::from_secs(3600);
 pub(super) fn settings(
     reader: &mut Reader,
     accounts: accounts::Reader,
+    azure: entra::Azure,
 ) -> Option<(Settings, accounts::AccountOrigins)> {
     let mqtt = mqtt(reader);
     let home_assistant = home_assistant(reader);
     let cloud = reader.value("entra.cloud", |text| parse::choice(text, keys::CLOUDS));
     let authority = service(reader, "entra.authority", cloud.map(|cloud| CLOUD_URLS[cloud].0));
-    let entra = entra::entra(reader, cloud, authority, &accounts);
+    let entra = entra::entra(reader, cloud, authority, &accounts, azure);
     let graph = graph(reader, cloud);
     let store = store(reader);
     let web = web::web(reader);

@@ -153,7 +153,38 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ),
     ("entra: { certificate_password: s3 }", &["entra.certificate_password", "needs entra.certificate_file"]),
     ("entra: { certificate_file: nowhere.pem }", &["entra.certificate_file", "cannot be read"]),
-    ("entra: { managed_identity: true }", &["entra.managed_identity is not in this version yet"]),
+    ("entra: { managed_identity: maybe }", &["entra.managed_identity \"maybe\" is neither true nor false"]),
+    (
+        "entra: { managed_identity: [true] }",
+        &["entra.managed_identity has a value of the wrong type", "true, or a map"],
+    ),
+    ("entra: { managed_identity: { '=': true } }", &["entra.managed_identity.= \"true\" is not a known key"]),
+    ("entra: { managed_identity: { as: person } }", &["entra.managed_identity.as", "graph, application"]),
+    (
+        "entra: { managed_identity: { client_id: x } }",
+        &["entra.managed_identity.client_id \"x\" is not an application id"],
+    ),
+    (
+        "entra: { managed_identity: true, federated_token_file: x }",
+        &["entra.federated_token_file", "second credential beside entra.managed_identity"],
+    ),
+    ("entra: { key_vault: { secret: x } }", &["entra.key_vault.vault is missing"]),
+    ("entra: { key_vault: { vault: 'https://x' } }", &["entra.key_vault.secret is missing"]),
+    ("entra: { key_vault: { vault: 'https://x', secret: a, certificate: b } }", &["entra.key_vault.certificate \"b\""]),
+    ("entra: { key_vault: { vault: 'http://x.example', secret: a } }", &["unencrypted"]),
+    (
+        "entra: { key_vault: { vault: 'https://x/secrets/a', secret: a } }",
+        &["entra.key_vault.vault", "goes on behind the host"],
+    ),
+    ("entra: { key_vault: { vault: 'https://x', secret: a/b } }", &["is not a name in a key vault"]),
+    (
+        "entra: { tenant: b.c, managed_identity: true }\naccounts: { a: { user: a@b.c, via: app, tenant: d.e } }",
+        &["accounts.a.tenant", "managed identity's", "as: application"],
+    ),
+    (
+        "entra: { tenant: b.c, managed_identity: true }\naccounts: { a: { user: a@b.c } }",
+        &["entra.client_id is missing"],
+    ),
     ("web: { enrol: { tenants: [] } }", &["web.enrol is not in this version yet"]),
     ("mqtt: { url: [a] }", &["mqtt.url has a value of the wrong type"]),
     ("mqtt: { url: { a: b } }", &["mqtt.url has a value of the wrong type"]),
@@ -328,6 +359,39 @@ fn what_is_shown_reads_back_as_the_same_configuration() {
     assert!(shown.contains("# GRAPH2MQTT_MQTT__BASE_TOPIC") && shown.contains("# graph2mqtt.yaml:13"), "{shown}");
     let again = from_yaml(&shown, Path::new("/etc/g")).unwrap();
     assert_eq!(format!("{again:?}"), format!("{:?}", loaded.settings));
+}
+
+#[test]
+fn a_managed_identity_is_on_by_true_by_a_map_and_by_a_variable() {
+    const ID: &str = "00000000-0000-4000-8000-000000000001";
+    let accounts = "accounts: { a: { user: a@b.c, via: app } }";
+    let read = |entra: &str, environment: &[(&str, &str)]| {
+        let yaml = format!("entra: {{ tenant: b.c, client_id: {ID}{entra} }}\n{accounts}");
+        let loaded = load_with(&yaml, environment, &[]).unwrap();
+        let again = from_yaml(&show(&loaded), Path::new("/etc/g")).unwrap();
+        assert_eq!(format!("{again:?}"), format!("{:?}", loaded.settings), "{}", show(&loaded));
+        match loaded.settings.entra.unwrap().credential {
+            Some(Credential::ManagedIdentity { client_id, role, .. }) => (client_id, role),
+            other => panic!("{other:?}"),
+        }
+    };
+    let variable = "GRAPH2MQTT_ENTRA__MANAGED_IDENTITY";
+    assert_eq!(read(", managed_identity: true", &[]), (None, IdentityRole::Graph));
+    assert_eq!(read("", &[(variable, "true")]), (None, IdentityRole::Graph));
+    assert_eq!(read(", managed_identity: {}", &[]), (None, IdentityRole::Graph));
+    assert_eq!(read(", managed_identity: { as: application }", &[]), (None, IdentityRole::Application));
+    let of_user = format!("{variable}__CLIENT_ID");
+    assert_eq!(read(", managed_identity: true", &[(&of_user, ID)]), (Some(ID.into()), IdentityRole::Graph));
+    assert_eq!(read("", &[(&of_user, ID)]), (Some(ID.into()), IdentityRole::Graph));
+    let off =
+        format!("entra: {{ tenant: b.c, client_id: {ID}, client_secret: x, managed_identity: {{ client_id: {ID} }} }}");
+    assert!(load_with(&off, &[(variable, "false")], &[]).is_ok(), "a variable switches it off");
+}
+
+#[test]
+fn an_identity_that_asks_graph_itself_needs_no_application() {
+    let yaml = "entra: { tenant: b.c, managed_identity: true }\naccounts: { a: { user: a@b.c, via: app } }";
+    assert_eq!(from_yaml(yaml, Path::new("")).unwrap().entra.unwrap().client_id, "");
 }
 
 #[test]

@@ -46,12 +46,23 @@ impl World {
 
     /// Settings with this section of accounts, and these further keys of `entra`.
     pub fn settings_of(&self, accounts: &str, entra: &str) -> Settings {
+        settings::from_yaml(&self.yaml(accounts, entra), self.folder.path()).unwrap()
+    }
+
+    /// The same, with these variables in the environment.
+    pub fn settings_in(&self, accounts: &str, entra: &str, environment: &[(&str, &str)]) -> Settings {
+        let file = self.folder.path().join("graph2mqtt.yaml");
+        std::fs::write(&file, self.yaml(accounts, entra)).unwrap();
+        let environment = environment.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        settings::load(settings::Sources { file: Some(file), environment, set: Vec::new() }).unwrap().settings
+    }
+
+    fn yaml(&self, accounts: &str, entra: &str) -> String {
         let (authority, endpoint) = (self.cloud.authority(), self.cloud.graph());
-        let yaml = format!(
+        format!(
             "entra: {{ authority: \"{authority}\", tenant: contoso.com, client_id: {CLIENT}{entra} }}\n\
              graph: {{ endpoint: \"{endpoint}\" }}\n{accounts}"
-        );
-        settings::from_yaml(&yaml, self.folder.path()).unwrap()
+        )
     }
 
     pub fn folder(&self) -> PathBuf {

@@ -61,7 +61,13 @@ impl Check<'_> {
             };
             self.read_by(&who, tenant, &people).await?;
         }
-        Ok(())
+        match self.tokens.clock_complaint() {
+            Some(off) => {
+                let wrong = format!("this machine's clock is {off}; set it, such as by timedatectl set-ntp true");
+                self.report.add(&Finding::new("clock", Err(wrong)))
+            }
+            None => Ok(()),
+        }
     }
 
     /// An account that reads its own presence.

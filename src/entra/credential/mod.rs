@@ -1,10 +1,21 @@
-//! How the application proves itself: a secret, or an assertion signed with a certificate's key.
+//! How the application proves itself: a secret, an assertion signed with a certificate's key, or the token
+//! of another identity provider.
 //!
 //! Every request asks anew, so that a file that was changed counts from the next request on, and an
 //! assertion is used once. What Entra refuses is read again once before anybody is told.
+//!
+//! # Layout
+//! `certificate` reads PEM and PFX, `assertion` signs; `watched` keeps a file's content. `federated` is for
+//! tokens of others, `identity` for Azure's managed identities, `vault` for a key vault and `entry` for the
+//! way into it; `backoff` spares both.
 
 mod assertion;
+mod backoff;
 mod certificate;
+mod entry;
+mod federated;
+mod identity;
+mod vault;
 mod watched;
 
 use std::path::Path;
@@ -13,9 +24,14 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Trouble;
-use crate::settings;
+use crate::settings::{self, Entra, IdentityRole};
 use certificate::Certificate;
+use entry::Entry;
+use federated::Federated;
+use vault::{Held, Vault};
 use watched::Watched;
+
+pub(super) use identity::Identity;
 
 /// The largest file that could hold a certificate, its chain and its key.
 const LARGEST: u64 = 256 * 1024;
@@ -28,6 +44,16 @@ pub(super) enum Credential {
     Secret(SecretString),
     SecretFile(Watched<SecretString>),
     Certificate(Watched<Certificate>),
+    Federated(Federated),
+    Vault(Box<Vault>),
+}
+
+/// Who asks Graph by the application's own right.
+pub(super) enum Own {
+    /// The application, which proves itself; a public one cannot.
+    Application(Option<Credential>),
+    /// A managed identity in its place. The application is a public client then.
+    Identity(Identity),
 }
 
 /// What one request shows.
@@ -44,9 +70,29 @@ pub(super) struct Purpose<'a> {
     pub token_endpoint: &'a str,
 }
 
+impl Own {
+    /// Reads what the settings name. `http` is for a key vault.
+    pub(super) fn new(entra: &Entra, http: &reqwest::Client) -> Result<Self, Trouble> {
+        match &entra.credential {
+            None => Ok(Self::Application(None)),
+            Some(settings::Credential::ManagedIdentity { client_id, role: IdentityRole::Graph, azure }) => {
+                Identity::new(azure, client_id.as_deref()).map(Self::Identity)
+            }
+            Some(credential) => Credential::new(credential, entra, http).map(|made| Self::Application(Some(made))),
+        }
+    }
+
+    /// The application's credential.
+    pub(super) fn credential(&self) -> Option<&Credential> {
+        match self {
+            Self::Application(credential) => credential.as_ref(),
+            Self::Identity(_) => None,
+        }
+    }
+}
+
 impl Credential {
-    /// Reads what the settings name.
-    pub(super) fn new(settings: &settings::Credential) -> Result<Self, Trouble> {
+    fn new(settings: &settings::Credential, entra: &Entra, http: &reqwest::Client) -> Result<Self, Trouble> {
         match settings {
             settings::Credential::Secret(secret) => match secret.file() {
                 None => Ok(Self::Secret(secret.text().clone())),
@@ -65,6 +111,15 @@ impl Credential {
                 };
                 Watched::new("entra.certificate_file", file, read).map(Self::Certificate)
             }
+            settings::Credential::ManagedIdentity { client_id, azure, .. } => {
+                let identity = Identity::new(azure, client_id.as_deref())?;
+                Ok(Self::Federated(Federated::by_identity(identity, entra.cloud)))
+            }
+            settings::Credential::FederatedToken(file) => Ok(Self::Federated(Federated::File(file.clone()))),
+            settings::Credential::KeyVault { vault, holds, azure } => {
+                let entry = Entry::new(azure, entra)?;
+                Ok(Self::Vault(Box::new(Vault::new(vault, holds.clone(), entry, http.clone()))))
+            }
         }
     }
 
@@ -78,19 +133,32 @@ impl Credential {
             }
             Self::Certificate(file) => {
                 let (certificate, version) = file.current();
-                let place = file.place();
-                certificate
-                    .in_force(now)
-                    .map_err(|wrong| Trouble::misconfigured(format!("{place} {wrong}")))
-                    .map(|()| Proof::assertion(assertion::sign(&certificate, purpose, now), version))
+                let wrong = |wrong| Trouble::misconfigured(format!("{} {wrong}", file.place()));
+                certificate.in_force(now).map_err(wrong)?;
+                Ok(Proof::assertion(assertion::sign(&certificate, purpose, now), version))
             }
+            Self::Federated(federated) => Ok(Proof::assertion(federated.assertion().await?, 0)),
+            Self::Vault(vault) => match vault.current().await? {
+                (Held::Secret(secret), version) => Ok(Proof::secret(secret, version)),
+                (Held::Certificate(certificate), version) => {
+                    let (certificate, version) = match certificate.in_force(now) {
+                        Err(_) if vault.renew(version).await => vault.current().await?,
+                        _ => (Held::Certificate(certificate), version),
+                    };
+                    let Held::Certificate(certificate) = certificate else { unreachable!("a vault holds one kind") };
+                    let wrong = |wrong| Trouble::misconfigured(format!("{}: {wrong}", vault.place()));
+                    certificate.in_force(now).map_err(wrong)?;
+                    Ok(Proof::assertion(assertion::sign(&certificate, purpose, now), version))
+                }
+            },
         }
     }
 
     /// Whether there is another credential to be tried than the one that Entra refused.
     pub(super) async fn renew(&self, refused: &Proof) -> bool {
         match self {
-            Self::Secret(_) => false,
+            Self::Secret(_) | Self::Federated(_) => false,
+            Self::Vault(vault) => vault.renew(refused.version).await,
             Self::SecretFile(file) => file.renew(refused.version),
             Self::Certificate(file) => file.renew(refused.version),
         }

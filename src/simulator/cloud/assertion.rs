@@ -80,8 +80,12 @@ pub(super) fn check(
     if text_of(&jwt.header["alg"]) != "PS256" || text_of(&jwt.header["typ"]) != "JWT" {
         return Err(Fail::assertion("The client assertion's algorithm is not supported."));
     }
+    // Microsoft's own clients pad it, against the letter of RFC 7515.
     let thumbprint = text_of(&jwt.header["x5t#S256"]);
-    let key = registered.iter().find(|key| key.thumbprint == thumbprint).ok_or_else(Fail::certificate_unknown)?;
+    let key = registered
+        .iter()
+        .find(|key| key.thumbprint == thumbprint.trim_end_matches('='))
+        .ok_or_else(Fail::certificate_unknown)?;
     UnparsedPublicKey::new(&RSA_PSS_2048_8192_SHA256, &key.public_key)
         .verify(jwt.signed.as_bytes(), &jwt.signature)
         .map_err(|_| Fail::assertion("Client assertion failed signature validation."))?;
@@ -97,8 +101,11 @@ pub(super) fn check(
     if !endpoints.iter().any(|endpoint| *endpoint == audience) {
         return Err(Fail::assertion_audience());
     }
-    let time = |claim: &str| jwt.claims[claim].as_i64();
-    let (Some(from), Some(until)) = (time("nbf"), time("exp")) else { return Err(Fail::assertion_time()) };
+    let time = |claim: &str| jwt.claims[claim].as_f64().map(|seconds| seconds as i64);
+    // Microsoft's own clients say iat alone, with fractions.
+    let (Some(from), Some(until)) = (time("nbf").or(time("iat")), time("exp")) else {
+        return Err(Fail::assertion_time());
+    };
     if from > now + SLACK || until < now - SLACK || until - from > LONGEST {
         return Err(Fail::assertion_time());
     }

@@ -46,6 +46,10 @@ pub enum Route {
     Presences,
     /// `GET /v1.0/users/{name}`
     User,
+    /// A managed identity's endpoint.
+    Identity,
+    /// `GET /secrets/{name}`
+    Vault,
     /// Anything else.
     Other,
 }
@@ -64,6 +68,8 @@ impl Route {
             _ if path.ends_with("/oauth2/v2.0/authorize") => Self::Authorize,
             _ if post && path.ends_with("/oauth2/v2.0/token") => Self::Token,
             _ if post && path.ends_with("/oauth2/v2.0/devicecode") => Self::DeviceCode,
+            "/metadata/identity/oauth2/token" | "/msi/token" | "/arc/token" => Self::Identity,
+            _ if path.starts_with("/secrets/") => Self::Vault,
             _ => Self::Other,
         }
     }

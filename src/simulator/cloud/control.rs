@@ -172,7 +172,8 @@ impl Cloud {
 
     /// Every access token, refresh token, device code and authorization code that is out: what nobody may read anywhere.
     pub fn secrets(&self) -> Vec<String> {
-        self.shared.world().grants.secrets()
+        let world = self.shared.world();
+        world.grants.secrets().into_iter().chain(world.identities.confidential().cloned()).collect()
     }
 
     /// An administrator revokes a person's grants, or resets the password: every refresh token is refused (50173).
@@ -216,5 +217,47 @@ impl Cloud {
         let application = world.application(client_id);
         let own = |access: &Access| access.holder == Holder::Application && access.application == application;
         world.grants.access.expire(own);
+    }
+}
+
+/// What Azure hands to processes on its machines.
+impl Cloud {
+    /// This machine has this managed identity from now on: its own (system-assigned), or one of several.
+    pub fn assign_identity(&self, client_id: &str, system: bool) {
+        let mut world = self.shared.world();
+        let application = world.application(client_id);
+        world.identities.assign(application, system);
+    }
+
+    /// What App Service and Container Apps put into `IDENTITY_HEADER`.
+    pub fn identity_header(&self) -> String {
+        self.shared.world().identities.header().to_owned()
+    }
+
+    /// Azure Arc's agent names this key file, whose content it wants to see.
+    pub fn arc_key(&self, file: &str, content: &str) {
+        self.shared.world().identities.set_arc(file, content);
+    }
+
+    /// A token about a subject as Kubernetes would write it to a pod's file.
+    pub fn federated_token(&self, subject: &str) -> String {
+        self.shared.world().identities.vouch(subject, "api://AzureADTokenExchange")
+    }
+
+    /// The URL of a key vault.
+    pub fn vault(&self) -> String {
+        self.shared.base().to_owned()
+    }
+
+    /// Puts a secret into the key vault, or a new version of it.
+    pub fn put_secret(&self, name: &str, value: &str) {
+        self.shared.world().identities.put(name, value);
+    }
+
+    /// An identity or application may read the key vault from now on.
+    pub fn let_read_vault(&self, client_id: &str) {
+        let mut world = self.shared.world();
+        let application = world.application(client_id);
+        world.identities.let_read(application);
     }
 }

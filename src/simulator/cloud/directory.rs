@@ -19,6 +19,8 @@ pub struct Application {
     pub(super) expired_secrets: Vec<String>,
     pub(super) certificates: Vec<Registered>,
     pub(super) redirects: Vec<(Platform, String)>,
+    /// Subjects of other identity providers' tokens.
+    pub(super) trusted: Vec<String>,
     pub(super) delegated: Vec<String>,
     pub(super) roles: Vec<String>,
 }
@@ -35,6 +37,7 @@ impl Application {
             expired_secrets: Vec::new(),
             certificates: Vec::new(),
             redirects: Vec::new(),
+            trusted: Vec::new(),
             delegated: Vec::new(),
             roles: Vec::new(),
         }
@@ -75,6 +78,17 @@ impl Application {
             registered == uri || without_port(registered).is_some_and(|r| Some(r) == without_port(uri))
         };
         self.redirects.iter().find(|(_, registered)| is(registered)).map(|(platform, _)| *platform)
+    }
+
+    /// With a federated credential for this subject. Then public flows are off.
+    pub fn trusts(mut self, subject: &str) -> Self {
+        self.trusted.push(subject.to_owned());
+        Self { public: false, ..self }
+    }
+
+    /// A managed identity of a tenant: it has no credential of its own.
+    pub fn identity(client_id: &str, tenant: &str) -> Self {
+        Self { public: false, ..Self::public(client_id, tenant) }
     }
 
     /// Open to every tenant, and to `organizations` and `common`.

@@ -20,7 +20,7 @@ use super::directory::{Directory, Realm};
 use super::errors::Fail;
 use super::grants::{RESOURCES, Scopes};
 use super::tokens::{Access, Holder, opaque};
-use super::{Shared, World, assertion};
+use super::{Shared, World, assertion, identity};
 
 /// The most that Entra reads of a form.
 const LARGEST: usize = 64 << 10;
@@ -123,6 +123,9 @@ impl World {
             if form.need("client_assertion_type")? != assertion::TYPE {
                 return Err(Fail::assertion("The client assertion's type is not supported."));
             }
+            if let Some(proven) = self.identities.proves(assertion, &application.trusted) {
+                return proven.map(|()| Credential::Proof);
+            }
             let realms = self.directory.tenant(tenant).map(|one| &self.directory.tenants[one]);
             let names = realms.into_iter().flat_map(|tenant| [&*tenant.id, &*tenant.domain]).chain([tenant]);
             let endpoints: Vec<String> = names.map(|name| format!("{base}/{name}/oauth2/v2.0/token")).collect();
@@ -168,6 +171,10 @@ impl World {
 
     fn client_credentials(&mut self, tenant: usize, form: &Form, index: usize) -> Result<Value, Fail> {
         let scope = form.need("scope")?;
+        if identity::is_vault(scope) {
+            let token = self.identities.vault_token(index);
+            return Ok(json!({"token_type": "Bearer", "expires_in": 3_599, "access_token": token}));
+        }
         if !RESOURCES.iter().any(|resource| scope.strip_prefix(resource) == Some(".default")) {
             return Err(Fail::default_scope_needed(scope));
         }

@@ -107,6 +107,13 @@ impl Fail {
         Self::client(700_027, text)
     }
 
+    pub(super) fn federation() -> Self {
+        Self::client(
+            700_213,
+            "No matching federated identity record found for presented assertion subject. Check your federated identity credential Subject, Audience and Issuer against the presented assertion.",
+        )
+    }
+
     pub(super) fn assertion_time() -> Self {
         Self::client(700_024, "Client assertion is not within its valid time range.")
     }

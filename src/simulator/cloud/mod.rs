@@ -16,11 +16,13 @@ mod errors;
 mod grants;
 mod graph;
 mod html;
+mod identity;
 mod limit;
 mod presence;
 mod tokens;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -98,6 +100,7 @@ struct World {
     grants: Grants,
     limits: Limits,
     used_assertions: assertion::Used,
+    identities: identity::Identities,
 }
 
 impl Shared {
@@ -113,6 +116,15 @@ impl Shared {
 impl Cloud {
     /// Starts on a free port of 127.0.0.1, empty.
     pub async fn start() -> io::Result<Self> {
+        Self::start_as(None).await
+    }
+
+    /// The same, behind something that makes it known as this URL.
+    pub async fn start_behind(url: &str) -> io::Result<Self> {
+        Self::start_as(Some(url.to_owned())).await
+    }
+
+    async fn start_as(url: Option<String>) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             world: Mutex::default(),
             calls: Log::new(),
@@ -124,12 +136,18 @@ impl Cloud {
             .merge(entra::routes())
             .merge(device::routes())
             .merge(graph::routes())
+            .merge(identity::routes())
             .fallback(graph::no_such_route)
             .layer(from_fn_with_state(shared.clone(), calls::watch))
             .with_state(shared.clone());
         let server = Server::start(app, None).await?;
-        shared.base.get_or_init(|| format!("http://{}", server.address()));
+        shared.base.get_or_init(|| url.unwrap_or_else(|| format!("http://{}", server.address())));
         Ok(Self { server: Arc::new(server), shared })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
     }
 
     /// The URL in front of `/<tenant>/oauth2/v2.0/…`.

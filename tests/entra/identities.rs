@@ -1,0 +1,279 @@
+//! Without a secret in any file: managed identities, federated tokens, a key vault.
+
+use std::fs;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::future::join_all;
+use graph2mqtt::entra::{Principal, Tokens, Trouble};
+use graph2mqtt::graph;
+use graph2mqtt::simulator::{Application, Call, Fault, Route, What};
+use secrecy::ExposeSecret;
+
+use crate::world::{CLIENT, SECRET, SHORT, World, http, person};
+
+const MACHINE: &str = "00000000-0000-4000-8000-0000000000d1";
+const OTHER: &str = "00000000-0000-4000-8000-0000000000d2";
+const BY_APP: &str = "accounts:\n  alex: { user: alex@contoso.com, via: app }\n";
+const OWN: &str = "accounts:\n  alex: { user: alex@contoso.com }\n";
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
+const IMDS: &str = "AZURE_POD_IDENTITY_AUTHORITY_HOST";
+
+fn app() -> Principal {
+    Principal::Application("contoso.com".into())
+}
+
+/// An application that trusts the machine's own identity; another identity is assigned to the machine as well.
+async fn world() -> World {
+    let application = Application::public(CLIENT, "contoso.com").trusts(MACHINE);
+    let world = World::with(application.delegated(&["Presence.Read"]).roles(&["Presence.Read.All"])).await;
+    world.cloud.add_application(Application::identity(MACHINE, "contoso.com").roles(&["Presence.Read.All"]));
+    world.cloud.add_application(Application::identity(OTHER, "contoso.com"));
+    world.cloud.assign_identity(MACHINE, true);
+    world.cloud.assign_identity(OTHER, false);
+    world
+}
+
+fn asked(world: &World, route: Route) -> usize {
+    world.cloud.calls().count(|call: &Call| call.route == route)
+}
+
+async fn own_token(tokens: &Tokens) -> Result<(), Trouble> {
+    tokens.access(&app()).await.map(|_| ())
+}
+
+fn misconfigured(trouble: &Trouble, words: &[&str]) {
+    let text = trouble.to_string();
+    assert!(matches!(trouble, Trouble::Misconfigured { .. }), "{trouble:?}");
+    for word in words {
+        assert!(text.contains(word), "{word:?} is not in {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_virtual_machines_identity_asks_graph_itself() {
+    let world = world().await;
+    let base = world.cloud.authority();
+    let settings = world.settings_in(BY_APP, ", managed_identity: true", &[(IMDS, &base)]);
+    let tokens = world.start(&settings).await;
+    let client = graph::Client::new(&settings.graph, http(PATIENCE), tokens.clone());
+    let ids = [world.cloud.add_person("pat@contoso.com", "Pat")];
+    assert_eq!(client.presences(&app(), "contoso.com", &ids).await.unwrap().len(), 1);
+    assert_eq!((asked(&world, Route::Identity), world.asked()), (1, 0), "Entra has nothing to do with it");
+
+    let other = format!(", managed_identity: {{ client_id: {OTHER} }}");
+    let settings = world.settings_in(BY_APP, &other, &[(IMDS, &base)]);
+    let client = graph::Client::new(&settings.graph, http(PATIENCE), world.start(&settings).await);
+    let trouble = client.presences(&app(), "contoso.com", &ids).await.unwrap_err();
+    assert!(matches!(trouble, graph::Trouble::Forbidden { .. }), "it was the other identity: {trouble}");
+}
+
+#[tokio::test]
+async fn where_the_identity_asks_graph_people_sign_in_to_a_public_client() {
+    let world = World::new().await;
+    let base = world.cloud.authority();
+    let settings = world.settings_in(OWN, ", managed_identity: true", &[(IMDS, &base)]);
+    assert!(!world.sign_in(&world.start(&settings).await, "alex").await.unwrap().confidential);
+}
+
+#[tokio::test]
+async fn app_service_is_asked_with_its_header() {
+    let world = world().await;
+    let (endpoint, header) = (format!("{}/msi/token", world.cloud.authority()), world.cloud.identity_header());
+    let right = [("IDENTITY_ENDPOINT", endpoint.as_str()), ("IDENTITY_HEADER", &header)];
+    let settings = world.settings_in(BY_APP, ", managed_identity: true", &right);
+    own_token(&world.start(&settings).await).await.unwrap();
+    let wrong = [("IDENTITY_ENDPOINT", endpoint.as_str()), ("IDENTITY_HEADER", "another")];
+    let settings = world.settings_in(BY_APP, ", managed_identity: true", &wrong);
+    let trouble = own_token(&world.start(&settings).await).await.unwrap_err();
+    misconfigured(&trouble, &["App Service", "401"]);
+}
+
+#[tokio::test]
+async fn an_identity_that_is_not_assigned_or_not_answered_for_is_told() {
+    let world = world().await;
+    let base = world.cloud.authority();
+    let unknown = format!(", managed_identity: {{ client_id: {CLIENT} }}");
+    let settings = world.settings_in(BY_APP, &unknown, &[(IMDS, &base)]);
+    let trouble = own_token(&world.start(&settings).await).await.unwrap_err();
+    misconfigured(&trouble, &["entra.managed_identity", "Identity not found", "client_id"]);
+
+    let settings = world.settings_in(BY_APP, ", managed_identity: true", &[(IMDS, &base)]);
+    for what in
+        [What::status(404, ""), What::status(410, ""), What::status(429, "{}"), What::status(500, ""), What::Html]
+    {
+        world.cloud.fault(Fault::new("/metadata", what.clone()));
+        let trouble = own_token(&world.start(&settings).await).await.unwrap_err();
+        assert!(matches!(trouble, Trouble::Retry { .. }), "{what:?}: {trouble}");
+        world.cloud.clear_faults();
+    }
+    let settings = world.settings_in(
+        BY_APP,
+        ", managed_identity: true",
+        &[("IDENTITY_ENDPOINT", "https://x"), ("IDENTITY_HEADER", "x")],
+    );
+    let trouble = Tokens::new(&settings, http(PATIENCE), world.store().await).unwrap_err();
+    misconfigured(&trouble, &["IDENTITY_ENDPOINT"]);
+}
+
+#[tokio::test]
+async fn as_application_the_identity_proves_the_application_for_everything() {
+    let world = world().await;
+    world.cloud.adjust(|rules| rules.access_token = SHORT);
+    let base = world.cloud.authority();
+    let as_application = ", managed_identity: { as: application }";
+    let settings = world.settings_in(OWN, as_application, &[(IMDS, &base)]);
+    let grant = world.sign_in(&world.start(&settings).await, "alex").await.unwrap();
+    assert!(grant.confidential);
+    let tokens = world.start(&settings).await;
+    let before = asked(&world, Route::Identity);
+    let (own, theirs) = tokio::join!(own_token(&tokens), async { tokens.access(&person("alex")).await });
+    own.unwrap();
+    assert_eq!(world.whose(&theirs.unwrap()).await, grant.object_id.as_str());
+    assert_eq!(asked(&world, Route::Identity) - before, 1, "the identity's token is kept");
+
+    let untrusted = format!(", managed_identity: {{ as: application, client_id: {OTHER} }}");
+    let settings = world.settings_in(BY_APP, &untrusted, &[(IMDS, &base)]);
+    let trouble = own_token(&world.start(&settings).await).await.unwrap_err();
+    misconfigured(&trouble, &["federated credential", "AADSTS700213"]);
+}
+
+#[tokio::test]
+async fn a_federated_token_is_read_again_each_time() {
+    let application = Application::public(CLIENT, "contoso.com").trusts("system:serviceaccount:home:graph2mqtt");
+    let world = World::with(application.roles(&["Presence.Read.All"])).await;
+    let file = world.folder().join("token");
+    fs::write(&file, world.cloud.federated_token("system:serviceaccount:home:another")).unwrap();
+    let settings = world.settings_of(BY_APP, ", federated_token_file: token");
+    let tokens = world.start(&settings).await;
+    misconfigured(&own_token(&tokens).await.unwrap_err(), &["federated credential"]);
+
+    fs::write(&file, world.cloud.federated_token("system:serviceaccount:home:graph2mqtt") + "\n").unwrap();
+    own_token(&world.start(&settings).await).await.unwrap();
+    for broken in ["", "not a token"] {
+        fs::write(&file, broken).unwrap();
+        let trouble = own_token(&world.start(&settings).await).await.unwrap_err();
+        misconfigured(&trouble, &["entra.federated_token_file", "JWT"]);
+    }
+    fs::remove_file(&file).unwrap();
+    let trouble = own_token(&world.start(&settings).await).await.unwrap_err();
+    misconfigured(&trouble, &["entra.federated_token_file", "cannot be read"]);
+}
+
+/// A world whose vault the machine's identity may read, and the keys that name it.
+async fn vault(application: Application) -> (World, String) {
+    let world = World::with(application.roles(&["Presence.Read.All"])).await;
+    world.cloud.add_application(Application::identity(MACHINE, "contoso.com"));
+    world.cloud.assign_identity(MACHINE, true);
+    world.cloud.let_read_vault(MACHINE);
+    let keys = format!(", key_vault: {{ vault: \"{}\", secret: graph2mqtt }}", world.cloud.vault());
+    (world, keys)
+}
+
+#[tokio::test]
+async fn a_secret_in_a_key_vault_is_kept_and_read_once_more_before_anybody_is_told() {
+    let application = Application::confidential(CLIENT, "contoso.com", SECRET).expired_secret("of yesterday");
+    let (world, keys) = vault(application).await;
+    let base = world.cloud.authority();
+    world.cloud.put_secret("graph2mqtt", "of yesterday");
+    let settings = world.settings_in(BY_APP, &keys, &[(IMDS, &base)]);
+    let tokens = world.start(&settings).await;
+    let trouble = own_token(&tokens).await.unwrap_err();
+    misconfigured(&trouble, &["has expired"]);
+    assert_eq!((world.asked(), asked(&world, Route::Vault)), (1, 2), "what stayed the same is not tried again");
+
+    let tokens = world.start(&settings).await;
+    world.cloud.fault(Fault::new("POST /contoso.com", What::Slow(std::time::Duration::from_millis(300))).times(1));
+    let (cloud, asking) = (world.cloud.clone(), tokio::spawn(async move { own_token(&tokens).await }));
+    cloud
+        .calls()
+        .wait_for(PATIENCE, |calls: &[Call]| calls.iter().filter(|call| call.route == Route::Vault).count() == 3)
+        .await
+        .unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    world.cloud.put_secret("graph2mqtt", SECRET);
+    asking.await.unwrap().unwrap();
+    assert_eq!((world.asked(), asked(&world, Route::Vault)), (3, 4));
+}
+
+#[tokio::test]
+async fn many_who_are_refused_at_once_read_the_vault_once() {
+    let (world, keys) = vault(Application::confidential(CLIENT, "contoso.com", SECRET).multi_tenant()).await;
+    let base = world.cloud.authority();
+    world.cloud.put_secret("graph2mqtt", "wrong");
+    let tokens = world.start(&world.settings_in(BY_APP, &keys, &[(IMDS, &base)])).await;
+    let tenants: Vec<String> = (0..20).map(|number| format!("tenant{number}.example")).collect();
+    tenants.iter().for_each(|tenant| drop(world.cloud.add_tenant(tenant)));
+    let principals: Vec<Principal> =
+        tenants.iter().map(|tenant| Principal::Application(tenant.as_str().into())).collect();
+    for outcome in join_all(principals.iter().map(|who| tokens.access(who))).await {
+        misconfigured(&outcome.unwrap_err(), &["secret"]);
+    }
+    assert_eq!(asked(&world, Route::Vault), 2);
+}
+
+#[tokio::test]
+async fn a_certificate_in_a_key_vault_comes_as_pem_or_pfx() {
+    use rustls::pki_types::pem::PemObject;
+    let pem = include_str!("keys/rsa.crt");
+    let der = rustls::pki_types::CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+    let (world, _) = vault(Application::public(CLIENT, "contoso.com").certificate(&der)).await;
+    let base = world.cloud.authority();
+    let keys = format!(", key_vault: {{ vault: \"{}\", certificate: app }}", world.cloud.vault());
+    let settings = world.settings_in(BY_APP, &keys, &[(IMDS, &base)]);
+    for value in [pem.to_owned() + include_str!("keys/rsa.key"), STANDARD.encode(include_bytes!("keys/vault.pfx"))] {
+        world.cloud.put_secret("app", &value);
+        own_token(&world.start(&settings).await).await.unwrap();
+    }
+    world.cloud.put_secret("app", pem);
+    let trouble = own_token(&world.start(&settings).await).await.unwrap_err();
+    misconfigured(&trouble, &["entra.key_vault", "certificate app", "no private key", "exported"]);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_vault_is_told_and_429_is_obeyed() {
+    let (world, keys) = vault(Application::confidential(CLIENT, "contoso.com", SECRET)).await;
+    let base = world.cloud.authority();
+    let settings = world.settings_in(BY_APP, &keys, &[(IMDS, &base)]);
+    let trouble = own_token(&world.start(&settings).await).await.unwrap_err();
+    misconfigured(&trouble, &["entra.key_vault", "secret graph2mqtt", "none of this name"]);
+
+    world.cloud.put_secret("graph2mqtt", SECRET);
+    world.cloud.fault(Fault::new("/secrets", What::status(403, "{}")).times(1));
+    misconfigured(&own_token(&world.start(&settings).await).await.unwrap_err(), &["Key Vault Secrets User"]);
+
+    world.cloud.fault(Fault::new("/secrets", What::retry_after(429, 41)).times(1));
+    let tokens = world.start(&settings).await;
+    let trouble = own_token(&tokens).await.unwrap_err();
+    assert!(matches!(trouble, Trouble::Retry { after: Some(after), .. } if after.as_secs() >= 40), "{trouble:?}");
+    let before = asked(&world, Route::Vault);
+    let other = tokens.access(&Principal::Application("other.example".into())).await.unwrap_err();
+    assert!(matches!(other, Trouble::Retry { after: Some(_), .. }), "{other:?}");
+    assert_eq!(asked(&world, Route::Vault), before, "the vault is asked again too soon");
+}
+
+#[tokio::test]
+async fn in_kubernetes_a_vault_is_reached_by_the_workloads_identity() {
+    let world =
+        World::with(Application::confidential(CLIENT, "contoso.com", SECRET).roles(&["Presence.Read.All"])).await;
+    world.cloud.add_application(Application::identity(MACHINE, "contoso.com").trusts("pod"));
+    world.cloud.let_read_vault(MACHINE);
+    world.cloud.put_secret("graph2mqtt", SECRET);
+    let file = world.folder().join("token");
+    fs::write(&file, world.cloud.federated_token("pod")).unwrap();
+    let keys = format!(", key_vault: {{ vault: \"{}\", secret: graph2mqtt }}", world.cloud.vault());
+    let environment = [
+        ("AZURE_FEDERATED_TOKEN_FILE", file.to_str().unwrap()),
+        ("AZURE_CLIENT_ID", MACHINE),
+        ("AZURE_TENANT_ID", "contoso.com"),
+    ];
+    let settings = world.settings_in(BY_APP, &keys, &environment);
+    let tokens = world.start(&settings).await;
+    let token = tokens.access(&app()).await.unwrap();
+    let shown = format!("{tokens:?} {token:?} {settings:?}");
+    assert!(!shown.contains(SECRET) && !shown.contains(token.secret.expose_secret()), "{shown}");
+
+    fs::write(&file, world.cloud.federated_token("another pod")).unwrap();
+    let trouble = own_token(&world.start(&settings).await).await.unwrap_err();
+    misconfigured(&trouble, &["AZURE_CLIENT_ID", "federated credential"]);
+}
