@@ -130,15 +130,8 @@ pub(super) const KEYS: &[Key] = &[
 ];
 
 /// Keys of later versions: worth a better answer than "unknown".
-pub(super) const LATER: &[&str] = &[
-    "graph.write",
-    "web.enrol",
-    "hubs.*.api",
-    "lights.*.wled",
-    "lights.*.hours",
-    "lights.*.hand",
-    "lights.*.on_stop",
-];
+pub(super) const LATER: &[&str] =
+    &["graph.write", "web.enrol", "hubs.*.api", "lights.*.wled", "lights.*.hours", "lights.*.hand", "lights.*.on_stop"];
 
 /// The members of a colour that is written as a map: name, default, what it is for, example.
 pub(super) const COLOR_FIELDS: &[(&str, Option<&str>, &str, &str)] = &[
