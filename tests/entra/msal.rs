@@ -1,17 +1,19 @@
 //! Microsoft's own client (Python's `msal`) signs in to the simulated Entra: what it takes for Entra is enough like it.
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use graph2mqtt::simulator::{Application, Call, Cloud, Route};
+use graph2mqtt::simulator::{Application, Call, Cloud, Platform, Route};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
+use url::Url;
 
 use crate::front::Tls;
+use crate::visitor;
 use crate::world::{CLIENT, SECRET};
 
 const CERTIFICATE: &str = include_str!("keys/rsa.crt");
@@ -36,7 +38,11 @@ fn python() -> Option<PathBuf> {
 }
 
 /// The client, at work.
-struct Client(Child);
+struct Client {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
 
 impl Client {
     fn start(python: PathBuf, asked: &Value) -> Self {
@@ -48,16 +54,40 @@ impl Client {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        child.stdin.take().unwrap().write_all(asked.to_string().as_bytes()).unwrap();
-        Self(child)
+        let (input, output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        let mut client = Self { child, input, output };
+        client.tell(asked);
+        client
     }
 
-    /// All that it said.
-    async fn end(self) -> Vec<Value> {
-        let output = tokio::task::spawn_blocking(|| self.0.wait_with_output().unwrap()).await.unwrap();
-        let (out, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "{out}\n{errors}");
-        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    fn tell(&mut self, what: &Value) {
+        writeln!(self.input, "{what}").unwrap();
+    }
+
+    /// The next thing that it says.
+    async fn hear(mut self) -> (Self, Value) {
+        tokio::task::spawn_blocking(move || {
+            let mut line = String::new();
+            self.output.read_line(&mut line).unwrap();
+            assert!(!line.is_empty(), "{}", self.last_words());
+            let said = serde_json::from_str(&line).unwrap();
+            (self, said)
+        })
+        .await
+        .unwrap()
+    }
+
+    fn last_words(&mut self) -> String {
+        let mut errors = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        errors
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -91,11 +121,12 @@ async fn microsofts_client_signs_a_person_in_by_device_code_and_refreshes() {
     let client = Client::start(python, &with(asked, json!({ "way": "device" })));
     let polled = |calls: &[Call]| calls.iter().any(|call| call.route == Route::Token);
     cloud.calls().wait_for(Duration::from_secs(60), polled).await.unwrap();
-    cloud.approve(&cloud.pending_codes().pop().unwrap(), "alex@contoso.com").unwrap();
-    let said = client.end().await;
-    assert!(said[0]["user_code"].is_string() && said[0]["uri"].is_string(), "{said:?}");
-    assert_eq!((&said[1]["error"], &said[1]["who"]), (&Value::Null, &"alex@contoso.com".into()), "{said:?}");
-    assert_eq!(said[2]["refreshed"], true, "{said:?}");
+    let (client, prompt) = client.hear().await;
+    assert_eq!(prompt["user_code"], cloud.pending_codes()[0]);
+    cloud.approve(&cloud.pending_codes()[0], "alex@contoso.com").unwrap();
+    let (client, said) = client.hear().await;
+    assert_eq!((&said["error"], &said["who"]), (&Value::Null, &"alex@contoso.com".into()), "{said:?}");
+    assert_eq!(client.hear().await.1["refreshed"], true);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,10 +139,30 @@ async fn microsofts_client_proves_the_application_by_a_secret_and_by_a_certifica
         json!({ "way": "secret", "secret": SECRET }),
         json!({ "way": "certificate", "certificate": CERTIFICATE, "key": KEY }),
     ] {
-        let said = Client::start(python.clone(), &with(asked.clone(), more)).end().await;
-        assert_eq!((&said[0]["error"], &said[0]["has_token"]), (&Value::Null, &true.into()), "{said:?}");
+        let (_client, said) = Client::start(python.clone(), &with(asked.clone(), more)).hear().await;
+        assert_eq!((&said["error"], &said["has_token"]), (&Value::Null, &true.into()), "{said:?}");
     }
     let wrong = json!({ "way": "secret", "secret": "another" });
-    let said = Client::start(python, &with(asked, wrong)).end().await;
-    assert!(said[0]["error"].as_str().unwrap().contains("AADSTS7000215"), "{said:?}");
+    let (_client, said) = Client::start(python, &with(asked, wrong)).hear().await;
+    assert!(said["error"].as_str().unwrap().contains("AADSTS7000215"), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn microsofts_client_signs_a_person_in_by_an_authorization_code_that_is_posted() {
+    const BACK: &str = "https://presence.example/sign-in/callback";
+    let Some(python) = python() else { return };
+    let application = Application::confidential(CLIENT, "contoso.com", SECRET).redirect(Platform::Web, BACK);
+    let (cloud, _folder, asked) = entra(application.delegated(&["Presence.Read"])).await;
+    let more = json!({ "way": "code", "secret": SECRET, "back": BACK });
+    let (mut client, said) = Client::start(python, &with(asked, more)).hear().await;
+    // The person's browser takes the way without TLS.
+    let mut page: Url = said["page"].as_str().unwrap().parse().unwrap();
+    page.set_scheme("http").unwrap();
+    page.set_ip_host(cloud.address().ip()).unwrap();
+    page.set_port(Some(cloud.address().port())).unwrap();
+    let post = visitor::answer(&page, "alex@contoso.com", "sign_in").await.unwrap();
+    assert_eq!(post.to, BACK);
+    client.tell(&json!(post.fields));
+    let (_client, said) = client.hear().await;
+    assert_eq!((&said["error"], &said["who"]), (&Value::Null, &"alex@contoso.com".into()), "{said:?}");
 }

@@ -1,7 +1,7 @@
 """Microsoft's own client signs in to an Entra that stands in for theirs.
 
-Takes one JSON object on stdin: way (device, secret, certificate), authority, client_id, ca, and what the way needs.
-Writes one JSON object a line: the code to approve, and what came of it (never a token).
+Takes one JSON object in a line on stdin: way (device, code, secret, certificate), authority, client_id, ca, and what the
+way needs. Writes one JSON object a line: the code to approve or the page to open, and what came of it (never a token).
 """
 
 import json
@@ -35,19 +35,29 @@ def device(asked, common):
     tell(refreshed="access_token" in again and again["access_token"] != result["access_token"])
 
 
+def code(asked, common):
+    app = msal.ConfidentialClientApplication(asked["client_id"], client_credential=asked["secret"], **common)
+    flow = app.initiate_auth_code_flow(["Presence.Read"], redirect_uri=asked["back"], response_mode="form_post")
+    tell(page=flow["auth_uri"])
+    posted = json.loads(sys.stdin.readline())
+    tell(**outcome(app.acquire_token_by_auth_code_flow(flow, posted)))
+
+
 def application(asked, common, credential):
     app = msal.ConfidentialClientApplication(asked["client_id"], client_credential=credential, **common)
     tell(**outcome(app.acquire_token_for_client(scopes=["https://graph.microsoft.com/.default"])))
 
 
 def main():
-    asked = json.load(sys.stdin)
+    asked = json.loads(sys.stdin.readline())
     session = requests.Session()
     session.verify = asked["ca"]
     session.trust_env = False
     common = {"authority": asked["authority"], "instance_discovery": False, "http_client": session}
     if asked["way"] == "device":
         device(asked, common)
+    elif asked["way"] == "code":
+        code(asked, common)
     elif asked["way"] == "secret":
         application(asked, common, asked["secret"])
     else:
