@@ -89,7 +89,7 @@ async fn what_is_odd_gets_an_error_or_silence_and_polling_goes_on() {
     for (payload, expected) in [
         ("{", "not JSON"),
         ("[1]", "no object"),
-        (r#"{"acount":"alex"}"#, "takes account, transaction"),
+        (r#"{"akount":"alex"}"#, "takes account, transaction"),
         (r#"{"account":7}"#, "account is a text"),
     ] {
         observer.forget();

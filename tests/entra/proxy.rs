@@ -105,7 +105,7 @@ async fn no_proxy_names_what_is_reached_directly() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_companys_authority_nothing_is_believed_and_the_check_says_so() {
+async fn without_the_authority_of_the_company_nothing_is_believed_and_the_check_says_so() {
     let company = Company::new().await;
     company.configure("");
     let said = company.check(&[]).await;

@@ -53,8 +53,8 @@ mod tests {
 
     #[test]
     fn a_member_that_is_not_taken_is_named_with_those_that_are() {
-        let wrong = arguments(json!({"acount": "alex"}), &["account"]).unwrap_err();
-        assert_eq!(wrong, "\"acount\" is no member of this request; it takes account, transaction");
+        let wrong = arguments(json!({"akount": "alex"}), &["account"]).unwrap_err();
+        assert_eq!(wrong, "\"akount\" is no member of this request; it takes account, transaction");
         let long = arguments(json!({"x".repeat(9_000): 1}), &[]).unwrap_err();
         assert!(long.len() < 200, "{long}");
     }
