@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::pace::{LATELY, SILENT};
 use super::sequence::Counter;
 use super::sign_in::{Obstacle, SignIn, Standing};
-use crate::presence::{AccountName, Newest, ObjectId, Presence, Reading, Report, Sequence, Verdict};
+use crate::presence::{AccountName, Newest, ObjectId, Preferred, Presence, Reading, Report, Sequence, Verdict};
 
 /// One moment, on the clock that never jumps and on the one that people read.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +42,18 @@ pub(super) struct Account {
     /// Whether `since` is this process's first look, and may be older by what the broker holds.
     first_look: bool,
     sign_in: Option<SignIn>,
+    /// What was set through us. Boxed: hardly anybody does.
+    wish: Option<Box<Wish>>,
+}
+
+/// A preferred presence that was set through us.
+#[derive(Debug)]
+struct Wish {
+    preferred: Preferred,
+    /// Whether Graph shows it, and so it is published.
+    shown: bool,
+    /// Whether another one than this is published.
+    news: bool,
 }
 
 /// Whether the presence can be known.
@@ -79,6 +91,7 @@ impl Account {
             known: Known::NotYet,
             first_look: false,
             sign_in: None,
+            wish: None,
         }
     }
 
@@ -139,7 +152,8 @@ impl Account {
         let status = self.presence().map(|presence| (presence.availability.clone(), presence.activity.clone()));
         let verdict = self.newest.take(reading);
         let mut changes = Changes { sign_in: self.signed_in(SignIn::ok(now.wall)), ..Changes::default() };
-        if verdict == Verdict::Changed || another_person {
+        let another_wish = self.look_at_wish(now.wall);
+        if verdict == Verdict::Changed || another_person || another_wish {
             let is = self.presence().map(|presence| (presence.availability.clone(), presence.activity.clone()));
             if is != status || another_person {
                 self.since = now.wall;
@@ -153,6 +167,39 @@ impl Account {
         }
         changes.state = self.becomes(Known::Yes);
         changes
+    }
+
+    /// The person set, or cleared, what they prefer to show. It is published when Graph shows it.
+    pub(super) fn prefers(&mut self, preferred: Option<Preferred>) {
+        let shown = self.wish.as_ref().is_some_and(|wish| wish.shown);
+        self.wish = match (preferred, self.wish.take()) {
+            (Some(preferred), _) => Some(Box::new(Wish { preferred, shown, news: shown })),
+            (None, Some(mut wish)) => {
+                wish.preferred.expires = Timestamp::UNIX_EPOCH;
+                Some(wish)
+            }
+            (None, None) => None,
+        };
+    }
+
+    /// Whether what is published of the wish is to be another thing now.
+    fn look_at_wish(&mut self, now: Timestamp) -> bool {
+        let Some(mut wish) = self.wish.take() else { return false };
+        if wish.preferred.expires <= now {
+            return wish.shown;
+        }
+        let shows = self.presence().is_some_and(|presence| presence.availability == wish.preferred.availability);
+        let changed = std::mem::take(&mut wish.news) || shows != wish.shown;
+        wish.shown = shows;
+        self.wish = Some(wish);
+        changed
+    }
+
+    fn carry_wish_on(&mut self, report: &mut Report) {
+        if let (None, Some(preferred)) = (&self.wish, report.preferred.take()) {
+            let shown = self.presence().is_none_or(|heard| heard.availability == preferred.availability);
+            self.wish = Some(Box::new(Wish { preferred: *preferred, shown, news: false }));
+        }
     }
 
     /// A poll failed. Where something stands in the way, the presence cannot be known at once;
@@ -186,7 +233,7 @@ impl Account {
 
     /// The presence that the broker holds, published by our forerunner. What it says is carried on
     /// where this process heard the same; `open` as above.
-    pub(super) fn found(&mut self, report: Report, now: Moment, open: Option<&mut Counter>) -> Changes {
+    pub(super) fn found(&mut self, mut report: Report, now: Moment, open: Option<&mut Counter>) -> Changes {
         let ours = self.user_id.is_none() || report.user_id.is_none() || report.user_id == self.user_id;
         let newer = self.sequence.is_none_or(|sequence| report.sequence > sequence);
         if report.sequence > Sequence::LEARNABLE || self.is_gone() {
@@ -196,6 +243,9 @@ impl Account {
             return self.found_late(&report, ours, now, open);
         }
         self.first_look = false;
+        if ours {
+            self.carry_wish_on(&mut report);
+        }
         let published = report.presence();
         match self.presence() {
             None if ours => {
@@ -263,7 +313,7 @@ impl Account {
             status_message: presence.status_message,
             out_of_office: presence.out_of_office,
             work_location: presence.work_location,
-            preferred: None,
+            preferred: self.wish.as_ref().filter(|wish| wish.shown).map(|wish| Box::new(wish.preferred.clone())),
         })
     }
 

@@ -142,6 +142,12 @@ impl Agenda {
         (&queue.tenant, &queue.way)
     }
 
+    /// The tenant and the way of an account's queue, where it stands in one.
+    pub(super) fn way_of(&self, account: Index) -> Option<(&str, &Way)> {
+        let queue = self.accounts.get(account as usize)?.queue;
+        self.queues.get(queue as usize).map(|queue| (&*queue.tenant, &queue.way))
+    }
+
     /// An account is due at this time, and not before. One that was removed stays so.
     pub(super) fn schedule(&mut self, account: Index, due: Instant) {
         let entry = &mut self.accounts[account as usize];

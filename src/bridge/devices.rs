@@ -69,6 +69,28 @@ impl Bridge {
         }
     }
 
+    /// An account's grant may let it set its presence since its last token, or not any more.
+    pub(super) fn note_writer(&mut self, index: Index) {
+        if !self.settings.graph.write {
+            return;
+        }
+        let name = self.board.write().accounts[index as usize].name.clone();
+        let may = self.tokens.may_write(&name);
+        if may == self.board.write().writers.contains(&name) {
+            return;
+        }
+        let slot = self.board.layout().slot(Place::Device(index));
+        let before = self.board.render_device(slot);
+        match may {
+            true => self.board.write().writers.insert(name),
+            false => self.board.write().writers.remove(&name),
+        };
+        if let Some(before) = before {
+            self.found_device(slot, &before.payload);
+        }
+        self.touch(Place::Device(index));
+    }
+
     /// The end of a clean stop.
     pub(super) async fn farewell(&mut self, limit: Duration) {
         let clears = self.settings.home_assistant.on_stop == OnStop::Clear && self.board.write().online;

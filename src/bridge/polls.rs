@@ -67,6 +67,9 @@ impl Bridge {
                 wait = Some(account.presence().map_or(active, until_next));
                 changes
             });
+            if own {
+                self.note_writer(index);
+            }
             match wait {
                 Some(wait) => self.agenda.schedule(index, (begun + wait).max(at.instant)),
                 None => left_out.push(index),

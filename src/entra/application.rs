@@ -108,6 +108,8 @@ impl From<Answer> for Issued {
 pub(super) struct Configured {
     pub user: User,
     pub reads: Reads,
+    /// Whether it may set its own presence; asked for at a sign-in, and kept where it was granted.
+    pub writes: bool,
     tenant: Option<Box<str>>,
 }
 
@@ -134,7 +136,8 @@ impl Application {
         let signing_in = settings.accounts.iter().filter(|(_, account)| account.via == Via::SignIn);
         let accounts = signing_in.map(|(name, account)| {
             let reads = reads.get(name).copied().unwrap_or_default();
-            (name.clone(), Configured { user: account.user.clone(), tenant: account.tenant.clone(), reads })
+            let writes = settings.graph.write;
+            (name.clone(), Configured { user: account.user.clone(), tenant: account.tenant.clone(), reads, writes })
         });
         Ok(Self {
             authority: entra.authority.clone(),
@@ -174,7 +177,7 @@ impl Application {
     }
 
     pub(super) fn scopes_of(&self, configured: &Configured) -> Vec<Scope> {
-        self.resource.delegated(configured.reads).into_iter().map(Scope::new).collect()
+        self.resource.delegated(configured.reads, configured.writes).into_iter().map(Scope::new).collect()
     }
 
     /// Whoever holds a grant: the account as it is configured, or somebody who enrolled and reads their
@@ -185,6 +188,7 @@ impl Application {
             Origin::Enrolled => Ok(Cow::Owned(Configured {
                 user: User::Id(grant.object_id),
                 reads: Reads::Itself,
+                writes: false,
                 tenant: Some(grant.tenant_id.as_str().into()),
             })),
         }
@@ -250,6 +254,17 @@ impl Application {
             .request_async(&transport)
             .await;
         answer.map(Issued::from).map_err(|error| self.trouble(&subject, &transport, &[], error))
+    }
+
+    /// The permissions that came with a sign-in: those needed, and to write where it was asked for and granted.
+    pub(super) fn permissions(&self, name: &AccountName, issued: &Issued) -> Result<Vec<&'static str>, Trouble> {
+        let configured = self.account(name)?;
+        let granted = issued.granted.as_deref().is_none_or(|granted| {
+            let granted: Vec<&str> = granted.iter().map(String::as_str).collect();
+            scopes::missing(&[scopes::WRITE], &granted).is_empty()
+        });
+        let writes = (configured.writes && granted).then_some(scopes::WRITE);
+        Ok(configured.reads.permissions().iter().copied().chain(writes).collect())
     }
 
     /// Who signed in to an account: the person configured, with what is needed, or a refusal.

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use super::Trouble;
 use super::application::Issued;
+use super::{Trouble, scopes};
 use crate::presence::AccountName;
 
 /// How far the clock may have been set back since, before a stored access token is not believed.
@@ -61,6 +61,11 @@ impl Cache {
 
     pub(super) fn refresh_token(&self) -> &str {
         &self.refresh_token
+    }
+
+    /// Whether the grant lets its owner set their presence.
+    pub(super) fn writes(&self) -> bool {
+        self.permissions.iter().any(|name| name == scopes::WRITE)
     }
 
     /// The access token and the time left, where it is good for `permissions`, is not `replacing`, and the

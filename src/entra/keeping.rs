@@ -32,8 +32,8 @@ impl Tokens {
     ) -> Result<Grant, Trouble> {
         let (application, now) = (self.application(), self.now());
         let person = application.person(account, issued, nonce, now)?;
-        let permissions = application.account(account)?.reads.permissions();
-        let cache = Cache::new(issued, None, permissions, now).ok_or_else(|| {
+        let permissions = application.permissions(account, issued)?;
+        let cache = Cache::new(issued, None, &permissions, now).ok_or_else(|| {
             Trouble::misconfigured(format!(
                 "account {account}: Entra gave no refresh token; allow offline_access to the application"
             ))

@@ -29,6 +29,7 @@ mod tenants;
 mod tokens;
 mod transport;
 mod trouble;
+mod writers;
 
 pub use browser::{Arrival, Browser, Posted, SignedIn, Unexpected};
 pub use caches::{Answer, Caches};

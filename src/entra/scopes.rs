@@ -46,6 +46,9 @@ impl Reads {
     }
 }
 
+/// What setting one's own presence takes (`graph.write`).
+pub(super) const WRITE: &str = "Presence.ReadWrite";
+
 /// Graph as a resource of Entra. It stays Microsoft's where `graph.endpoint` is a stand-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Resource(&'static str);
@@ -67,10 +70,11 @@ impl Resource {
 
     /// What a person is asked for. Graph is what Entra takes a bare name for; in national clouds its
     /// Graph is named.
-    pub(super) fn delegated(self, reads: Reads) -> Vec<String> {
+    pub(super) fn delegated(self, reads: Reads, writes: bool) -> Vec<String> {
         let prefix = if self == GLOBAL { "" } else { self.0 };
         let openid = ["openid", "profile", "offline_access"].map(str::to_owned);
-        openid.into_iter().chain(reads.permissions().iter().map(|name| format!("{prefix}{name}"))).collect()
+        let permissions = reads.permissions().iter().copied().chain(writes.then_some(WRITE));
+        openid.into_iter().chain(permissions.map(|name| format!("{prefix}{name}"))).collect()
     }
 
     /// What managed identities know it by.
@@ -121,12 +125,13 @@ mod tests {
         let of = |url: &str| Resource::of(&Url::parse(url).unwrap());
         let openid = ["openid", "profile", "offline_access"];
         for url in ["https://graph.microsoft.com/v1.0", "http://127.0.0.1:1234/v1.0"] {
-            assert_eq!(of(url).delegated(Reads::Itself), [&openid[..], &["Presence.Read"]].concat());
+            assert_eq!(of(url).delegated(Reads::Itself, false), [&openid[..], &["Presence.Read"]].concat());
+            assert_eq!(of(url).delegated(Reads::Itself, true)[3..], ["Presence.Read", "Presence.ReadWrite"]);
             assert_eq!(of(url).default_scope(), "https://graph.microsoft.com/.default");
         }
         let china = of("https://microsoftgraph.chinacloudapi.cn/v1.0");
         assert_eq!(
-            china.delegated(Reads::OthersByName)[3..],
+            china.delegated(Reads::OthersByName, false)[3..],
             [
                 "https://microsoftgraph.chinacloudapi.cn/Presence.Read.All",
                 "https://microsoftgraph.chinacloudapi.cn/User.ReadBasic.All"

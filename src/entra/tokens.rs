@@ -17,7 +17,8 @@ use super::cache::Cache;
 use super::caches::Caches;
 use super::sign_ins::{Registry, SignIns};
 use super::slot::{Look, Slot, Start, due_after};
-use super::{Trouble, person};
+use super::writers::Writers;
+use super::{Trouble, person, scopes};
 use crate::presence::AccountName;
 use crate::settings::Settings;
 use crate::store::{Grant, News, Origin, Store, StoreError};
@@ -58,6 +59,8 @@ struct Inner {
     generations: AtomicU64,
     sign_ins: Registry,
     journeys: Journeys,
+    /// Accounts that may set their presence.
+    writers: Writers,
     clock: fn() -> Timestamp,
 }
 
@@ -118,6 +121,7 @@ impl Tokens {
             generations: AtomicU64::new(1),
             sign_ins: Registry::default(),
             journeys: Journeys::default(),
+            writers: Writers::default(),
             clock,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -206,6 +210,11 @@ impl Tokens {
     /// How this machine's clock is off, in words, as far as answers have shown it.
     pub fn clock_complaint(&self) -> Option<String> {
         self.inner.application.watch().complaint()
+    }
+
+    /// Whether an account's grant lets it set its own presence, as far as this process has used it.
+    pub fn may_write(&self, account: &AccountName) -> bool {
+        self.inner.writers.contains(account)
     }
 
     /// The device codes that are out.
@@ -305,15 +314,21 @@ impl Inner {
             let Some(grant) = row else { return Err(self.application.not_signed_in(account).into()) };
             let party = self.application.party(&grant)?;
             person::must_fit(&grant, &party.user)?;
-            let permissions = party.reads.permissions();
             let cache = Cache::read(account, &grant.cache)?;
-            if let Some((token, left)) = cache.still_good(permissions, start.replacing.as_ref(), (self.clock)()) {
+            // Only what was granted is asked for again: an older sign-in goes on without the right to write.
+            let writes = party.writes && cache.writes();
+            let mut party = party.into_owned();
+            party.writes = writes;
+            let permissions: Vec<&str> =
+                party.reads.permissions().iter().copied().chain(writes.then_some(scopes::WRITE)).collect();
+            self.writers.note(account, writes);
+            if let Some((token, left)) = cache.still_good(&permissions, start.replacing.as_ref(), (self.clock)()) {
                 return Ok((token, left, due_after(left, fastrand::f64())));
             }
             let claims = start.claims.as_deref();
             match self.application.refresh(&grant, &party, cache.refresh_token(), claims).await {
                 Ok(issued) => {
-                    if let Some(fresh) = self.save(&grant, &cache, issued, permissions).await {
+                    if let Some(fresh) = self.save(&grant, &cache, issued, &permissions).await {
                         return Ok(fresh);
                     }
                 }

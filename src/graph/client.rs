@@ -118,14 +118,14 @@ impl Client {
         turnstiles.values().map(|turnstile| turnstile.take_passed()).max().unwrap_or(0)
     }
 
-    fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
+    pub(super) fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
         let mut url = self.inner.endpoint.clone();
         url.path_segments_mut().expect("an http URL has a path").pop_if_empty().extend(path);
         self.inner.http.request(method, url).timeout(self.inner.time_limit)
     }
 
     /// Sends a request; after a 401 once more with a new token.
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         question: Question<'_>,
         who: &Principal,

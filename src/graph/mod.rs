@@ -9,6 +9,7 @@ mod lenient;
 mod limit;
 mod text;
 mod trouble;
+mod write;
 
 pub use client::{Calls, Client};
 pub use trouble::Trouble;

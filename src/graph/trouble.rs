@@ -60,6 +60,8 @@ pub(super) enum Question<'a> {
     Presences,
     /// The id of this user.
     UserId(&'a str),
+    /// To show something else of oneself: the action.
+    Write(&'a str),
 }
 
 impl Question<'_> {
@@ -67,6 +69,7 @@ impl Question<'_> {
         match self {
             Self::Mine => "the own presence (/me/presence)".into(),
             Self::Presences => "presences (getPresencesByUserId)".into(),
+            Self::Write(action) => format!("the own presence ({action})"),
             Self::UserId(name) => format!("the id of user {name:?} (/users)"),
         }
     }
@@ -77,6 +80,7 @@ impl Question<'_> {
             Self::Mine => "Presence.Read",
             Self::Presences => "Presence.Read.All",
             Self::UserId(_) => "User.ReadBasic.All",
+            Self::Write(_) => "Presence.ReadWrite",
         };
         match who {
             Principal::Application(tenant) => format!(

@@ -93,6 +93,7 @@ pub(super) const KEYS: &[Key] = &[
     open("graph.endpoint", Kind::Url, "Graph's URL with its version; set by entra.cloud.", "https://graph.microsoft.com/v1.0"),
     open("graph.ca_file", Kind::Path, "PEM file of a company's authorities, trusted for Entra and Graph besides the system's.", "company.pem"),
     key("graph.poll.active", Kind::Duration, "5s", "How often an account is asked for that is at work. 1s at least.", "5s"),
+    key("graph.write", Kind::Switch, "false", "Whether presence and status message can be set; people are then asked for Presence.ReadWrite when they sign in.", "true"),
     key("graph.poll.quiet", Kind::Duration, "30s", "How often an account is asked for that is away or offline. Not under active.", "30s"),
 
     open("accounts.*.user", Kind::Text, "Whose presence: a user principal name, or an object id.", "alex@contoso.com"),
@@ -131,7 +132,7 @@ pub(super) const KEYS: &[Key] = &[
 
 /// Keys of later versions: worth a better answer than "unknown".
 pub(super) const LATER: &[&str] =
-    &["graph.write", "web.enrol", "hubs.*.api", "lights.*.wled", "lights.*.hours", "lights.*.hand", "lights.*.on_stop"];
+    &["web.enrol", "hubs.*.api", "lights.*.wled", "lights.*.hours", "lights.*.hand", "lights.*.on_stop"];
 
 /// The members of a colour that is written as a map: name, default, what it is for, example.
 pub(super) const COLOR_FIELDS: &[(&str, Option<&str>, &str, &str)] = &[

@@ -151,12 +151,13 @@ fn graph(reader: &mut Reader, cloud: Option<usize>) -> Option<Graph> {
     let poll = |text: &str| parse::duration(text, Duration::from_secs(1), LONGEST_POLL);
     let active = reader.value("graph.poll.active", poll);
     let quiet = reader.value("graph.poll.quiet", poll);
+    let write = reader.value("graph.write", parse::switch);
     let (active, quiet) = (active?, quiet?);
     if quiet < active {
         let problem = format!("is shorter than graph.poll.active ({})", parse::short(active));
         reader.clash("graph.poll.quiet", problem, "Make quiet at least as long as active.");
     }
-    Some(Graph { endpoint: endpoint?, ca_file, active, quiet })
+    Some(Graph { endpoint: endpoint?, ca_file, active, quiet, write: write? })
 }
 
 fn store(reader: &mut Reader) -> Option<Store> {

@@ -114,6 +114,8 @@ pub struct Graph {
     pub active: Duration,
     /// Interval between polls of an account that is offline or away; not under `active`.
     pub quiet: Duration,
+    /// Whether people may set their presence and status message through us.
+    pub write: bool,
 }
 
 /// `accounts.<name>`. Boxed texts: there can be tens of thousands.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use graph2mqtt::bridge::{Control, LogLevel};
 use serde_json::{Value, json};
 
-use super::installation::{Installation, user};
+use super::installation::{CLIENT, Installation, TENANT, user};
 use super::support::Observer;
 use super::until_activity;
 
@@ -137,7 +137,7 @@ async fn what_acts_as_a_person_is_off_unless_it_is_switched_on_and_none_hears_no
     let observer = installation.observe().await;
     let (bridge, yaml) = installation.run(&["alex"]).await;
     installation.until_online(&observer).await;
-    for command in ["account/login", "account/cancel_login"] {
+    for command in ["account/login", "account/cancel_login", "account/remove", "account/set_presence"] {
         let answer = ask(&observer, command, json!({"account": "alex"})).await;
         assert!(error(&answer).contains("mqtt.requests: all"), "{answer}");
     }
@@ -206,6 +206,86 @@ async fn the_devices_leave_home_assistant_and_come_back_as_asked() {
     assert_eq!(observer.newest()[device], "");
     assert_eq!(ask(&observer, "discovery/publish", json!({})).await["status"], "ok");
     observer.until_is(device, &published).await;
+    bridge.stop().await;
+}
+
+#[tokio::test]
+async fn a_person_sets_presence_and_message_and_what_graph_shows_is_what_is_told() {
+    let installation = Installation::with(&["alex"]).await;
+    installation.cloud.consent(CLIENT, TENANT, &["Presence.ReadWrite"]);
+    let observer = installation.observe().await;
+    let yaml = with_requests(&installation.yaml(&["alex"], ""), "all").replace("graph: {", "graph: { write: true,");
+    installation.sign_in(&yaml, &["alex"]).await;
+    let bridge = installation.start(&yaml).await;
+    installation.until_online(&observer).await;
+    let device = observer.until("the select", |seen| seen.payload.contains("g_alex_set_presence")).await;
+    assert!(device.payload.contains(r#""Automatic","Available","Busy""#), "{}", device.payload);
+
+    let wrong = ask(&observer, "account/set_presence", json!({"account": "alex", "availability": "InACall"})).await;
+    assert!(error(&wrong).contains("Busy with Busy") && error(&wrong).contains("Offline with OffWork"));
+    let request = json!({"account": "alex", "availability": "DoNotDisturb", "expires_in": "2h"});
+    let answer = ask(&observer, "account/set_presence", request.clone()).await;
+    assert_eq!(answer["data"]["availability"], "DoNotDisturb", "{answer}");
+    assert_eq!(answer["data"]["shown"], true);
+    let shown = until_activity(&observer, "g/account/alex/presence", "DoNotDisturb").await;
+    assert_eq!(shown["preferred"]["availability"], "DoNotDisturb");
+    assert!(shown["preferred"]["expires"].is_string());
+
+    let message = json!({"account": "alex", "message": "In the lab", "expires_in": "8h"});
+    let answer = ask(&observer, "account/set_status_message", message).await;
+    assert_eq!(answer["data"]["status_message"]["content"], "In the lab", "{answer}");
+    observer.until("the message", |seen| seen.topic.ends_with("/presence") && seen.payload.contains("lab")).await;
+    let long = json!({"account": "alex", "message": "x".repeat(281)});
+    assert!(error(&ask(&observer, "account/set_status_message", long).await).contains("280"));
+
+    let clear = json!({"account": "alex", "availability": "Automatic"});
+    assert_eq!(ask(&observer, "account/set_presence", clear).await["data"]["availability"], "Available");
+    let cleared = until_activity(&observer, "g/account/alex/presence", "Available").await;
+    assert!(cleared["preferred"].is_null(), "{cleared}");
+
+    // Nobody is signed in to Teams: Graph takes it, and shows it later.
+    installation.cloud.set_presence(&user("alex"), "Offline", "Offline");
+    let answer = ask(&observer, "account/set_presence", request).await;
+    assert_eq!((&answer["data"]["availability"], &answer["data"]["shown"]), (&json!("Offline"), &json!(false)));
+    observer.forget();
+    installation.cloud.set_presence(&user("alex"), "Available", "Available");
+    let later = until_activity(&observer, "g/account/alex/presence", "DoNotDisturb").await;
+    assert_eq!(later["preferred"]["availability"], "DoNotDisturb");
+    bridge.stop().await;
+}
+
+#[tokio::test]
+async fn without_the_right_to_write_the_presence_is_read_all_the_same_and_nothing_can_be_set() {
+    let installation = Installation::with(&["alex"]).await;
+    let observer = installation.observe().await;
+    // Signed in before graph.write was switched on.
+    let yaml = with_requests(&installation.yaml(&["alex"], ""), "all");
+    installation.sign_in(&yaml, &["alex"]).await;
+    let bridge = installation.start(&yaml.replace("graph: {", "graph: { write: true,")).await;
+    observer.until_is("g/account/alex/state", "online").await;
+    let device = observer.until("the device", |seen| seen.topic.ends_with("g_alex/config")).await;
+    assert!(!device.payload.contains("set_presence"), "{}", device.payload);
+    installation.cloud.expire_access_tokens(&user("alex"));
+    installation.more_polls(3).await;
+    assert_eq!(observer.newest()["g/account/alex/state"], "online");
+    let request = json!({"account": "alex", "availability": "Busy"});
+    let answer = ask(&observer, "account/set_presence", request).await;
+    assert!(error(&answer).contains("Presence.ReadWrite") && error(&answer).contains("sign in again"), "{answer}");
+    bridge.stop().await;
+}
+
+#[tokio::test]
+async fn a_sign_in_is_forgotten_as_asked() {
+    let installation = Installation::with(&["alex"]).await;
+    let observer = installation.observe().await;
+    let yaml = with_requests(&installation.yaml(&["alex"], ""), "all");
+    installation.sign_in(&yaml, &["alex"]).await;
+    let bridge = installation.start(&yaml).await;
+    installation.until_online(&observer).await;
+    assert_eq!(ask(&observer, "account/remove", json!({"account": "alex"})).await["status"], "ok");
+    observer.until_is("g/account/alex/state", "offline").await;
+    observer.until("needed", |seen| seen.topic.ends_with("/sign_in") && seen.payload.contains("\"needed\"")).await;
+    assert!(error(&ask(&observer, "account/remove", json!({"account": "alex"})).await).contains("no sign-in"));
     bridge.stop().await;
 }
 

@@ -79,14 +79,28 @@ pub(super) fn cancel_login(bridge: &mut Bridge, arguments: &Arguments) -> Result
     }
 }
 
+/// `account/remove`: forgets the sign-in; who enrolled is removed with all topics.
+pub(super) fn remove(bridge: &mut Bridge, arguments: &Arguments) -> Result<Outcome, String> {
+    let account = account(bridge, arguments)?;
+    bridge.tokens.sign_ins().cancel(&account);
+    let store = bridge.store.clone();
+    Ok(Outcome::Later(Box::pin(async move {
+        Finished::Answer(match store.remove_grant(&account).await {
+            Ok(Some(_)) => Ok(json!({ "account": account })),
+            Ok(None) => Err(format!("{account} has no sign-in to forget")),
+            Err(error) => Err(error.to_string()),
+        })
+    })))
+}
+
 /// The account that a request is about.
-fn account(bridge: &Bridge, arguments: &Arguments) -> Result<AccountName, String> {
+pub(super) fn account(bridge: &Bridge, arguments: &Arguments) -> Result<AccountName, String> {
     let index = known(bridge, arguments.required("account")?)?;
     Ok(bridge.board.write().accounts[index as usize].name.clone())
 }
 
 /// The place of an account, where there is one of this name.
-fn known(bridge: &Bridge, name: &str) -> Result<Index, String> {
+pub(super) fn known(bridge: &Bridge, name: &str) -> Result<Index, String> {
     let parsed: Option<AccountName> = name.parse().ok();
     let index = parsed.and_then(|name| bridge.board.write().index(&name));
     index.ok_or_else(|| format!("{} is no account of this bridge", quoted(name)))

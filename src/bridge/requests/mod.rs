@@ -6,6 +6,7 @@
 mod accounts;
 mod arguments;
 mod house;
+mod person;
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -42,6 +43,8 @@ pub(super) type Work = std::pin::Pin<Box<dyn Future<Output = Finished> + Send>>;
 pub(super) enum Finished {
     /// The answer's data.
     Answer(Result<Value, String>),
+    /// Graph was told to show something else of a person, and asked what it shows.
+    Written(Box<person::Written>),
 }
 
 #[rustfmt::skip]
@@ -49,6 +52,9 @@ const COMMANDS: &[Command] = &[
     Command { name: "poll", takes: &["account"], as_person: false, run: accounts::poll },
     Command { name: "account/login", takes: &["account"], as_person: true, run: accounts::login },
     Command { name: "account/cancel_login", takes: &["account"], as_person: true, run: accounts::cancel_login },
+    Command { name: "account/remove", takes: &["account"], as_person: true, run: accounts::remove },
+    Command { name: "account/set_presence", takes: &["account", "availability", "activity", "expires_in"], as_person: true, run: person::set_presence },
+    Command { name: "account/set_status_message", takes: &["account", "message", "expires_in"], as_person: true, run: person::set_status_message },
     Command { name: "discovery/publish", takes: &[], as_person: false, run: house::publish_discovery },
     Command { name: "discovery/clear", takes: &[], as_person: false, run: house::clear_discovery },
     Command { name: "log_level", takes: &["level"], as_person: false, run: house::log_level },
@@ -96,6 +102,7 @@ impl Bridge {
     pub(super) fn on_finished(&mut self, ticket: Ticket, finished: Finished) {
         let outcome = match finished {
             Finished::Answer(outcome) => outcome,
+            Finished::Written(written) => self.on_written(*written),
         };
         self.connection.answer(match outcome {
             Ok(data) => ticket.ok(data),

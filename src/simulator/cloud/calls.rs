@@ -50,6 +50,8 @@ pub enum Route {
     Identity,
     /// `GET /secrets/{name}`
     Vault,
+    /// `POST /v1.0/users/{id}/presence/{action}`
+    Write,
     /// Anything else.
     Other,
 }
@@ -64,6 +66,7 @@ impl Route {
             "/v1.0/me/presence" if !post => Self::MyPresence,
             "/v1.0/communications/getPresencesByUserId" if post => Self::Presences,
             _ if path.starts_with("/v1.0/users/") && path.ends_with("/presence") => Self::UserPresence,
+            _ if post && path.starts_with("/v1.0/users/") && path.contains("/presence/") => Self::Write,
             _ if path.starts_with("/v1.0/users/") => Self::User,
             _ if path.ends_with("/oauth2/v2.0/authorize") => Self::Authorize,
             _ if post && path.ends_with("/oauth2/v2.0/token") => Self::Token,

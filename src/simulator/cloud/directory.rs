@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::assertion::Registered;
+use super::preferred::Preferred;
 use super::presence::{Shown, Told};
 use crate::presence::ObjectId;
 
@@ -161,6 +162,8 @@ pub(super) struct Person {
     pub shown: Shown,
     pub sequence: u64,
     pub told: Told,
+    /// What the person prefers to show, and until when.
+    pub preferred: Option<Preferred>,
     pub refusal: Option<Refusal>,
     /// Tokens without claims get a claims challenge.
     pub challenged: bool,
@@ -253,6 +256,7 @@ impl Directory {
             shown,
             sequence: 1,
             told,
+            preferred: None,
             refusal: None,
             challenged: false,
         });
@@ -263,7 +267,7 @@ impl Person {
     /// Shows what `shown` says from now on, under a higher sequence number.
     pub(super) fn show(&mut self) {
         self.sequence += 1;
-        self.told = Told::new(&self.shown, &self.id.as_str(), self.sequence);
+        self.told = Told::new(&self.preferring(), &self.id.as_str(), self.sequence);
     }
 
     /// When anybody was first told what the person shows now.

@@ -25,6 +25,7 @@ use crate::simulator::guid::guid;
 const BATCH: usize = 650;
 const METADATA: &str = "https://graph.microsoft.com/v1.0/$metadata";
 const OWN: &[&str] = &["Presence.Read", "Presence.ReadWrite", "Presence.Read.All", "Presence.ReadWrite.All"];
+const WRITE: &[&str] = &["Presence.ReadWrite", "Presence.ReadWrite.All"];
 const ALL: &[&str] = &["Presence.Read.All", "Presence.ReadWrite.All"];
 const PEOPLE: &[&str] = &["User.ReadBasic.All", "User.Read.All"];
 
@@ -100,6 +101,7 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
     Router::new()
         .route("/v1.0/me/presence", get(mine))
         .route("/v1.0/users/{user}/presence", get(of_one))
+        .route("/v1.0/users/{user}/presence/{action}", post(write))
         .route("/v1.0/communications/getPresencesByUserId", post(of_many))
         .route("/v1.0/users/{user}", get(user))
 }
@@ -155,6 +157,23 @@ async fn of_one(State(shared): State<Arc<Shared>>, Path(user): Path<String>, hea
         known
             .map(|person| world.presence(person))
             .ok_or_else(|| Fail::new(StatusCode::NOT_FOUND, "NotFound", "User not found."))
+    })
+}
+
+async fn write(
+    State(shared): State<Arc<Shared>>,
+    Path((user, action)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    answer(&shared, &headers, 1, |world, access| {
+        world.count(access)?;
+        let own = world.directory.person(&user).filter(|person| access.holder == Holder::Person(*person));
+        let person = own.filter(|_| access.may(WRITE)).ok_or_else(Fail::forbidden)?;
+        let body = serde_json::from_slice(&body).unwrap_or_default();
+        let written = world.directory.people[person].write(&action, &body);
+        written.map_err(|wrong| Fail::new(StatusCode::BAD_REQUEST, "InvalidArgument", wrong))?;
+        Ok(StatusCode::OK.into_response())
     })
 }
 

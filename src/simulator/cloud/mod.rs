@@ -18,6 +18,7 @@ mod graph;
 mod html;
 mod identity;
 mod limit;
+mod preferred;
 mod presence;
 mod tokens;
 
