@@ -320,7 +320,7 @@ async fn check_names_hub_and_light_and_what_is_wrong() {
     assert!(findings[0].outcome.as_ref().unwrap_err().contains("is the hub on, and hubs.office.host right?"));
     assert_eq!(findings[1].outcome, Err("not looked up: mend hub office first".into()));
     hub.up().await.unwrap();
-    hub.fault(Fault::new("GET /clip", What::status(404, "{}")));
+    hub.fault(Fault::new("GET", What::status(404, "{}")));
     let findings = lights::check(&place.settings(&hub, &usual(&hub), "Desk"), &store).await;
     assert!(findings[0].outcome.as_ref().unwrap_err().contains("no CLIP v2"), "{findings:?}");
 }

@@ -10,8 +10,11 @@ mod demo;
 mod discovery;
 mod failure;
 mod health;
+mod hubs;
+mod lights;
 mod log;
 mod login;
+mod pair;
 mod parts;
 mod restart;
 mod roles;
@@ -80,6 +83,12 @@ enum Command {
     Login(login::Arguments),
     /// List the accounts and their sign-in, or remove one
     Accounts(accounts::Arguments),
+    /// List the hubs on the network and whether they are paired
+    Hubs(hubs::Arguments),
+    /// Pair a hub: press its link button, and its application key is kept
+    Pair(pair::Arguments),
+    /// List rooms, zones, lights and scenes of the hubs, and the configured lights; or test a light
+    Lights(lights::Arguments),
     /// Seal the store anew with a new key
     Store(store::Arguments),
     /// Print Home Assistant's discovery messages
@@ -116,6 +125,9 @@ impl Cli {
             Command::Check(arguments) => check::run(&global, arguments).await,
             Command::Login(arguments) => login::run(&global, arguments).await,
             Command::Accounts(arguments) => accounts::run(&global, arguments).await,
+            Command::Hubs(arguments) => hubs::run(&global, arguments).await,
+            Command::Pair(arguments) => pair::run(&global, arguments).await,
+            Command::Lights(arguments) => lights::run(&global, arguments).await,
             Command::Store(arguments) => store::run(&global, arguments).await,
             Command::Discovery => discovery::run(&global),
             Command::Config(arguments) => config::run(&global, arguments),

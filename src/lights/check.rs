@@ -19,7 +19,7 @@ pub struct Finding {
 /// Tries every configured hub, and looks every light up on those that answer.
 pub async fn check(settings: &Settings, store: &Store) -> Vec<Finding> {
     let hubs: BTreeMap<&Name, HueHub> =
-        settings.hubs.iter().map(|(name, hub)| (name, HueHub::new(name.clone(), hub.clone(), store.clone()))).collect();
+        settings.hubs.iter().map(|(name, hub)| (name, HueHub::new(name, hub.clone(), store.clone()))).collect();
     let mut findings = Vec::new();
     for (name, hub) in &hubs {
         let outcome = hub.check().await.map_err(|trouble| trouble.to_string());

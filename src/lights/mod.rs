@@ -7,6 +7,7 @@ mod check;
 pub mod hue;
 mod light;
 mod look;
+mod survey;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use crate::store::Store;
 pub use check::{Finding, check};
 pub use light::{Asked, Event, Light, Limits, Load, Obeyed, Source, Trouble};
 pub use look::{Lamp, Look, Seen};
+pub use survey::{Configured, Survey, hub_named, survey};
 
 /// Lights that share limits and fate.
 pub struct Hub {
@@ -33,7 +35,7 @@ pub struct Hub {
 /// Every configured light, by hubs. Nothing is connected yet.
 pub fn hubs(settings: &Settings, store: &Store) -> Vec<Hub> {
     let with_lights = |(name, hub): (&Name, &crate::settings::Hub)| {
-        let shared = Arc::new(hue::HueHub::new(name.clone(), hub.clone(), store.clone()));
+        let shared = Arc::new(hue::HueHub::new(name, hub.clone(), store.clone()));
         let here = || settings.lights.iter().filter(|(_, light)| light.hub == *name);
         let lights: Vec<(Name, Box<dyn Light>)> = here()
             .map(|(light, it)| {

@@ -48,6 +48,7 @@ const fn open(path: &'static str, kind: Kind, about: &'static str, example: &'st
 
 pub(super) const CLOUDS: &[&str] = &["global", "us_government", "us_government_dod", "china"];
 pub(super) const IDENTITY_ROLES: &[&str] = &["graph", "application"];
+pub(super) const APIS: &[&str] = &["v2", "v1"];
 pub(super) const SHOWS: &[&str] = &["busiest", "latest", "first"];
 pub(super) const REQUESTS: &[&str] = &["safe", "all", "none"];
 pub(super) const ON_STOPS: &[&str] = &["keep", "clear"];
@@ -116,9 +117,10 @@ pub(super) const KEYS: &[Key] = &[
 
     open("hubs.*.host", Kind::Text, "The hub's host name or address; it may carry a port.", "192.168.1.20"),
     open("hubs.*.id", Kind::Text, "The bridge id: 16 hex digits, as printed in the Hue app.", "001788fffe102030"),
-    open("hubs.*.key", Kind::Secret, "The application key that the hub gave out. Better in a file: key_file.", ""),
+    open("hubs.*.key", Kind::Secret, "The application key, where pair did not keep it in the store. Better in a file: key_file.", ""),
     open("hubs.*.key_file", Kind::SecretFile, "File that holds the application key.", "/run/secrets/hue"),
     open("hubs.*.certificate_sha256", Kind::Text, "SHA-256 of the hub's certificate, for a hub that signs itself: 64 hex digits.", ""),
+    open("hubs.*.api", Kind::Choice(APIS), "v2, or v1 for older hubs and look-alikes: by http, or by https with certificate_sha256. Left out, it is found out by https.", "v1"),
 
     open("lights.*.hub", Kind::Name, "The hub on which the light hangs.", "office"),
     open("lights.*.target", Kind::Text, "Which room, zone or light, by name or id; room/Office where a name is both.", "Office"),
@@ -132,7 +134,7 @@ pub(super) const KEYS: &[Key] = &[
 
 /// Keys of later versions: worth a better answer than "unknown".
 pub(super) const LATER: &[&str] =
-    &["web.enrol", "hubs.*.api", "lights.*.wled", "lights.*.hours", "lights.*.hand", "lights.*.on_stop"];
+    &["web.enrol", "lights.*.wled", "lights.*.hours", "lights.*.hand", "lights.*.on_stop"];
 
 /// The members of a colour that is written as a map: name, default, what it is for, example.
 pub(super) const COLOR_FIELDS: &[(&str, Option<&str>, &str, &str)] = &[

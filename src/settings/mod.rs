@@ -130,6 +130,11 @@ fn read(
     }
 }
 
+/// A hub's address as the configuration takes it; none where it is none.
+pub fn hub_host(text: &str) -> Option<String> {
+    parse::hub_host(text).ok()
+}
+
 fn read_file(path: &Path) -> Result<String, Mistakes> {
     let mistake = |problem: String, remedy: &str| {
         Mistakes(vec![Mistake::new("", problem, remedy).with_value(&path.display().to_string())])

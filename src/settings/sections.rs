@@ -11,7 +11,7 @@ use super::entra;
 use super::keys;
 use super::parse;
 use super::reader::Reader;
-use super::types::{Actuator, Graph, HomeAssistant, Hub, Light, Mqtt, OnStop, Requests, Settings, Show, Store};
+use super::types::{Actuator, Api, Graph, HomeAssistant, Hub, Light, Mqtt, OnStop, Requests, Settings, Show, Store};
 use super::web;
 use crate::presence::Name;
 
@@ -173,7 +173,9 @@ fn hub(reader: &mut Reader, name: &Name) -> Option<Hub> {
     let id = reader.value(&key("id"), parse::bridge_id);
     let application_key = reader.secret(&key("key"));
     let certificate_sha256 = reader.value(&key("certificate_sha256"), parse::sha256);
-    Some(Hub { host: host?, id, key: application_key, certificate_sha256 })
+    let api = reader.value(&key("api"), |text| parse::choice(text, keys::APIS));
+    let api = api.map(|at| [Api::V2, Api::V1][at]);
+    Some(Hub { host: host?, id, key: application_key, certificate_sha256, api })
 }
 
 fn light(

@@ -180,6 +180,17 @@ pub struct Hub {
     pub key: Option<SecretString>,
     /// SHA-256 of the leaf certificate.
     pub certificate_sha256: Option<[u8; 32]>,
+    /// The API to speak; none: found out, by https alone.
+    pub api: Option<Api>,
+}
+
+/// `hubs.<name>.api`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Api {
+    /// CLIP v2, by https.
+    V2,
+    /// CLIP v1: by http, or by https where a certificate is given.
+    V1,
 }
 
 /// `lights.<name>`

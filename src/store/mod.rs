@@ -1,4 +1,4 @@
-//! What must survive a restart: grants, the sequence's ceiling, hubs' pins, the instance.
+//! What must survive a restart: grants, the sequence's ceiling, hubs' keys and pins, the instance.
 //!
 //! SQLite in WAL mode through sqlx `Any`, one set of SQL. Token caches are sealed
 //! (ChaCha20-Poly1305, additional data = the row's immutable id) with the key of the key file.
@@ -8,6 +8,7 @@
 mod enrolment;
 mod error;
 mod grants;
+mod hubs;
 mod key;
 mod open;
 mod rekey;
@@ -24,6 +25,7 @@ use crate::presence::Sequence;
 pub use enrolment::{Enrolment, Held, Holder, News};
 pub use error::StoreError;
 pub use grants::{Grant, Origin, Standing};
+pub use hubs::HubKey;
 use open::{Place, Use};
 pub use rekey::Rekeyed;
 
@@ -91,33 +93,6 @@ impl Store {
             .ok()
             .and_then(|ceiling| Sequence::try_from(ceiling.checked_sub(count)?).ok())
             .ok_or_else(|| self.unusable("its sequence is not a number that was reserved; restore a backup"))
-    }
-
-    /// The SHA-256 of the certificate that a hub (by bridge id) showed first.
-    pub async fn hub_pin(&self, hub_id: &str) -> Result<Option<[u8; 32]>, StoreError> {
-        let row = sqlx::query("SELECT sha256 FROM hub_pins WHERE hub_id = $1")
-            .bind(hub_id)
-            .fetch_optional(&self.inner.pool)
-            .await
-            .map_err(|error| self.explain(error))?;
-        let Some(row) = row else { return Ok(None) };
-        let pin: Vec<u8> = row.try_get(0).map_err(|error| self.explain(error))?;
-        let pin = pin.try_into().map_err(|_| self.unusable("a hub's pin has a wrong length; restore a backup"))?;
-        Ok(Some(pin))
-    }
-
-    /// Keeps a hub's pin.
-    pub async fn set_hub_pin(&self, hub_id: &str, pin: [u8; 32]) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO hub_pins (hub_id, sha256) VALUES ($1, $2)
-             ON CONFLICT (hub_id) DO UPDATE SET sha256 = excluded.sha256",
-        )
-        .bind(hub_id)
-        .bind(pin.to_vec())
-        .execute(&self.inner.pool)
-        .await
-        .map_err(|error| self.explain(error))?;
-        Ok(())
     }
 
     fn explain(&self, error: sqlx::Error) -> StoreError {

@@ -30,6 +30,9 @@ pub(super) struct Known {
     pub configured: Option<Pin>,
     /// The certificate that the store keeps for the id.
     pub kept: Option<Pin>,
+    /// Somebody stands at the hub and presses its button: whatever it shows is taken, unless the configuration
+    /// says which certificate it is.
+    pub any: bool,
 }
 
 /// Why a certificate is taken.
@@ -65,7 +68,7 @@ impl Refused {
         };
         Self(format!(
             "Signify did not sign its certificate, and the configuration does not say which hub is meant; \
-             this one calls itself {seen}. If it is yours, set {by_id}hubs.{hub}.certificate_sha256 to {}",
+             this one calls itself {seen}. If it is yours, pair it (graph2mqtt pair {hub}), or set {by_id}hubs.{hub}.certificate_sha256 to {}",
             hex(&seen.pin)
         ))
     }
@@ -81,8 +84,8 @@ impl Refused {
     fn changed(hub: &str, before: &Pin, seen: &Seen) -> Self {
         Self(format!(
             "its certificate is not the one known: it shows {} (calling itself {seen}), known is {}. Somebody may \
-             stand between, or the hub was reset or replaced. Only if you know why, set hubs.{hub}.certificate_sha256 \
-             to the new one",
+             stand between, or the hub was reset or replaced. Only if you know why, pair it again (graph2mqtt pair \
+             {hub}), or set hubs.{hub}.certificate_sha256 to the new one",
             hex(&seen.pin),
             hex(before)
         ))
@@ -119,6 +122,10 @@ fn judge(
         return if *configured == seen.pin { Ok(Taken::Pinned) } else { Err(Refused::changed(hub, configured, &seen)) };
     }
     let name = seen.name.as_deref().unwrap_or_default();
+    if known.any {
+        let vouched = is_hub_id(name) && is_vouched(leaf, intermediates, roots, now);
+        return Ok(if vouched { Taken::Vouched } else { Taken::First(seen.pin) });
+    }
     let names_the_hub = known.id.as_deref().map_or_else(|| is_hub_id(name), |id| id.eq_ignore_ascii_case(name));
     if names_the_hub && is_vouched(leaf, intermediates, roots, now) {
         return Ok(Taken::Vouched);
@@ -153,7 +160,7 @@ fn fingerprint(certificate: &[u8]) -> Pin {
     digest(&SHA256, certificate).as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

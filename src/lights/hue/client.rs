@@ -1,22 +1,21 @@
-//! The https client of one hub: no proxy, no redirect, no plain http, bounded in time and size.
+//! The client of one hub: no proxy, no redirect, https unless the configuration says otherwise, bounded in
+//! time and size.
 //!
-//! The application key is sent over connections whose certificate was taken, and over no other:
-//! it is in requests, and a request is written after the handshake.
+//! The application key is sent over connections whose certificate was taken, and over no other: it is in
+//! requests, and a request is written after the handshake. No text of an error holds a URL, since CLIP v1
+//! has the key in it.
 
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, HeaderValue, RETRY_AFTER};
-use reqwest::{Method, StatusCode, redirect};
-use secrecy::ExposeSecret;
+use reqwest::{Method, RequestBuilder, StatusCode, redirect};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::certificate::{Known, Taken, Verifier};
+use super::certificate::{Known, Pin, Refused, Taken, Verifier};
 use crate::lights::Trouble;
-use crate::presence::Name;
-use crate::settings;
-use crate::store::Store;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
@@ -28,6 +27,8 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 const LARGEST_ANSWER: usize = 16 << 20;
 /// What a Retry-After can ask for at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+/// What stands for the application key in paths of CLIP v1.
+pub(super) const KEY: &str = ":key";
 
 /// An answer that came whole.
 pub(super) struct Answer {
@@ -36,85 +37,86 @@ pub(super) struct Answer {
     pub body: Vec<u8>,
 }
 
-/// A connected hub.
+/// Where a hub is, and what it is called in texts.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    /// The hub's name in the configuration, or its address where it has none.
+    pub hub: String,
+    /// Host, perhaps with a port.
+    pub host: String,
+    pub is_plain: bool,
+}
+
+/// A hub that can be talked to.
 pub(super) struct Client {
-    hub: Name,
+    place: Place,
     base: String,
-    key: HeaderValue,
     http: reqwest::Client,
     verifier: Arc<Verifier>,
 }
 
+/// A client, and the key that it says.
+pub(super) struct Session {
+    pub client: Client,
+    key: SecretString,
+    header: HeaderValue,
+}
+
 impl Client {
-    /// Prepares the client; where the hub's certificate is to be taken at first contact, this is it.
-    pub async fn connect(hub: &Name, settings: &settings::Hub, store: &Store) -> Result<Self, Trouble> {
-        let key = settings.key.as_ref().ok_or_else(|| stop(hub, "no application key is set: set hubs.{}.key"))?;
-        let mut key = HeaderValue::from_str(key.expose_secret().trim())
-            .map_err(|_| stop(hub, "hubs.{}.key holds characters that no application key has"))?;
-        key.set_sensitive(true);
-        let kept = match (&settings.certificate_sha256, &settings.id) {
-            (None, Some(id)) => store.hub_pin(id).await.map_err(|error| busy(hub, None, &error.to_string()))?,
-            _ => None,
-        };
-        let first_contact = settings.certificate_sha256.is_none() && kept.is_none();
-        let known = Known { id: settings.id.clone(), configured: settings.certificate_sha256, kept };
-        let verifier = Verifier::new(hub.as_str(), known);
-        let http = http(&verifier).map_err(|error| busy(hub, None, &cause(&error)))?;
-        let client = Self { hub: hub.clone(), base: format!("https://{}", settings.host), key, http, verifier };
-        if let (true, Some(id)) = (first_contact, &settings.id) {
-            client.meet(id, store).await?;
-        }
-        Ok(client)
+    /// Connects nowhere yet.
+    pub fn new(place: Place, known: Known) -> Result<Self, Trouble> {
+        let verifier = Verifier::new(&place.hub, known);
+        let http = http(&verifier, place.is_plain).map_err(|error| busy(&place.hub, None, &cause(&error)))?;
+        let base = format!("{}://{}", if place.is_plain { "http" } else { "https" }, place.host);
+        Ok(Self { place, base, http, verifier })
     }
 
-    /// First contact: a question that needs no key, then the certificate is kept before the key is sent.
-    async fn meet(&self, id: &str, store: &Store) -> Result<(), Trouble> {
-        let answer = self.exchange(self.http.get(format!("{}/api/config", self.base))).await;
-        if let Some(Ok(Taken::First(pin))) = self.verifier.take_last() {
-            self.verifier.keep(pin);
-            store.set_hub_pin(id, pin).await.map_err(|error| busy(&self.hub, None, &error.to_string()))?;
-            tracing::info!(hub = %self.hub, id, "took the hub's certificate at the first contact; from now on it is held to");
-        }
-        answer.map(drop)
+    /// The client with a key to say.
+    pub fn with_key(self, key: SecretString) -> Result<Session, Trouble> {
+        let odd = || stop(&self.place.hub, "hubs.{}.key holds characters that no application key has");
+        let text = key.expose_secret().trim();
+        // In CLIP v1 the key is a part of the path.
+        let is_plain =
+            !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_~.".contains(&byte));
+        let mut header = HeaderValue::from_str(text).ok().filter(|_| is_plain).ok_or_else(odd)?;
+        header.set_sensitive(true);
+        let key = SecretString::from(text.to_owned());
+        Ok(Session { client: self, key, header })
     }
 
-    /// One request with the application key. Answers of any status are answers.
+    /// Where the hub is.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// How the hub's certificate was judged when it was last shown; forgotten by asking.
+    pub fn judged(&self) -> Option<Result<Taken, Refused>> {
+        self.verifier.take_last()
+    }
+
+    /// From now on this certificate and no other, unless Signify vouches for the id.
+    pub fn hold_to(&self, pin: Pin) {
+        self.verifier.keep(pin);
+    }
+
+    /// A question without a key. Answers of any status are answers.
     pub async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, Trouble> {
         let request = self.http.request(method, format!("{}{path}", self.base));
-        let request = request.header("hue-application-key", self.key.clone());
         self.exchange(if let Some(body) = body { request.json(body) } else { request }).await
     }
 
-    /// A stream of events; an answer of another status is an answer.
-    pub async fn stream(
-        &self,
-        path: &str,
-        last_id: Option<&str>,
-    ) -> Result<Result<reqwest::Response, Answer>, Trouble> {
-        let mut request = self.http.get(format!("{}{path}", self.base));
-        request = request.header("hue-application-key", self.key.clone()).header(ACCEPT, "text/event-stream");
-        if let Some(id) = last_id {
-            request = request.header("last-event-id", id);
-        }
-        // The answer's head is waited for as usual; its body has no end.
-        let response = tokio::time::timeout(ANSWER_TIMEOUT, request.timeout(ENDLESS).send()).await;
-        let response = response.map_err(|_| self.late())?.map_err(|error| self.failed(error))?;
-        if response.status() == StatusCode::OK { Ok(Ok(response)) } else { self.whole(response).await.map(Err) }
-    }
-
-    async fn exchange(&self, request: reqwest::RequestBuilder) -> Result<Answer, Trouble> {
+    async fn exchange(&self, request: RequestBuilder) -> Result<Answer, Trouble> {
         let response = request.send().await.map_err(|error| self.failed(error))?;
         self.whole(response).await
     }
 
-    /// An answer with its body. An event stream's status alone counts where the body does not end.
     async fn whole(&self, mut response: reqwest::Response) -> Result<Answer, Trouble> {
         let status = response.status();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(seconds);
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(error))? {
             if body.len() + chunk.len() > LARGEST_ANSWER {
-                return Err(busy(&self.hub, None, "the answer has no end: this is no Hue hub"));
+                return Err(busy(&self.place.hub, None, "the answer has no end: this is no Hue hub"));
             }
             body.extend_from_slice(&chunk);
         }
@@ -124,29 +126,74 @@ impl Client {
     fn failed(&self, error: reqwest::Error) -> Trouble {
         let refused = if error.is_connect() { self.verifier.take_last() } else { None };
         match refused {
-            Some(Err(refused)) => busy(&self.hub, None, &refused.to_string()),
-            _ => {
-                if error.is_timeout() {
-                    return self.late();
-                }
-                self.unreachable(&format!("cannot be talked to ({})", cause(&error)))
-            }
+            Some(Err(refused)) => busy(&self.place.hub, None, &refused.to_string()),
+            _ if error.is_timeout() => self.late(),
+            _ => self.unreachable(&format!("cannot be talked to ({})", cause(&error.without_url()))),
         }
     }
-}
 
-impl Client {
     fn late(&self) -> Trouble {
         self.unreachable("does not answer in time")
     }
 
     fn unreachable(&self, what: &str) -> Trouble {
-        let (base, hub) = (&self.base, &self.hub);
+        let (base, hub) = (&self.base, &self.place.hub);
         busy(hub, None, &format!("{base} {what}: is the hub on, and hubs.{hub}.host right?"))
     }
 }
 
-fn http(verifier: &Arc<Verifier>) -> reqwest::Result<reqwest::Client> {
+impl Session {
+    /// One request with the application key. Answers of any status are answers.
+    pub async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, Trouble> {
+        let request = self.request(method, path);
+        self.client.exchange(if let Some(body) = body { request.json(body) } else { request }).await
+    }
+
+    /// A stream of events; an answer of another status is an answer.
+    pub async fn stream(
+        &self,
+        path: &str,
+        last_id: Option<&str>,
+    ) -> Result<Result<reqwest::Response, Answer>, Trouble> {
+        let mut request = self.request(Method::GET, path).header(ACCEPT, "text/event-stream");
+        if let Some(id) = last_id {
+            request = request.header("last-event-id", id);
+        }
+        // The answer's head is waited for as usual; its body has no end.
+        let response = tokio::time::timeout(ANSWER_TIMEOUT, request.timeout(ENDLESS).send()).await;
+        let response = response.map_err(|_| self.client.late())?.map_err(|error| self.client.failed(error))?;
+        if response.status() == StatusCode::OK {
+            return Ok(Ok(response));
+        }
+        let whole = tokio::time::timeout(ANSWER_TIMEOUT, self.client.whole(response)).await;
+        whole.map_err(|_| self.client.late())?.map(Err)
+    }
+
+    /// Whether it says this key.
+    pub fn says(&self, key: &str) -> bool {
+        self.key.expose_secret() == key
+    }
+
+    /// The key, to be remembered as refused.
+    pub fn key(&self) -> &SecretString {
+        &self.key
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        match path.split_once(KEY) {
+            Some((before, behind)) => {
+                let key = self.key.expose_secret();
+                self.client.http.request(method, format!("{}{before}{key}{behind}", self.client.base))
+            }
+            None => {
+                let request = self.client.http.request(method, format!("{}{path}", self.client.base));
+                request.header("hue-application-key", self.header.clone())
+            }
+        }
+    }
+}
+
+fn http(verifier: &Arc<Verifier>, is_plain: bool) -> reqwest::Result<reqwest::Client> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -158,7 +205,7 @@ fn http(verifier: &Arc<Verifier>) -> reqwest::Result<reqwest::Client> {
     tls.resumption = rustls::client::Resumption::in_memory_sessions(4);
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
-        .https_only(true)
+        .https_only(!is_plain)
         .http1_only()
         .no_proxy()
         .redirect(redirect::Policy::none())
@@ -176,13 +223,13 @@ fn seconds(value: &HeaderValue) -> Option<Duration> {
 }
 
 /// The hub cannot be used now.
-pub(super) fn busy(hub: &Name, after: Option<Duration>, what: &str) -> Trouble {
+pub(super) fn busy(hub: &str, after: Option<Duration>, what: &str) -> Trouble {
     Trouble::Hub { after, reason: format!("hub {hub}: {what}") }
 }
 
-/// Nothing helps but another configuration; `{}` in `what` is the hub's name.
-fn stop(hub: &Name, what: &str) -> Trouble {
-    Trouble::Stop { reason: format!("hub {hub}: {}", what.replace("{}", hub.as_str())) }
+/// Nothing helps but a person; `{}` in `what` is the hub's name.
+pub(super) fn stop(hub: &str, what: &str) -> Trouble {
+    Trouble::Stop { reason: format!("hub {hub}: {}", what.replace("{}", hub)) }
 }
 
 /// What an error comes from, for people: the layers above it say nothing more.

@@ -30,7 +30,7 @@ pub enum Gamut {
 
 impl Gamut {
     /// Red, green and blue, in xy.
-    fn corners(self) -> [(f64, f64); 3] {
+    pub(super) fn corners(self) -> [(f64, f64); 3] {
         match self {
             Self::A => [(0.704, 0.296), (0.2151, 0.7106), (0.138, 0.08)],
             Self::B => [(0.675, 0.322), (0.409, 0.518), (0.167, 0.04)],
@@ -38,7 +38,7 @@ impl Gamut {
         }
     }
 
-    fn letter(self) -> &'static str {
+    pub(super) fn letter(self) -> &'static str {
         match self {
             Self::A => "A",
             Self::B => "B",
@@ -245,7 +245,7 @@ pub(super) enum GroupKind {
 }
 
 impl GroupKind {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Room => "room",
             Self::Zone => "zone",

@@ -1,4 +1,4 @@
-//! A Hue hub that speaks CLIP v2 over https, with rooms, zones and lamps.
+//! A Hue hub that speaks CLIP v2 over https, or CLIP v1, with rooms, zones, lamps and scenes.
 //!
 //! It keeps what lamps show, checks commands, refuses what is too fast, and tells changes on its
 //! event stream. Source of the facts: Signify's CLIP v2 pages and public dumps of real hubs.
@@ -7,9 +7,12 @@ mod certificate;
 mod command;
 mod control;
 mod lamp;
+mod pairing;
 mod put;
 mod routes;
+mod scene;
 mod stream;
+mod v1;
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
@@ -112,6 +115,9 @@ struct State {
     groups: Vec<Group>,
     /// Ids of the bridge's own `bridge` and `device`.
     bridge: [String; 2],
+    scenes: Vec<scene::Scene>,
+    /// Until when the link button counts.
+    button: Option<Instant>,
     limits: Limits,
     /// When commands to lights came, at most a second ago.
     light_commands: VecDeque<Instant>,
@@ -134,7 +140,28 @@ pub struct Plan {
     key: String,
     rooms: Vec<(String, Vec<(String, Kind)>)>,
     zones: Vec<(String, Vec<String>)>,
+    scenes: Vec<PlannedScene>,
     chained: bool,
+    api: Apis,
+}
+
+/// A scene, by names.
+struct PlannedScene {
+    place: String,
+    name: String,
+    /// Lamps, and what each is sent.
+    actions: Vec<(String, Value)>,
+}
+
+/// What a hub speaks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Apis {
+    /// CLIP v2 and v1 by https, as hubs do.
+    Both,
+    /// CLIP v1 alone, by https.
+    V1,
+    /// CLIP v1 alone, by http, as look-alikes do.
+    PlainV1,
 }
 
 impl Plan {
@@ -165,13 +192,31 @@ impl Plan {
         Self { chained: true, ..self }
     }
 
+    /// A scene of a room or zone: what each lamp is sent, as a PUT would hold it.
+    pub fn scene(mut self, place: &str, name: &str, lamps: &[(&str, Value)]) -> Self {
+        let actions = lamps.iter().map(|(lamp, action)| ((*lamp).to_owned(), action.clone())).collect();
+        self.scenes.push(PlannedScene { place: place.to_owned(), name: name.to_owned(), actions });
+        self
+    }
+
+    /// CLIP v1 alone, by https, as a hub of old.
+    pub fn v1(self) -> Self {
+        Self { api: Apis::V1, ..self }
+    }
+
+    /// CLIP v1 alone, by http, as look-alikes.
+    pub fn plain_v1(self) -> Self {
+        Self { api: Apis::PlainV1, ..self }
+    }
+
     /// Starts the hub on a free port of 127.0.0.1.
     pub async fn start(self) -> io::Result<Hub> {
         let certificate = match self.chained {
             true => Certificate::chained(&self.bridge_id),
             false => Certificate::self_signed(&self.bridge_id),
         };
-        let tls = certificate.tls();
+        let tls = (self.api != Apis::PlainV1).then(|| certificate.tls());
+        let has_v2 = self.api == Apis::Both;
         let shared = Arc::new(Shared {
             state: Mutex::new(self.state(certificate)),
             commands: Log::new(),
@@ -180,7 +225,7 @@ impl Plan {
             faults: Faults::default(),
             events: broadcast::Sender::new(1024),
         });
-        let server = Server::start(routes::routes(&shared), Some(tls)).await?;
+        let server = Server::start(routes::routes(&shared, has_v2), tls).await?;
         Ok(Hub { shared, server: Arc::new(server) })
     }
 
@@ -204,7 +249,19 @@ impl Plan {
             groups.push(zone);
         }
         groups.push(home);
+        let lamp_at =
+            |name: &String| lamps.iter().position(|lamp| lamp.name == *name).expect("a scene's lamps stand in rooms");
+        let scenes = self.scenes.iter().enumerate().map(|(at, PlannedScene { place, name, actions })| scene::Scene {
+            id: guid(),
+            short: format!("scene{at:010}"),
+            name: name.clone(),
+            group: groups.iter().position(|group| group.name == *place).expect("a scene belongs to a room or zone"),
+            actions: actions.iter().map(|(lamp, action)| (lamp_at(lamp), action.clone())).collect(),
+        });
+        let scenes = scenes.collect();
         State {
+            scenes,
+            button: None,
             bridge_id: self.bridge_id,
             name: "Simulated Hue".to_owned(),
             keys: HashSet::from([self.key]),
@@ -229,7 +286,9 @@ impl Hub {
             key: std::iter::repeat_with(fastrand::alphanumeric).take(40).collect(),
             rooms: Vec::new(),
             zones: Vec::new(),
+            scenes: Vec::new(),
             chained: false,
+            api: Apis::Both,
         }
     }
 
@@ -326,6 +385,7 @@ impl State {
                 "services": [{"rid": bridge, "rtype": "bridge"}],
             }),
         ];
-        lamps.chain(groups).chain(own).collect()
+        let scenes = self.scenes.iter().map(|scene| self.scene_resource(scene));
+        lamps.chain(groups).chain(scenes).chain(own).collect()
     }
 }

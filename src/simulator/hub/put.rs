@@ -18,6 +18,7 @@ use super::{Change, Command, Shared, State};
 enum Target {
     Light(usize),
     Group(usize),
+    Scene(usize),
 }
 
 pub(super) async fn put(
@@ -48,6 +49,7 @@ impl State {
         match kind {
             "light" => self.lamps.iter().position(|lamp| lamp.light == id).map(Target::Light),
             "grouped_light" => self.groups.iter().position(|group| group.grouped == id).map(Target::Group),
+            "scene" => self.scenes.iter().position(|scene| scene.id == id).map(Target::Scene),
             _ => None,
         }
     }
@@ -56,12 +58,16 @@ impl State {
         let (name, group) = match target {
             Target::Light(index) => (&self.lamps[*index].name, false),
             Target::Group(index) => (&self.groups[*index].name, true),
+            Target::Scene(index) => (&self.scenes[*index].name, true),
         };
         Command { at, target: name.clone(), group, body, status }
     }
 
     /// The answer, and the lamps that changed.
     fn answer(&mut self, target: &Target, kind: &str, id: &str, body: &Value, at: Instant) -> (Vec<usize>, Response) {
+        if let Target::Scene(scene) = target {
+            return self.recall_by(*scene, body, at);
+        }
         if self.too_fast(target, at) {
             return (Vec::new(), refuse(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests"));
         }
@@ -71,6 +77,7 @@ impl State {
         let lamps = match target {
             Target::Light(index) => vec![*index],
             Target::Group(index) => self.groups[*index].lamps.clone(),
+            Target::Scene(_) => Vec::new(),
         };
         let obeyed: Vec<Obeyed> = lamps.iter().map(|index| obey(&mut self.lamps[*index], body)).collect();
         let changed = lamps.into_iter().zip(&obeyed).filter(|(_, obeyed)| obeyed.changed).map(|(index, _)| index);
@@ -88,22 +95,26 @@ impl State {
     /// Counts a command against the limits of its kind.
     fn too_fast(&mut self, target: &Target, at: Instant) -> bool {
         match target {
-            Target::Light(_) => {
-                let recent = |then: &Instant| at.duration_since(*then) < Duration::from_secs(1);
-                self.light_commands.retain(recent);
-                let fits = self.light_commands.len() < self.limits.light_commands;
-                if fits {
-                    self.light_commands.push_back(at);
-                }
-                !fits
-            }
-            Target::Group(_) => {
-                let soon = self.group_command.is_some_and(|last| at.duration_since(last) < self.limits.group_gap);
-                if !soon {
-                    self.group_command = Some(at);
-                }
-                soon
-            }
+            Target::Light(_) => self.light_too_fast(at),
+            Target::Group(_) | Target::Scene(_) => self.group_too_fast(at),
         }
+    }
+
+    pub(super) fn light_too_fast(&mut self, at: Instant) -> bool {
+        let recent = |then: &Instant| at.duration_since(*then) < Duration::from_secs(1);
+        self.light_commands.retain(recent);
+        let fits = self.light_commands.len() < self.limits.light_commands;
+        if fits {
+            self.light_commands.push_back(at);
+        }
+        !fits
+    }
+
+    pub(super) fn group_too_fast(&mut self, at: Instant) -> bool {
+        let soon = self.group_command.is_some_and(|last| at.duration_since(last) < self.limits.group_gap);
+        if !soon {
+            self.group_command = Some(at);
+        }
+        soon
     }
 }

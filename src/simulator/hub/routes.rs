@@ -7,13 +7,14 @@ use axum::extract::{self, ConnectInfo, Path, Request as HttpRequest};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
+use super::pairing::register;
 use super::put::put;
 use super::stream::events;
-use super::{Request, Shared};
+use super::{Request, Shared, State, v1};
 use crate::simulator::fault::What;
 use crate::simulator::server::Conn;
 
@@ -34,17 +35,20 @@ const TYPES: &[&str] = &[
     "zone",
 ];
 
-pub(super) fn routes(shared: &Arc<Shared>) -> Router {
-    let guarded = Router::new()
+/// `has_v2`: whether it speaks CLIP v2 beside v1.
+pub(super) fn routes(shared: &Arc<Shared>, has_v2: bool) -> Router {
+    let v2 = Router::new()
         .route("/clip/v2/resource", get(all))
         .route("/clip/v2/resource/{kind}", get(of_kind))
         .route("/clip/v2/resource/{kind}/{id}", get(one).put(put))
         .route(EVENTS, get(events))
         .route_layer(from_fn_with_state(shared.clone(), known_key));
     Router::new()
+        .route("/api", post(register))
         .route("/api/config", get(config))
         .route("/api/0/config", get(config))
-        .merge(guarded)
+        .merge(v1::routes())
+        .merge(if has_v2 { v2 } else { Router::new() })
         .fallback(|| async { refuse(StatusCode::NOT_FOUND, "Not Found") })
         .layer(from_fn_with_state(shared.clone(), watch))
         .with_state(shared.clone())
@@ -111,10 +115,14 @@ async fn known_key(extract::State(shared): extract::State<Arc<Shared>>, request:
 }
 
 async fn config(extract::State(shared): extract::State<Arc<Shared>>) -> Json<Value> {
-    let state = shared.state();
+    Json(config_of(&shared.state()))
+}
+
+/// What a hub tells of itself to anybody.
+pub(super) fn config_of(state: &State) -> Value {
     let mac = state.bridge_id.replace("fffe", "").into_bytes();
     let mac: Vec<_> = mac.chunks(2).map(String::from_utf8_lossy).collect();
-    Json(json!({
+    json!({
         "name": state.name,
         "datastoreversion": "172",
         "swversion": "1968096020",
@@ -125,7 +133,7 @@ async fn config(extract::State(shared): extract::State<Arc<Shared>>) -> Json<Val
         "replacesbridgeid": null,
         "modelid": "BSB002",
         "starterkitid": "",
-    }))
+    })
 }
 
 fn found(data: Vec<Value>) -> Response {

@@ -149,3 +149,19 @@ async fn every_column_of_bytes_is_sealed_anew_or_known_as_plain() {
         assert!(KNOWN.contains(&(&table, &column)), "{table}.{column}: add it to SEALED in rekey.rs, or here if plain");
     }
 }
+
+#[tokio::test]
+async fn application_keys_of_hubs_are_sealed_anew_too() {
+    let home = filled().await;
+    let hub = crate::store::HubKey {
+        hub_id: "001788fffe102030".into(),
+        name: "office".into(),
+        host: "192.168.1.20".into(),
+        paired_at: jiff::Timestamp::from_second(1_700_000_000).unwrap(),
+        key: "an application key".to_owned().into(),
+    };
+    home.open().await.unwrap().put_hub_key(&hub).await.unwrap();
+    Store::rekey(&url(&home), &home.key()).await.unwrap();
+    let kept = home.open().await.unwrap().hub_keys().await.unwrap();
+    assert_eq!(kept[0].key.expose_secret(), "an application key");
+}

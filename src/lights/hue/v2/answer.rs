@@ -50,7 +50,7 @@ pub(in crate::lights::hue) fn refusal(answer: &[u8]) -> Option<String> {
 }
 
 /// A text of the hub's, cut and without control characters.
-fn plain(text: &str) -> String {
+pub(in crate::lights::hue) fn plain(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::super::client::Client;
-use super::super::{HueHub, LIMITS};
+use super::super::LIMITS;
+use super::super::hub::{HueHub, Link};
 use super::agree::agrees;
 use super::command::{self, LONGEST, Put};
 use super::resources::{Directory, Endpoint};
@@ -20,7 +20,7 @@ const FLASH: Duration = Duration::from_secs(4);
 
 /// What a target is on the hub.
 struct Found {
-    client: Arc<Client>,
+    link: Arc<Link>,
     directory: Arc<Directory>,
     endpoint: Endpoint,
 }
@@ -80,14 +80,14 @@ impl HueLight {
 
     /// The hub, and where on it commands go.
     async fn find(&self) -> Result<Found, Trouble> {
-        let (client, mut directory) = self.hub.session().await?;
+        let (link, mut directory) = self.hub.session().await?;
         if self.is_lost.load(Ordering::Relaxed) {
-            directory = self.hub.read_anew(&client).await?;
+            directory = self.hub.read_anew(&link).await?;
         }
         let found = directory.find(&self.target);
         self.is_lost.store(found.is_err(), Ordering::Relaxed);
         let endpoint = found.map_err(|error| self.hub.unfound(&format!("lights.{}.target: {error}", self.name)))?;
-        Ok(Found { client, directory, endpoint })
+        Ok(Found { link, directory, endpoint })
     }
 
     fn known(&self) -> Option<Endpoint> {
@@ -149,7 +149,7 @@ impl HueLight {
     async fn send(&self, found: &Found, puts: &[Put]) -> Result<Obeyed, Trouble> {
         let mut all = Obeyed::default();
         for put in puts {
-            let obeyed = self.hub.put(&found.client, put).await.inspect_err(|trouble| {
+            let obeyed = self.hub.put(&found.link, put).await.inspect_err(|trouble| {
                 if matches!(trouble, Trouble::Light { .. }) {
                     self.is_lost.store(true, Ordering::Relaxed);
                 }
@@ -162,8 +162,8 @@ impl HueLight {
     }
 
     async fn seen(&self) -> Result<Seen, Trouble> {
-        let Found { client, endpoint, .. } = self.find().await?;
-        let lamps = self.hub.lamps(&client).await?;
+        let Found { link, endpoint, .. } = self.find().await?;
+        let lamps = self.hub.lamps(&link).await?;
         let of_it = |lamp: &&crate::lights::Lamp| endpoint.lamps.iter().any(|known| *known.id == *lamp.id);
         Ok(Seen(lamps.iter().filter(of_it).cloned().collect()))
     }

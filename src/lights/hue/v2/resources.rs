@@ -14,8 +14,8 @@ pub(super) use self::items::seen;
 use super::super::ability::Ability;
 use crate::settings::{Target, TargetKind};
 
-pub(super) const LIGHT: &str = "light";
-pub(super) const GROUPED_LIGHT: &str = "grouped_light";
+pub(in crate::lights::hue) const LIGHT: &str = "light";
+pub(in crate::lights::hue) const GROUPED_LIGHT: &str = "grouped_light";
 
 /// Something that a command can be sent to.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,7 +60,7 @@ impl Endpoint {
 
 /// A resource, with what is used of it.
 #[derive(Debug)]
-pub(super) struct Resource {
+pub(in crate::lights::hue) struct Resource {
     pub kind: TargetKind,
     pub id: String,
     pub name: Option<String>,
@@ -86,7 +86,7 @@ pub(in crate::lights::hue) struct Scene {
 /// All that a hub holds of interest here.
 #[derive(Debug, Default)]
 pub(in crate::lights::hue) struct Directory {
-    pub(super) resources: Vec<Resource>,
+    pub resources: Vec<Resource>,
     pub scenes: Vec<Scene>,
     /// The id that the hub says it has.
     pub hub_id: Option<String>,
@@ -127,8 +127,13 @@ impl Directory {
         if target.kind == Some(TargetKind::Home) {
             return self.home().unwrap_or_else(|| Err(NotFound("the hub tells of no whole home".into())));
         }
-        let by_id =
-            self.resources.iter().filter(of_kind).find(|resource| resource.id.eq_ignore_ascii_case(&target.name));
+        // By CLIP v1 ids are numbers, and those of lights and groups the same: they need their kind.
+        let is_id = target.kind.is_some() || !target.name.bytes().all(|byte| byte.is_ascii_digit());
+        let by_id = self
+            .resources
+            .iter()
+            .filter(of_kind)
+            .find(|resource| is_id && resource.id.eq_ignore_ascii_case(&target.name));
         if let Some(resource) = by_id {
             return self.endpoint(resource);
         }
@@ -152,7 +157,7 @@ impl Directory {
         self.resources.iter().find(|resource| resource.kind == TargetKind::Home).map(|home| self.endpoint(home))
     }
 
-    pub(super) fn endpoint(&self, resource: &Resource) -> Result<Endpoint, NotFound> {
+    pub fn endpoint(&self, resource: &Resource) -> Result<Endpoint, NotFound> {
         if resource.kind == TargetKind::Light {
             let lamp = lamp_of(resource);
             let (id, ability, motions) = (resource.id.clone(), lamp.ability, resource.motions);
@@ -177,7 +182,7 @@ impl Directory {
     }
 
     /// The lamps in a room, zone or home.
-    pub(super) fn lamps_in<'a>(&'a self, group: &'a Resource) -> impl Iterator<Item = &'a Resource> {
+    pub fn lamps_in<'a>(&'a self, group: &'a Resource) -> impl Iterator<Item = &'a Resource> {
         let whole = group.kind == TargetKind::Home;
         self.resources.iter().filter(move |resource| {
             resource.kind == TargetKind::Light
@@ -219,7 +224,7 @@ fn lamp_of(light: &Resource) -> LampOf {
     LampOf { id, device, ability: light.ability.unwrap_or(Ability::UNKNOWN) }
 }
 
-pub(super) const fn word(kind: TargetKind) -> &'static str {
+pub(in crate::lights::hue) const fn word(kind: TargetKind) -> &'static str {
     match kind {
         TargetKind::Room => "room",
         TargetKind::Zone => "zone",

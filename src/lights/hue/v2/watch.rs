@@ -14,7 +14,8 @@ use serde_json::Value;
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use super::super::HueHub;
+use super::super::hub::HueHub;
+use super::super::v1::Poll;
 use super::resources::{Directory, LIGHT, seen};
 use super::sse::{Frame, Reader, order};
 use crate::lights::{Event, Seen, Source, Trouble};
@@ -28,6 +29,9 @@ const GAP: Duration = Duration::from_secs(60);
 const REPLAY: Duration = Duration::from_secs(1);
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
+
+/// How often a hub that is not reached is looked for at another address.
+const SEARCH: Duration = Duration::from_secs(60);
 
 /// A hub's event stream, and the lights that it concerns.
 pub struct Watch {
@@ -73,21 +77,54 @@ impl Watch {
     async fn follow(&self, events: &Sender<Event>) -> Result<(), Unheard> {
         let mut place = Place::default();
         let mut pause = FIRST_RETRY;
+        let mut searched: Option<Instant> = None;
         loop {
             let began = Instant::now();
             match self.hub.stream(place.last_id.as_deref()).await {
-                Ok(stream) => self.listen(stream, &mut place, events).await?,
+                Ok(Some(stream)) => self.listen(stream, &mut place, events).await?,
+                Ok(None) => self.poll(events).await?,
                 Err(Trouble::Stop { .. }) => {
-                    self.hub.mended().await;
+                    tokio::select! {
+                        () = events.closed() => return Err(Unheard),
+                        () = self.hub.mended() => {}
+                    }
                     events.send(Event::Mended).await.map_err(|_| Unheard)?;
+                    pause = FIRST_RETRY;
+                    continue;
                 }
-                Err(trouble) => tracing::debug!("no events: {trouble}"),
+                Err(trouble) => {
+                    tracing::debug!("no events: {trouble}");
+                    if searched.is_none_or(|at| at.elapsed() > SEARCH) {
+                        searched = Some(Instant::now());
+                        if self.hub.relocate().await {
+                            continue;
+                        }
+                    }
+                }
             }
             pause = if began.elapsed() > LONGEST_RETRY { FIRST_RETRY } else { (pause * 2).min(LONGEST_RETRY) };
             let longest = pause.as_millis() as u64;
             tokio::select! {
                 () = events.closed() => return Err(Unheard),
                 () = sleep(Duration::from_millis(fastrand::u64(longest / 2..=longest))) => {}
+            }
+        }
+    }
+
+    /// Asks a hub that tells nothing by itself, until it does not answer.
+    async fn poll(&self, events: &Sender<Event>) -> Result<(), Unheard> {
+        let mut poll = Poll::default();
+        let mut concerns = Concerns::default();
+        loop {
+            let Ok((link, directory)) = self.hub.session().await else { return Ok(()) };
+            let Ok(lamps) = self.hub.lamps(&link).await else { return Ok(()) };
+            concerns.know(directory, &self.targets);
+            for event in poll.take(&lamps, |lamp| concerns.lights.get(lamp).cloned().unwrap_or_default()) {
+                events.send(event).await.map_err(|_| Unheard)?;
+            }
+            tokio::select! {
+                () = events.closed() => return Err(Unheard),
+                () = sleep(Poll::PAUSE) => {}
             }
         }
     }
@@ -100,7 +137,7 @@ impl Watch {
         events: &Sender<Event>,
     ) -> Result<(), Unheard> {
         let goes_on = place.goes_on();
-        tracing::debug!(hub = %self.hub.name(), goes_on, "events are listened to");
+        tracing::debug!(hub = self.hub.name(), goes_on, "events are listened to");
         let mut reader = Reader::default();
         let mut concerns = Concerns::default();
         let mut replay_ends = (!goes_on).then(|| Instant::now() + REPLAY);

@@ -1,0 +1,357 @@
+//! One hub: connected and read when something is first asked of it, and so kept for all its lights.
+
+mod trouble;
+
+use std::sync::{Arc, Mutex as Lock, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use reqwest::{Method, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Mutex;
+
+use super::certificate::{Known, Taken};
+use super::client::{Client, Place, Session, busy};
+use super::dialect::Dialect;
+use super::v2::command::Put;
+use super::v2::resources::Directory;
+use super::{LIMITS, find};
+use crate::lights::{Lamp, Obeyed, Trouble};
+use crate::presence::Name;
+use crate::settings::{self, Api, Target};
+use crate::store::{HubKey, Store, StoreError};
+
+/// Lights that are read one after another share one answer.
+const SAME_READING: Duration = Duration::from_millis(500);
+/// How often it is looked whether somebody paired.
+const KEY_LOOK: Duration = Duration::from_secs(5);
+/// How long a hub is looked for on the network.
+const SEARCH: Duration = Duration::from_secs(4);
+
+/// One hub.
+pub struct HueHub {
+    /// Its name in the configuration, or its address where it has none.
+    name: String,
+    settings: settings::Hub,
+    store: Store,
+    link: Mutex<Option<Arc<Link>>>,
+    /// What it holds, once read. Locked for moments only.
+    directory: Lock<Option<Arc<Directory>>>,
+    /// Where it was found after it had moved.
+    moved: Lock<Option<String>>,
+    /// Keys that it does not know any more. They are not tried again.
+    refused: Lock<Vec<SecretString>>,
+    /// When the next command to a single lamp may go.
+    pace: Mutex<Option<Instant>>,
+    /// What all lamps showed when they were last read, and when that was; none since a command.
+    lamps: Mutex<Option<(Instant, Arc<Vec<Lamp>>)>>,
+}
+
+/// A connected hub.
+pub(super) struct Link {
+    pub session: Session,
+    pub dialect: Dialect,
+}
+
+/// What is known of a hub before it is asked.
+struct Acquaintance {
+    id: Option<String>,
+    host: String,
+    key: Option<SecretString>,
+}
+
+impl HueHub {
+    /// `name` is the hub's in the configuration.
+    pub fn new(name: &Name, settings: settings::Hub, store: Store) -> Self {
+        Self::called(name.as_str(), settings, store)
+    }
+
+    /// A hub that need not be in the configuration.
+    pub(in crate::lights) fn called(name: &str, settings: settings::Hub, store: Store) -> Self {
+        Self {
+            name: name.to_owned(),
+            settings,
+            store,
+            link: Mutex::default(),
+            directory: Lock::default(),
+            moved: Lock::default(),
+            refused: Lock::default(),
+            pace: Mutex::default(),
+            lamps: Mutex::default(),
+        }
+    }
+
+    /// What people call it.
+    pub(in crate::lights) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Connects and reads what the hub holds, unless that is known.
+    pub(super) async fn session(&self) -> Result<(Arc<Link>, Arc<Directory>), Trouble> {
+        // Held over the questions, so that lights which start together ask once.
+        let mut linked = self.link.lock().await;
+        let link = match &*linked {
+            Some(link) => link.clone(),
+            None => {
+                let (link, directory) = self.connect().await?;
+                *lock(&self.directory) = Some(Arc::new(directory));
+                linked.insert(Arc::new(link)).clone()
+            }
+        };
+        drop(linked);
+        if let Some(directory) = self.directory() {
+            return Ok((link, directory));
+        }
+        Ok((link.clone(), self.read_anew(&link).await?))
+    }
+
+    /// Finds out with which key to ask whom, meets the hub, and reads it by the API that it speaks.
+    async fn connect(&self) -> Result<(Link, Directory), Trouble> {
+        let Acquaintance { id, host, key } = self.acquaintance().await?;
+        let key = key.ok_or_else(|| self.without_key())?;
+        let is_plain = self.settings.api == Some(Api::V1) && self.settings.certificate_sha256.is_none();
+        let place = Place { hub: self.name.clone(), host, is_plain };
+        let kept = match (&self.settings.certificate_sha256, &id) {
+            (None, Some(id)) => self.store.hub_pin(id).await.map_err(|error| self.stored(&error))?,
+            _ => None,
+        };
+        let configured = self.settings.certificate_sha256;
+        let is_known = is_plain || configured.is_some() || kept.is_some();
+        let client = Client::new(place, Known { id: id.clone(), configured, kept, any: false })?;
+        if let (false, Some(id)) = (is_known, &id) {
+            self.meet(&client, id).await?;
+        }
+        if is_plain {
+            tracing::warn!(
+                hub = self.name,
+                "CLIP v1 by plain http: whoever shares its network can read this hub's key and commands"
+            );
+        }
+        let session = client.with_key(key)?;
+        self.converse(session, id.as_deref()).await
+    }
+
+    async fn converse(&self, session: Session, id: Option<&str>) -> Result<(Link, Directory), Trouble> {
+        let mut link =
+            Link { session, dialect: if self.settings.api == Some(Api::V1) { Dialect::V1 } else { Dialect::V2 } };
+        let read = match self.read(&link, id).await {
+            Err(Unread::NoSuchApi) if self.settings.api.is_none() => {
+                link.dialect = Dialect::V1;
+                let read = self.read(&link, id).await;
+                if read.is_ok() {
+                    tracing::info!(hub = self.name, "the hub has no CLIP v2 and is spoken to by v1");
+                }
+                read
+            }
+            read => read,
+        };
+        match read {
+            Ok(directory) => Ok((link, directory)),
+            Err(Unread::NoSuchApi) => Err(self.not_a_hub("no CLIP v2; is its software current?")),
+            Err(Unread::Trouble(trouble)) => Err(trouble),
+        }
+    }
+
+    /// First contact: a question that needs no key, then the certificate is kept before the key is sent.
+    async fn meet(&self, client: &Client, id: &str) -> Result<(), Trouble> {
+        let answer = client.ask(Method::GET, "/api/config", None).await;
+        if let Some(Ok(Taken::First(pin))) = client.judged() {
+            client.hold_to(pin);
+            self.store.set_hub_pin(id, pin).await.map_err(|error| self.stored(&error))?;
+            tracing::info!(
+                hub = self.name,
+                id,
+                "took the hub's certificate at the first contact; from now on it is held to"
+            );
+        }
+        answer.map(drop)
+    }
+
+    /// The hub's id, host and key: from the configuration, else from when it was paired.
+    async fn acquaintance(&self) -> Result<Acquaintance, Trouble> {
+        let paired = self.paired().await.map_err(|error| self.stored(&error))?;
+        let moved = lock(&self.moved).clone();
+        let host = moved.unwrap_or_else(|| self.settings.host.clone());
+        let id = self.settings.id.clone().or_else(|| paired.as_ref().map(|paired| paired.hub_id.clone()));
+        let refused = lock(&self.refused);
+        let is_refused = |key: &SecretString| refused.iter().any(|it| it.expose_secret() == key.expose_secret().trim());
+        let keys = self.settings.key.clone().into_iter().chain(paired.map(|paired| paired.key));
+        let key = keys.into_iter().find(|key| !is_refused(key));
+        drop(refused);
+        Ok(Acquaintance { id, host, key })
+    }
+
+    /// What pairing kept of it: by its id, else by its name, else by its address.
+    async fn paired(&self) -> Result<Option<HubKey>, StoreError> {
+        let mut kept = self.store.hub_keys().await?;
+        let at = match &self.settings.id {
+            Some(id) => kept.iter().position(|hub| hub.hub_id.eq_ignore_ascii_case(id)),
+            None => {
+                let by_name = kept.iter().position(|hub| hub.name == self.name);
+                by_name.or_else(|| kept.iter().position(|hub| hub.host == self.settings.host))
+            }
+        };
+        Ok(at.map(|at| kept.swap_remove(at)))
+    }
+
+    /// Reads what the hub holds now. Until that is known, what was known serves the other lights.
+    pub(super) async fn read_anew(&self, link: &Link) -> Result<Arc<Directory>, Trouble> {
+        let directory = match self.read(link, None).await {
+            Ok(directory) => Arc::new(directory),
+            Err(Unread::NoSuchApi) => return Err(self.not_a_hub("what it answered before is gone")),
+            Err(Unread::Trouble(trouble)) => return Err(trouble),
+        };
+        *lock(&self.directory) = Some(directory.clone());
+        Ok(directory)
+    }
+
+    /// What the hub holds, where that is known.
+    pub(super) fn directory(&self) -> Option<Arc<Directory>> {
+        lock(&self.directory).clone()
+    }
+
+    /// Reads what it holds again before it is next used.
+    pub(super) fn forget_directory(&self) {
+        *lock(&self.directory) = None;
+    }
+
+    async fn read(&self, link: &Link, id: Option<&str>) -> Result<Directory, Unread> {
+        let mut answers = Vec::new();
+        for path in link.dialect.directory_paths() {
+            let answer = link.session.ask(Method::GET, path, None).await.map_err(Unread::Trouble)?;
+            if answer.status == StatusCode::NOT_FOUND {
+                return Err(Unread::NoSuchApi);
+            }
+            self.accepted(link, &answer).await.map_err(Unread::Trouble)?;
+            answers.push(answer.body);
+        }
+        let directory = link.dialect.directory(&answers).ok_or_else(|| Unread::Trouble(self.not_a_hub("no JSON")))?;
+        match (self.settings.id.as_deref().or(id), &directory.hub_id) {
+            (Some(meant), Some(there)) if !meant.eq_ignore_ascii_case(there) => {
+                let what = format!(
+                    "this is hub {there}, and hubs.{0}.id is {meant}: correct hubs.{0}.host or hubs.{0}.id",
+                    self.name
+                );
+                Err(Unread::Trouble(busy(&self.name, None, &what)))
+            }
+            _ => Ok(directory),
+        }
+    }
+
+    /// What every lamp shows.
+    pub(super) async fn lamps(&self, link: &Link) -> Result<Arc<Vec<Lamp>>, Trouble> {
+        // Held over the question, so that lights which are read together ask once.
+        let mut read = self.lamps.lock().await;
+        if let Some((at, lamps)) = &*read
+            && at.elapsed() < SAME_READING
+        {
+            return Ok(lamps.clone());
+        }
+        let at = Instant::now();
+        let answer = link.session.ask(Method::GET, link.dialect.lamps_path(), None).await?;
+        self.accepted(link, &answer).await?;
+        let lamps = Arc::new(link.dialect.lamps(&answer.body).ok_or_else(|| self.not_a_hub("no JSON"))?);
+        *read = Some((at, lamps.clone()));
+        Ok(lamps)
+    }
+
+    /// The event stream, from behind an event; none where the hub has none.
+    pub(super) async fn stream(&self, last_id: Option<&str>) -> Result<Option<reqwest::Response>, Trouble> {
+        let (link, _) = self.session().await?;
+        let Some(path) = link.dialect.events_path() else { return Ok(None) };
+        match link.session.stream(path, last_id).await? {
+            Ok(stream) => Ok(Some(stream)),
+            Err(answer) => Err(self.refusal(&link, &answer).await),
+        }
+    }
+
+    pub(super) async fn put(&self, link: &Link, put: &Put) -> Result<Obeyed, Trouble> {
+        if !put.is_group() {
+            self.pace().await;
+        }
+        let (path, body) = link.dialect.request(put);
+        tracing::debug!(hub = self.name, path, %body, "command");
+        let answer = link.session.ask(Method::PUT, &path, Some(&body)).await;
+        *self.lamps.lock().await = None;
+        let answer = answer?;
+        self.accepted(link, &answer).await?;
+        let obeyed = link.dialect.obeyed(&answer.body, put.is_group()).ok_or_else(|| self.not_a_hub("no JSON"))?;
+        obeyed.map_err(|complaint| self.unfound(&complaint))
+    }
+
+    /// Waits for the turn of a command to a single lamp. Whoever commands lights keeps the limits already;
+    /// this is for lamps of a mixed group, which are sent more than one command.
+    async fn pace(&self) {
+        let mut free = self.pace.lock().await;
+        if let Some(at) = free.filter(|at| *at > Instant::now()) {
+            tokio::time::sleep_until(at.into()).await;
+        }
+        *free = Some(Instant::now() + LIMITS.single);
+    }
+}
+
+/// Why what a hub holds was not read.
+enum Unread {
+    /// It does not speak this API.
+    NoSuchApi,
+    Trouble(Trouble),
+}
+
+/// What mends itself: another key, another address.
+impl HueHub {
+    /// Comes back when there is a key to try again.
+    pub(super) async fn mended(&self) {
+        loop {
+            if matches!(self.acquaintance().await, Ok(Acquaintance { key: Some(_), .. })) {
+                tracing::info!(hub = self.name, "there is an application key; the hub is tried again");
+                return;
+            }
+            tokio::time::sleep(KEY_LOOK).await;
+        }
+    }
+
+    /// Looks for a hub of known id elsewhere on the network. Answers whether it was found at another address.
+    pub(super) async fn relocate(&self) -> bool {
+        let Ok(Acquaintance { id: Some(id), host, .. }) = self.acquaintance().await else { return false };
+        let Some(found) = find::locate(&id, SEARCH).await.filter(|found| *found != host) else { return false };
+        tracing::info!(
+            hub = self.name,
+            id,
+            from = host,
+            to = found,
+            "the hub has another address; should it stay, correct hubs.{}.host",
+            self.name
+        );
+        if let Err(error) = self.store.set_hub_host(&id, &found).await {
+            tracing::debug!(hub = self.name, "the new address is not kept: {error}");
+        }
+        *lock(&self.moved) = Some(found);
+        *self.link.lock().await = None;
+        true
+    }
+
+    /// Connects, wherever the hub is now.
+    pub(super) async fn reach(&self) -> Result<(Arc<Link>, Arc<Directory>), Trouble> {
+        match self.session().await {
+            Err(Trouble::Hub { .. }) if self.relocate().await => self.session().await,
+            session => session,
+        }
+    }
+
+    /// Connects, tries the key, and reads what there is. The text is for people.
+    pub async fn check(&self) -> Result<String, Trouble> {
+        let (link, directory) = self.reach().await?;
+        let id = directory.hub_id.as_deref().or(self.settings.id.as_deref()).unwrap_or("without an id");
+        Ok(format!("hub {id} at {} takes the key", link.session.client.place().host))
+    }
+
+    /// Finds a target on the hub. The text is for people.
+    pub async fn check_target(&self, target: &Target) -> Result<String, Trouble> {
+        let (_, directory) = self.session().await?;
+        let endpoint = directory.find(target).map_err(|error| self.unfound(&error.to_string()))?;
+        Ok(format!("{} {}", endpoint.kind, endpoint.id))
+    }
+}
+
+fn lock<T>(it: &Lock<T>) -> MutexGuard<'_, T> {
+    it.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,120 @@
+//! What the hubs hold and what is configured, for people; and hubs as people name them.
+
+use serde::Serialize;
+
+use super::hue::{self, HubSurvey, HueHub};
+use crate::presence::Name;
+use crate::settings::{self, Settings, Target, TargetKind};
+use crate::store::{HubKey, Store, StoreError};
+
+/// What there is.
+#[derive(Debug, Clone, Serialize)]
+pub struct Survey {
+    /// Configured hubs, and those that were paired.
+    pub hubs: Vec<HubSurvey>,
+    /// The lights of the configuration.
+    pub lights: Vec<Configured>,
+}
+
+/// A light of the configuration.
+#[derive(Debug, Clone, Serialize)]
+pub struct Configured {
+    /// Its name.
+    pub light: String,
+    /// The hub that it hangs on.
+    pub hub: String,
+    /// Its target, as it is written.
+    pub target: String,
+    /// The accounts that it follows.
+    pub follow: Vec<String>,
+    /// What is wrong with it.
+    pub error: Option<String>,
+}
+
+/// Asks every hub, one beside the other.
+///
+/// # Errors
+/// The store's.
+pub async fn survey(settings: &Settings, store: &Store) -> Result<Survey, StoreError> {
+    let hubs = known_hubs(settings, store).await?;
+    let asked: Vec<HueHub> = hubs.into_iter().map(|(name, hub)| HueHub::called(&name, hub, store.clone())).collect();
+    let surveys = futures_util::future::join_all(asked.iter().map(hue::survey)).await;
+    let mut lights = Vec::new();
+    for (light, it) in &settings.lights {
+        let hub = asked.iter().find(|hub| hub.name() == it.hub.as_str());
+        let error = match hub {
+            Some(hub) => hub.check_target(&it.target).await.err().map(|trouble| trouble.to_string()),
+            None => None,
+        };
+        lights.push(Configured {
+            light: light.to_string(),
+            hub: it.hub.to_string(),
+            target: written(&it.target),
+            follow: it.follow.iter().map(ToString::to_string).collect(),
+            error,
+        });
+    }
+    Ok(Survey { hubs: surveys, lights })
+}
+
+/// Hubs by name: those of the configuration, then those that were paired and stand in no configuration.
+async fn known_hubs(settings: &Settings, store: &Store) -> Result<Vec<(String, settings::Hub)>, StoreError> {
+    let mut hubs: Vec<(String, settings::Hub)> =
+        settings.hubs.iter().map(|(name, hub)| (name.to_string(), hub.clone())).collect();
+    for paired in store.hub_keys().await? {
+        let is_this = |(name, hub): &(String, settings::Hub)| {
+            hub.id.as_deref() == Some(&paired.hub_id) || hub.host == paired.host || *name == paired.name
+        };
+        if !hubs.iter().any(is_this) {
+            hubs.push((paired.host.clone(), of_paired(paired)));
+        }
+    }
+    Ok(hubs)
+}
+
+fn of_paired(HubKey { hub_id, host, .. }: HubKey) -> settings::Hub {
+    settings::Hub { host, id: Some(hub_id), key: None, certificate_sha256: None, api: None }
+}
+
+/// A hub as a person names it: by its name in the configuration, its bridge id, or its address. The name is
+/// empty where it has none in the configuration.
+///
+/// # Errors
+/// What was given is neither, in words.
+pub fn hub_named(settings: &Settings, text: &str) -> Result<(String, settings::Hub), String> {
+    if let Some((name, hub)) = settings.hubs.iter().find(|(name, _)| name.as_str() == text) {
+        return Ok((name.to_string(), hub.clone()));
+    }
+    let lower = text.to_lowercase();
+    let is_it = |hub: &settings::Hub| hub.host == lower || hub.id.as_deref() == Some(&lower);
+    if let Some((name, hub)) = settings.hubs.iter().find(|(_, hub)| is_it(hub)) {
+        return Ok((name.to_string(), hub.clone()));
+    }
+    let hub = settings::Hub { host: lower.clone(), id: None, key: None, certificate_sha256: None, api: None };
+    let looks_like_an_address = lower.contains('.') || lower.contains(':') || lower == "localhost";
+    match settings::hub_host(&lower) {
+        Some(host) if looks_like_an_address => Ok((String::new(), settings::Hub { host, ..hub })),
+        _ => Err(format!(
+            "{text}: the configuration has no such hub (it has {}); name one of them, or give the hub's address",
+            listed(settings.hubs.keys())
+        )),
+    }
+}
+
+fn listed<'a>(names: impl ExactSizeIterator<Item = &'a Name>) -> String {
+    let names: Vec<&str> = names.map(Name::as_str).collect();
+    if names.is_empty() { "none".into() } else { names.join(", ") }
+}
+
+/// A target as people write it.
+fn written(target: &Target) -> String {
+    let kind = match target.kind {
+        None => return target.name.clone(),
+        Some(TargetKind::Room) => "room",
+        Some(TargetKind::Zone) => "zone",
+        Some(TargetKind::Light) => "light",
+        Some(TargetKind::Group) => "group",
+        Some(TargetKind::Home) => "home",
+    };
+    format!("{kind}/{}", target.name)
+}

@@ -1,0 +1,231 @@
+//! CLIP v1: `/api/<key>/…`, with status 200 whatever happens.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::Bytes;
+use axum::extract::{self, Path};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, put};
+use axum::{Json, Router};
+use serde_json::{Map, Value, json};
+
+use super::command::obey;
+use super::lamp::{GroupKind, Kind, Lamp};
+use super::routes::config_of;
+use super::{Change, Command, Shared, State};
+
+pub(super) fn routes() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/api/{key}", get(whole))
+        .route("/api/{key}/{kind}", get(section))
+        .route("/api/{key}/lights/{number}/state", put(light))
+        .route("/api/{key}/groups/{number}/action", put(group))
+}
+
+fn error(kind: u64, address: &str, description: &str) -> Value {
+    json!({"error": {"type": kind, "address": address, "description": description}})
+}
+
+fn unauthorized() -> Response {
+    Json(json!([error(1, "/", "unauthorized user")])).into_response()
+}
+
+async fn whole(extract::State(shared): extract::State<Arc<Shared>>, Path(key): Path<String>) -> Response {
+    let state = shared.state();
+    if !state.keys.contains(&key) {
+        return unauthorized();
+    }
+    let sections = ["lights", "groups", "scenes", "config"];
+    let whole: Map<String, Value> =
+        sections.iter().filter_map(|kind| Some(((*kind).to_owned(), state.v1_section(kind)?))).collect();
+    Json(whole).into_response()
+}
+
+async fn section(
+    extract::State(shared): extract::State<Arc<Shared>>,
+    Path((key, kind)): Path<(String, String)>,
+) -> Response {
+    let state = shared.state();
+    if !state.keys.contains(&key) {
+        return unauthorized();
+    }
+    match state.v1_section(&kind) {
+        Some(section) => Json(section).into_response(),
+        None => Json(json!([error(3, &format!("/{kind}"), "resource not available")])).into_response(),
+    }
+}
+
+impl State {
+    fn v1_section(&self, kind: &str) -> Option<Value> {
+        match kind {
+            "lights" => Some(self.lamps.iter().map(|lamp| (lamp.number.to_string(), v1_light(lamp))).collect()),
+            "groups" => {
+                let named = self.groups.iter().filter(|group| group.kind != GroupKind::Home);
+                Some(named.map(|group| (group.number.to_string(), self.v1_group(group))).collect())
+            }
+            "scenes" => Some(self.scenes.iter().map(|scene| (scene.short.clone(), self.v1_scene(scene))).collect()),
+            "config" => Some(config_of(self)),
+            _ => None,
+        }
+    }
+
+    fn v1_group(&self, group: &super::lamp::Group) -> Value {
+        let kind = if group.kind == GroupKind::Room { "Room" } else { "Zone" };
+        let lights: Vec<String> = group.lamps.iter().map(|lamp| self.lamps[*lamp].number.to_string()).collect();
+        let on = |lamp: &usize| self.lamps[*lamp].state.on;
+        let (any, all) = (group.lamps.iter().any(on), group.lamps.iter().all(on));
+        json!({"name": group.name, "type": kind, "class": "Office", "lights": lights, "state": {"any_on": any, "all_on": all}})
+    }
+
+    fn v1_scene(&self, scene: &super::scene::Scene) -> Value {
+        let group = self.groups[scene.group].number.to_string();
+        json!({"name": scene.name, "type": "GroupScene", "group": group})
+    }
+}
+
+fn v1_light(lamp: &Lamp) -> Value {
+    let state = &lamp.state;
+    let mut shown = json!({"on": state.on, "alert": "none", "reachable": lamp.reachable, "mode": "homeautomation"});
+    if lamp.kind.takes("dimming") {
+        shown["bri"] = json!((state.brightness * 2.54).round().clamp(1.0, 254.0) as u64);
+    }
+    if lamp.kind.takes("color_temperature") {
+        shown["ct"] = json!(state.mirek.unwrap_or(366));
+        shown["colormode"] = json!(if state.mirek.is_some() { "ct" } else { "xy" });
+    }
+    let mut control = json!({});
+    if let Kind::Color(gamut) = lamp.kind {
+        let (x, y) = state.xy.unwrap_or((0.4573, 0.41));
+        shown["xy"] = json!([x, y]);
+        control["colorgamuttype"] = gamut.letter().into();
+        control["colorgamut"] = gamut.corners().iter().map(|(x, y)| json!([x, y])).collect();
+    }
+    if lamp.kind.takes("color_temperature") {
+        control["ct"] = json!({"min": 153, "max": 500});
+    }
+    json!({"name": lamp.name, "state": shown, "capabilities": {"control": control}, "uniqueid": lamp.light})
+}
+
+/// A command of v1 in v2's terms, member by member: its name, and its body; or the error of a wrong value.
+fn members(body: &Value) -> Vec<(String, Result<Value, u64>)> {
+    let member = |(name, value): (&String, &Value)| {
+        let number = |least: f64, most: f64| value.as_f64().filter(|it| (least..=most).contains(it)).ok_or(7_u64);
+        let v2 = match name.as_str() {
+            "on" => value.as_bool().map(|on| json!({"on": {"on": on}})).ok_or(7),
+            "bri" => number(0.0, 254.0).map(|bri| json!({"dimming": {"brightness": bri.max(1.0) / 2.54}})),
+            "ct" => number(153.0, 500.0).map(|mirek| json!({"color_temperature": {"mirek": mirek}})),
+            "xy" => match (value[0].as_f64(), value[1].as_f64()) {
+                (Some(x), Some(y)) => Ok(json!({"color": {"xy": {"x": x, "y": y}}})),
+                _ => Err(7),
+            },
+            "transitiontime" => number(0.0, 65_535.0).map(|tenths| json!({"dynamics": {"duration": tenths * 100.0}})),
+            "alert" => match value.as_str() {
+                Some("none" | "select" | "lselect") => Ok(json!({"alert": {"action": "breathe"}})),
+                _ => Err(7),
+            },
+            _ => Err(6),
+        };
+        (name.clone(), v2)
+    };
+    body.as_object().into_iter().flatten().map(member).collect()
+}
+
+async fn light(
+    extract::State(shared): extract::State<Arc<Shared>>,
+    Path((key, number)): Path<(String, String)>,
+    body: Bytes,
+) -> Response {
+    let lamp = |state: &State| state.lamps.iter().position(|lamp| lamp.number.to_string() == number);
+    obeyed(&shared, &key, &format!("/lights/{number}/state"), &body, |state| {
+        lamp(state).map(|lamp| (state.lamps[lamp].name.clone(), vec![lamp], false))
+    })
+}
+
+async fn group(
+    extract::State(shared): extract::State<Arc<Shared>>,
+    Path((key, number)): Path<(String, String)>,
+    body: Bytes,
+) -> Response {
+    obeyed(&shared, &key, &format!("/groups/{number}/action"), &body, |state| {
+        let wanted = |group: &&super::lamp::Group| match group.kind {
+            GroupKind::Home => number == "0",
+            _ => group.number.to_string() == number,
+        };
+        state.groups.iter().find(wanted).map(|group| (group.name.clone(), group.lamps.clone(), true))
+    })
+}
+
+fn obeyed(
+    shared: &Shared,
+    key: &str,
+    address: &str,
+    body: &[u8],
+    find: impl FnOnce(&State) -> Option<(String, Vec<usize>, bool)>,
+) -> Response {
+    let at = Instant::now();
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let (answers, command, changes) = {
+        let mut state = shared.state();
+        if !state.keys.contains(key) {
+            return unauthorized();
+        }
+        let Some((target, lamps, is_group)) = find(&state) else {
+            return Json(json!([error(3, address, "resource, not available")])).into_response();
+        };
+        let too_fast = if is_group { state.group_too_fast(at) } else { state.light_too_fast(at) };
+        let (answers, changed) = match too_fast {
+            true => (vec![error(901, address, "Internal error, 503")], Vec::new()),
+            false => state.v1_command(address, &lamps, &body, is_group),
+        };
+        if !changed.is_empty() {
+            let frame = state.update(&changed);
+            shared.send(frame);
+        }
+        let changes: Vec<Change> = changed.into_iter().map(|lamp| state.change(lamp, at)).collect();
+        let status = if too_fast { 503 } else { 200 };
+        (answers, Command { at, target, group: is_group, body, status }, changes)
+    };
+    shared.commands.add(command);
+    changes.into_iter().for_each(|change| shared.changes.add(change));
+    Json(answers).into_response()
+}
+
+impl State {
+    /// Obeys member by member. Answers with what is said to each, and the lamps that changed.
+    fn v1_command(&mut self, address: &str, lamps: &[usize], body: &Value, is_group: bool) -> (Vec<Value>, Vec<usize>) {
+        if let Some(short) = body.get("scene").and_then(Value::as_str) {
+            return match self.scenes.iter().position(|scene| scene.short == short) {
+                Some(scene) => (vec![json!({"success": {format!("{address}/scene"): short}})], self.recall(scene)),
+                None => {
+                    (vec![error(7, &format!("{address}/scene"), "invalid value, for parameter, scene")], Vec::new())
+                }
+            };
+        }
+        let mut answers = Vec::new();
+        let mut v2 = Map::new();
+        for (name, member) in members(body) {
+            let address = format!("{address}/{name}");
+            let able = |member: &Value| {
+                let attribute = member.as_object().and_then(|it| it.keys().next()).map_or("", String::as_str);
+                is_group || lamps.iter().any(|lamp| self.lamps[*lamp].kind.takes(attribute))
+            };
+            let off =
+                !is_group && name != "on" && body.get("on") != Some(&json!(true)) && !self.lamps[lamps[0]].state.on;
+            match member {
+                Err(kind) => answers.push(error(kind, &address, "invalid value, or parameter not available")),
+                Ok(member) if !able(&member) => answers.push(error(6, &address, "parameter not available")),
+                Ok(_) if off => {
+                    answers.push(error(201, &address, "parameter, is not modifiable. Device is set to off."))
+                }
+                Ok(member) => {
+                    answers.push(json!({"success": {address: body[&name]}}));
+                    v2.extend(super::lamp::members(member));
+                }
+            }
+        }
+        let v2 = Value::Object(v2);
+        let changed = lamps.iter().copied().filter(|lamp| obey(&mut self.lamps[*lamp], &v2).changed).collect();
+        (answers, changed)
+    }
+}

@@ -1,0 +1,133 @@
+//! A hub that speaks CLIP v1 alone: lights, rooms, scenes, errors, events; by http and by https.
+#![cfg(test)]
+#![cfg(feature = "demo")]
+
+use std::time::Duration;
+
+use graph2mqtt::lights::{self, Event, Look, Obeyed, Trouble};
+use graph2mqtt::settings::{self, Shade};
+use graph2mqtt::simulator::{Fault, Gamut, Hub, Kind, Plan, What};
+use graph2mqtt::store::Store;
+use serde_json::json;
+use tempfile::TempDir;
+
+const RED: Look = Look::plain(Shade::Rgb([255, 0, 0]));
+const WAIT: Duration = Duration::from_secs(20);
+
+fn plan() -> Plan {
+    let lamps = [("Desk", Kind::Color(Gamut::C)), ("Shelf", Kind::Ambiance), ("Fan", Kind::Plug)];
+    let relax = [("Desk", json!({"on": {"on": true}, "color": {"xy": {"x": 0.5, "y": 0.4}}}))];
+    Hub::plan().room("Office", &lamps).room("Hall", &[("Ceiling", Kind::White)]).scene("Office", "Relax", &relax)
+}
+
+struct World {
+    hub: Hub,
+    lights: lights::Hub,
+    _folder: TempDir,
+}
+
+impl World {
+    async fn new(plan: Plan, keys: &str, target: &str) -> Self {
+        let hub = plan.start().await.unwrap();
+        hub.adjust(|limits| limits.group_gap = Duration::ZERO);
+        let folder = tempfile::tempdir().unwrap();
+        let yaml = format!(
+            "hubs:\n  office: {{ host: \"{}\", id: \"{}\", key: \"{}\"{keys} }}\nlights:\n  one: {{ hub: office, target: \"{target}\", follow: alex }}\n",
+            hub.address(),
+            hub.bridge_id(),
+            hub.key()
+        );
+        let settings = settings::from_yaml(&yaml, folder.path()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let url = format!("sqlite://{}", folder.path().join("store.db").display());
+        let store = Store::open(&url, &folder.path().join("store.key")).await.unwrap();
+        let lights = lights::hubs(&settings, &store).remove(0);
+        Self { hub, lights, _folder: folder }
+    }
+
+    async fn plain(target: &str) -> Self {
+        Self::new(plan().plain_v1(), ", api: v1", target).await
+    }
+
+    async fn show(&self, look: Look) -> Result<Obeyed, Trouble> {
+        self.lights.lights[0].1.show(look, false).await
+    }
+}
+
+#[tokio::test]
+async fn rooms_lights_and_the_home_obey_by_plain_http() {
+    let room = World::plain("Office").await;
+    room.show(RED).await.unwrap();
+    assert!(room.hub.lamp("Desk").on && room.hub.lamp("Fan").on && !room.hub.lamp("Ceiling").on);
+    assert_eq!(room.hub.lamp("Desk").xy, Some((0.6915, 0.3083)));
+    assert_eq!(room.hub.lamp("Shelf").mirek, Some(500), "each lamp's best");
+    let light = World::plain("light/Fan").await;
+    assert_eq!(light.show(RED).await, Ok(Obeyed::default()));
+    let home = World::plain("home").await;
+    home.show(RED).await.unwrap();
+    assert!(home.hub.lamp("Ceiling").on);
+}
+
+#[tokio::test]
+async fn a_hub_without_v2_is_found_out_by_https_and_held_to_its_certificate() {
+    let world = World::new(plan().v1(), "", "Desk").await;
+    world.show(RED).await.unwrap();
+    assert!(world.hub.lamp("Desk").on);
+    let wrong = World::new(plan().v1(), &format!(", certificate_sha256: \"{}\"", "ab".repeat(32)), "Desk").await;
+    assert!(matches!(wrong.show(RED).await, Err(Trouble::Hub { .. })));
+    let plain = World::new(plan().plain_v1(), "", "Desk").await;
+    assert!(matches!(plain.show(RED).await, Err(Trouble::Hub { .. })), "without a word for it, http is not spoken");
+    assert_eq!(plain.hub.requests().count(|it| it.route.contains("lights")), 0, "and the key is not said");
+}
+
+#[tokio::test]
+async fn scenes_and_what_was_read_are_shown() {
+    let world = World::plain("Office").await;
+    let before = world.lights.lights[0].1.read().await.unwrap();
+    let scene = |name: &str| Look::Scene { name: name.into(), brightness: None, transition: Duration::from_secs(1) };
+    world.show(scene("relax")).await.unwrap();
+    assert_eq!(world.hub.lamp("Desk").xy, Some((0.5, 0.4)));
+    assert!(matches!(world.show(scene("Nothing")).await, Err(Trouble::Light { reason }) if reason.contains("Relax")));
+    world.show(Look::Seen(before.into())).await.unwrap();
+    assert!(!world.hub.lamp("Desk").on);
+}
+
+#[tokio::test]
+async fn errors_are_told_apart() {
+    let world = World::plain("Desk").await;
+    world.show(RED).await.unwrap();
+    world.hub.fault(
+        Fault::new(
+            "PUT",
+            What::status(200, r#"[{"error":{"type":901,"address":"/","description":"Internal error"}}]"#),
+        )
+        .times(1),
+    );
+    assert!(matches!(world.show(RED).await, Err(Trouble::Hub { .. })));
+    for what in [What::Html, What::Garbage, What::Cut, What::status(500, "{}")] {
+        world.hub.fault(Fault::new("PUT", what).times(1));
+        let shown = world.show(RED).await;
+        let Err(Trouble::Hub { reason, .. }) = shown else { panic!("{shown:?}") };
+        assert!(!reason.contains(&world.hub.key()), "the key stands in the path: {reason}");
+    }
+    world.show(RED).await.unwrap();
+    world.hub.revoke_key();
+    assert!(matches!(world.show(RED).await, Err(Trouble::Stop { .. })));
+}
+
+#[tokio::test]
+async fn a_persons_hand_is_seen_by_asking() {
+    let world = World::plain("Desk").await;
+    world.show(RED).await.unwrap();
+    let (sender, mut events) = tokio::sync::mpsc::channel(8);
+    let source = world.lights.source.clone();
+    tokio::spawn(async move { source.watch(sender).await });
+    let mut next = async || tokio::time::timeout(WAIT, events.recv()).await.unwrap().unwrap();
+    assert_eq!(next().await, Event::Missed);
+    world.hub.hand("Desk", &json!({"color": {"xy": {"x": 0.17, "y": 0.7}}}));
+    let Event::Changed { light: 0, seen } = next().await else { panic!("a change") };
+    assert!(!world.lights.lights[0].1.agrees(&RED, &seen), "{seen:?}");
+    world.hub.unreachable("Desk");
+    assert_eq!(next().await, Event::Lost { light: 0 });
+    world.hub.reachable("Desk");
+    assert_eq!(next().await, Event::Back { light: 0 });
+}
