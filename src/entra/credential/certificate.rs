@@ -179,5 +179,6 @@ fn pfx_trouble(error: &PfxError, has_password: bool) -> String {
     }
 }
 
-#[cfg(all(test, feature = "demo"))]
+#[cfg(feature = "demo")]
+#[cfg(test)]
 mod tests;

@@ -259,7 +259,8 @@ async fn read(mut response: Response) -> Result<Vec<u8>, Trouble> {
     Ok(body)
 }
 
-#[cfg(all(test, feature = "demo"))]
+#[cfg(feature = "demo")]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::simulator::{Application, Cloud};

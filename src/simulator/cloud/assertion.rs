@@ -98,7 +98,7 @@ pub(super) fn check(
         return Err(Fail::assertion("The client assertion's issuer or subject is not the application."));
     }
     let audience = text_of(&jwt.claims["aud"]);
-    if !endpoints.iter().any(|endpoint| *endpoint == audience) {
+    if !endpoints.contains(&audience) {
         return Err(Fail::assertion_audience());
     }
     let time = |claim: &str| jwt.claims[claim].as_f64().map(|seconds| seconds as i64);
