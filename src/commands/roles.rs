@@ -28,10 +28,12 @@ pub(super) enum Roles {
 impl Roles {
     /// Whether the bridge and the actuator run, or why there is nothing to run.
     fn select(self, settings: &Settings) -> Result<(bool, bool), Failure> {
-        let (accounts, lights) = (!settings.accounts.is_empty(), !settings.lights.is_empty());
+        let (accounts, lights) = (settings.has_people(), !settings.lights.is_empty());
         let (selected, missing) = match self {
-            Self::Configured => ((accounts, lights), "accounts (for the bridge) or lights (for the actuator)"),
-            Self::Bridge => ((accounts, false), "accounts"),
+            Self::Configured => {
+                ((accounts, lights), "accounts or web.enrol.tenants (for the bridge) or lights (for the actuator)")
+            }
+            Self::Bridge => ((accounts, false), "accounts or web.enrol.tenants"),
             Self::Actuator => ((false, lights), "lights"),
         };
         if selected == (false, false) {

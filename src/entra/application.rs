@@ -20,8 +20,8 @@ use url::Url;
 use super::answers::Subject;
 use super::clock::Watch;
 use super::credential::Own;
-use super::person::{self, Person};
-use super::scopes::{self, Reads, Resource};
+use super::person;
+use super::scopes::{Reads, Resource};
 use super::transport::{NoAnswer, Proving, Transport};
 use super::{Trouble, reads};
 use crate::presence::AccountName;
@@ -72,8 +72,8 @@ pub(super) struct Issued {
     pub refresh: Option<SecretString>,
     pub life: Duration,
     /// The permissions granted, where Entra names them.
-    granted: Option<Vec<String>>,
-    id_token: Option<SecretString>,
+    pub granted: Option<Vec<String>>,
+    pub id_token: Option<SecretString>,
 }
 
 #[cfg(test)]
@@ -121,6 +121,7 @@ pub(super) struct Application {
     own: Own,
     resource: Resource,
     accounts: HashMap<AccountName, Configured>,
+    enrolment: Vec<String>,
     http: reqwest::Client,
     /// The wall clock, by which assertions are dated.
     clock: fn() -> Timestamp,
@@ -146,6 +147,7 @@ impl Application {
             own: Own::new(entra, &http)?,
             resource: Resource::of(&settings.graph.endpoint),
             accounts: accounts.collect(),
+            enrolment: settings.web.enrol.clone(),
             http,
             clock,
             watch: Watch::new(clock),
@@ -176,8 +178,13 @@ impl Application {
         Ok((self.client(tenant), self.transport(tenant, confidential)))
     }
 
+    /// What somebody is asked for who reads this, and perhaps sets their own.
+    pub(super) fn scopes_for(&self, reads: Reads, writes: bool) -> Vec<String> {
+        self.resource.delegated(reads, writes)
+    }
+
     pub(super) fn scopes_of(&self, configured: &Configured) -> Vec<Scope> {
-        self.resource.delegated(configured.reads, configured.writes).into_iter().map(Scope::new).collect()
+        self.scopes_for(configured.reads, configured.writes).into_iter().map(Scope::new).collect()
     }
 
     /// Whoever holds a grant: the account as it is configured, or somebody who enrolled and reads their
@@ -256,44 +263,6 @@ impl Application {
         answer.map(Issued::from).map_err(|error| self.trouble(&subject, &transport, &[], error))
     }
 
-    /// The permissions that came with a sign-in: those needed, and to write where it was asked for and granted.
-    pub(super) fn permissions(&self, name: &AccountName, issued: &Issued) -> Result<Vec<&'static str>, Trouble> {
-        let configured = self.account(name)?;
-        let granted = issued.granted.as_deref().is_none_or(|granted| {
-            let granted: Vec<&str> = granted.iter().map(String::as_str).collect();
-            scopes::missing(&[scopes::WRITE], &granted).is_empty()
-        });
-        let writes = (configured.writes && granted).then_some(scopes::WRITE);
-        Ok(configured.reads.permissions().iter().copied().chain(writes).collect())
-    }
-
-    /// Who signed in to an account: the person configured, with what is needed, or a refusal.
-    pub(super) fn person(
-        &self,
-        name: &AccountName,
-        issued: &Issued,
-        nonce: Option<&str>,
-        now: Timestamp,
-    ) -> Result<Person, Trouble> {
-        let configured = self.account(name)?;
-        let id_token = issued.id_token.as_ref().map_or("", ExposeSecret::expose_secret);
-        let person = Person::read(id_token, &self.authority, &self.client_id, now)?;
-        person.must_answer(nonce)?;
-        person.must_be_of(name, self.tenant_of(configured))?;
-        person.must_be(name, &configured.user)?;
-        let granted: Option<Vec<&str>> = issued.granted.as_ref().map(|all| all.iter().map(String::as_str).collect());
-        let lacking = granted.map(|granted| scopes::missing(configured.reads.permissions(), &granted));
-        match lacking.filter(|names| !names.is_empty()) {
-            None => Ok(person),
-            Some(names) => {
-                let Subject { who, consent_url: url, .. } = self.subject(name);
-                let names = names.join(" and ");
-                let reason = format!("{who}: {names} was not granted; an administrator can consent at {url}");
-                Err(Trouble::Consent { url, reason })
-            }
-        }
-    }
-
     /// The user of an account as the configuration names them.
     pub(super) fn user_text(&self, name: &AccountName) -> Result<String, Trouble> {
         Ok(person::text(&self.account(name)?.user))
@@ -350,6 +319,19 @@ impl Application {
         }
     }
 
+    pub(super) fn authority(&self) -> &Url {
+        &self.authority
+    }
+
+    pub(super) fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// The tenants whose people may add themselves.
+    pub(super) fn enrolment(&self) -> &[String] {
+        &self.enrolment
+    }
+
     pub(super) fn client_id(&self) -> &str {
         &self.client_id
     }
@@ -364,7 +346,7 @@ impl Application {
         url.into()
     }
 
-    fn client(&self, tenant: &str) -> Client {
+    pub(super) fn client(&self, tenant: &str) -> Client {
         let device = self.at(tenant, &["oauth2", "v2.0", "devicecode"]);
         oauth2::Client::new(ClientId::new(self.client_id.clone()))
             .set_auth_type(AuthType::RequestBody)

@@ -48,6 +48,17 @@ impl fmt::Debug for Browser {
     }
 }
 
+/// What a browser is sent to sign in for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Errand {
+    /// The person of this configured account signs in.
+    Account(AccountName),
+    /// Whoever signs in becomes an account, where `web.enrol.tenants` has their tenant.
+    Enrol,
+    /// Whoever signs in is an account no more, where they enrolled.
+    Leave,
+}
+
 /// What Entra lets a browser post to the redirect URI: a code, or an error.
 #[derive(Default)]
 pub struct Posted {
@@ -108,8 +119,8 @@ pub struct SignedIn {
 /// How a browser's sign-in stands.
 #[derive(Debug, Clone)]
 pub struct Arrival {
-    /// For which account.
-    pub account: AccountName,
+    /// For what.
+    pub errand: Errand,
     /// How it ended; none while Entra is asked.
     pub outcome: Option<Result<SignedIn, Trouble>>,
 }
@@ -119,7 +130,7 @@ pub struct Arrival {
 pub(super) struct Journeys(Mutex<VecDeque<Journey>>);
 
 struct Journey {
-    account: AccountName,
+    errand: Errand,
     browser: Browser,
     begun: Instant,
     stage: Stage,
@@ -144,14 +155,16 @@ struct Ticket {
 impl SignIns {
     /// Begins a sign-in in this browser: the URL at Entra that it is sent to. It comes back to
     /// `redirect_uri` within ten minutes, or never.
-    pub fn send(&self, account: &AccountName, browser: Browser, redirect_uri: &Url) -> Result<Url, Trouble> {
+    pub fn send(&self, errand: Errand, browser: Browser, redirect_uri: &Url) -> Result<Url, Trouble> {
+        let application = self.tokens().application();
+        let asking = application.asking(&errand)?;
         let (state, nonce, verifier) = (random(), random(), random());
         let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
         let authorization = Authorization { redirect_uri, state: &state, nonce: &nonce, challenge: &challenge };
-        let url = self.tokens().application().authorization_url(account, &authorization)?;
+        let url = application.authorization_url(&asking, &authorization, None);
         let ticket = Ticket { redirect_uri: redirect_uri.clone(), verifier: verifier.into(), nonce };
         let stage = Stage::Away { state, ticket };
-        self.journeys().add(Journey { account: account.clone(), browser, begun: Instant::now(), stage });
+        self.journeys().add(Journey { errand, browser, begun: Instant::now(), stage });
         Ok(url)
     }
 
@@ -172,10 +185,10 @@ impl SignIns {
 
     /// The browser is here with its handle: the code is redeemed, once. Waits up to `patience` for the end.
     pub async fn arrive(&self, handle: &str, browser: Browser, patience: Duration) -> Result<Arrival, Unexpected> {
-        let (account, mut outcome) = self.redemption(handle, browser)?;
+        let (errand, mut outcome) = self.redemption(handle, browser)?;
         let _ = tokio::time::timeout(patience, outcome.wait_for(Option::is_some)).await;
         let outcome = outcome.borrow().clone();
-        Ok(Arrival { account, outcome })
+        Ok(Arrival { errand, outcome })
     }
 
     #[expect(clippy::type_complexity, reason = "the channel's content is said by Arrival")]
@@ -183,7 +196,7 @@ impl SignIns {
         &self,
         handle: &str,
         browser: Browser,
-    ) -> Result<(AccountName, watch::Receiver<Option<Result<SignedIn, Trouble>>>), Unexpected> {
+    ) -> Result<(Errand, watch::Receiver<Option<Result<SignedIn, Trouble>>>), Unexpected> {
         let mut journeys = self.journeys().lock();
         let at = journeys.iter().position(|journey| journey.stage.has(handle)).ok_or(Unexpected::Unknown)?;
         if journeys[at].browser != browser {
@@ -194,17 +207,17 @@ impl SignIns {
             Stage::Arrived { outcome, .. } => outcome,
             Stage::Back { ticket, posted, .. } => {
                 let (tell, outcome) = watch::channel(None);
-                let (tokens, account) = (self.tokens().clone(), journey.account.clone());
+                let (tokens, errand) = (self.tokens().clone(), journey.errand.clone());
                 // In a task of its own: what Entra answers is kept even if the browser is gone by then.
-                tokio::spawn(async move { tell.send_replace(Some(redeem(&tokens, &account, ticket, posted).await)) });
+                tokio::spawn(async move { tell.send_replace(Some(redeem(&tokens, &errand, ticket, posted).await)) });
                 outcome
             }
             Stage::Away { .. } => unreachable!("it has no handle"),
         };
-        let account = journey.account.clone();
+        let errand = journey.errand.clone();
         let stage = Stage::Arrived { handle: handle.to_owned(), outcome: outcome.clone() };
         journeys.push_back(Journey { stage, ..journey });
-        Ok((account, outcome))
+        Ok((errand, outcome))
     }
 
     fn journeys(&self) -> &Journeys {
@@ -212,18 +225,25 @@ impl SignIns {
     }
 }
 
-async fn redeem(tokens: &Tokens, account: &AccountName, ticket: Ticket, posted: Posted) -> Result<SignedIn, Trouble> {
+async fn redeem(tokens: &Tokens, errand: &Errand, ticket: Ticket, posted: Posted) -> Result<SignedIn, Trouble> {
     let application = tokens.application();
+    let asking = application.asking(errand)?;
     let Some(code) = posted.code.filter(|_| posted.error.is_none()) else {
         let error = posted.error.unwrap_or_else(|| "no_code".to_owned());
         let description = posted.error_description.unwrap_or_default();
         let refusal = Refusal::posted(&error, &description, posted.error_subcode.as_deref() == Some("cancel"));
-        return Err(refusal.trouble(&application.subject(account), &[], None));
+        return Err(refusal.trouble(&asking.subject, &[], None));
     };
     let (issued, confidential) =
-        application.redeem(account, &code.into(), &ticket.verifier, &ticket.redirect_uri).await?;
-    let grant = tokens.keep(account, &issued, Some(&ticket.nonce), confidential).await?;
-    Ok(SignedIn { username: grant.username, object_id: grant.object_id })
+        application.redeem(&asking, &code.into(), &ticket.verifier, &ticket.redirect_uri).await?;
+    match errand {
+        Errand::Account(account) => {
+            let grant = tokens.keep(account, &issued, Some(&ticket.nonce), confidential).await?;
+            Ok(SignedIn { username: grant.username, object_id: grant.object_id })
+        }
+        Errand::Enrol => tokens.enrol(&issued, &ticket.nonce, confidential).await,
+        Errand::Leave => tokens.leave(&issued, &ticket.nonce).await,
+    }
 }
 
 impl Journeys {

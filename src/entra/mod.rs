@@ -7,8 +7,8 @@
 //! refresh at a time for each principal (`slot`). `application` asks Entra as the configured
 //! application, which proves itself by its `credential`; `transport` carries the requests, `answers`
 //! reads refusals with the table in `codes`. `device` signs a person in by a code, `browser` by Entra's
-//! pages (`redemption` holds its requests), `sign_ins` the codes that are out; `person` checks who it
-//! was, `keeping` keeps the grant; `cache` is what is sealed for an account, `caches` where. `clock` watches the time.
+//! pages (`redemption` holds its requests), `sign_ins` the codes that are out; `person` and
+//! `identity` check who it was, `enrolment` is for those whom the configuration does not name, `keeping` keeps the grant; `cache` is what is sealed for an account, `caches` where. `clock` watches the time.
 
 mod answers;
 mod application;
@@ -19,6 +19,8 @@ mod clock;
 mod codes;
 mod credential;
 mod device;
+mod enrolment;
+mod identity;
 mod keeping;
 mod person;
 mod redemption;
@@ -31,7 +33,7 @@ mod transport;
 mod trouble;
 mod writers;
 
-pub use browser::{Arrival, Browser, Posted, SignedIn, Unexpected};
+pub use browser::{Arrival, Browser, Errand, Posted, SignedIn, Unexpected};
 pub use caches::{Answer, Caches};
 pub use device::Prompt;
 pub use person::is_grant_of;

@@ -1,19 +1,34 @@
 //! The authorization code's two requests: the page at Entra that a browser is sent to, and the code's redemption.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use oauth2::{AuthorizationCode, PkceCodeVerifier, RedirectUrl};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::Trouble;
+use super::answers::Subject;
 use super::application::{Application, Issued};
+use super::browser::Errand;
+use super::{Reads, Tokens, Trouble};
 use crate::presence::AccountName;
 use crate::settings::User;
 
 /// `the application is a public client and takes no credential`: its redirect URI stands under
 /// "Mobile and desktop applications".
 const PUBLIC: u32 = 700_025;
+
+/// The longest page of Entra that is looked at.
+const LARGEST: usize = 512 << 10;
+
+/// For what somebody is asked to sign in.
+pub(super) struct Asking {
+    tenant: String,
+    scopes: Vec<String>,
+    hint: Option<String>,
+    /// Whom troubles name.
+    pub subject: Subject,
+}
 
 /// What a browser is sent to Entra with.
 pub(super) struct Authorization<'a> {
@@ -25,29 +40,52 @@ pub(super) struct Authorization<'a> {
 }
 
 impl Application {
-    /// Entra's page for an account's sign-in.
-    pub(super) fn authorization_url(&self, name: &AccountName, with: &Authorization<'_>) -> Result<Url, Trouble> {
-        let configured = self.account(name)?;
-        let scopes: Vec<String> = self.scopes_of(configured).iter().map(|scope| scope.to_string()).collect();
-        let mut url = self.at(self.tenant_of(configured), &["oauth2", "v2.0", "authorize"]);
+    /// What an errand asks for: exactly what it needs.
+    pub(super) fn asking(&self, errand: &Errand) -> Result<Asking, Trouble> {
+        if let Errand::Account(name) = errand {
+            let configured = self.account(name)?;
+            return Ok(Asking {
+                tenant: self.tenant_of(configured).to_owned(),
+                scopes: self.scopes_for(configured.reads, configured.writes),
+                hint: match &configured.user {
+                    User::Name(user) => Some(user.to_string()),
+                    User::Id(_) => None,
+                },
+                subject: self.subject(name),
+            });
+        }
+        if self.enrolment().is_empty() {
+            return Err(Trouble::misconfigured("nobody may enrol here: web.enrol.tenants is empty"));
+        }
+        let (scopes, page) = match errand {
+            Errand::Leave => (["openid", "profile"].map(str::to_owned).to_vec(), "leave"),
+            _ => (self.scopes_for(Reads::Itself, false), "enrol"),
+        };
+        let tenant = self.enrolment_tenant().to_owned();
+        Ok(Asking { tenant, scopes, hint: None, subject: self.newcomer(page) })
+    }
+
+    /// Entra's page for a sign-in. `prompt` is Entra's own word for what it is to ask in any case.
+    pub(super) fn authorization_url(&self, asking: &Asking, with: &Authorization<'_>, prompt: Option<&str>) -> Url {
+        let mut url = self.at(&asking.tenant, &["oauth2", "v2.0", "authorize"]);
         let mut query = url.query_pairs_mut();
         query
             .append_pair("client_id", self.client_id())
             .append_pair("response_type", "code")
             .append_pair("response_mode", "form_post")
             .append_pair("redirect_uri", with.redirect_uri.as_str())
-            .append_pair("scope", &scopes.join(" "))
+            .append_pair("scope", &asking.scopes.join(" "))
             .append_pair("state", with.state)
             .append_pair("nonce", with.nonce)
             .append_pair("code_challenge", with.challenge)
             .append_pair("code_challenge_method", "S256");
-        match &configured.user {
-            User::Name(user) => query.append_pair("login_hint", user),
+        match (&asking.hint, prompt) {
+            (Some(hint), None) => query.append_pair("login_hint", hint),
             // Without a hint, a browser that is signed in as somebody would take that person without a question.
-            User::Id(_) => query.append_pair("prompt", "select_account"),
+            (_, prompt) => query.append_pair("prompt", prompt.unwrap_or("select_account")),
         };
         drop(query);
-        Ok(url)
+        url
     }
 
     /// Redeems a code; and says whether as a confidential client.
@@ -55,15 +93,16 @@ impl Application {
     /// An application can be both: which one counts is decided by the platform of the redirect URI.
     pub(super) async fn redeem(
         &self,
-        name: &AccountName,
+        asking: &Asking,
         code: &SecretString,
         verifier: &SecretString,
         redirect_uri: &Url,
     ) -> Result<(Issued, bool), Trouble> {
         let mut confidential = self.is_confidential();
         loop {
-            let (client, transport) = self.client_of(name, confidential)?;
-            let answer = client
+            let transport = self.transport(&asking.tenant, confidential);
+            let answer = self
+                .client(&asking.tenant)
                 .exchange_code(AuthorizationCode::new(code.expose_secret().to_owned()))
                 .set_pkce_verifier(PkceCodeVerifier::new(verifier.expose_secret().to_owned()))
                 .set_redirect_uri(Cow::Owned(RedirectUrl::from_url(redirect_uri.clone())))
@@ -76,9 +115,37 @@ impl Application {
                 }
                 Err(error) => {
                     let sent = [code.expose_secret(), verifier.expose_secret()];
-                    return Err(self.trouble(&self.subject(name), &transport, &sent, error));
+                    return Err(self.trouble(&asking.subject, &transport, &sent, error));
                 }
             }
+        }
+    }
+}
+
+impl Tokens {
+    /// Whether the application's registration holds the redirect URI, by what Entra's page for an account
+    /// says to a browser in which nobody is signed in. None: it does not say.
+    pub async fn knows_redirect_uri(&self, account: &AccountName, redirect_uri: &Url) -> Option<bool> {
+        let application = self.application();
+        let asking = application.asking(&Errand::Account(account.clone())).ok()?;
+        // Nobody comes back from there: nothing of it has to be a secret.
+        let fixed = "check-check-check-check-check-check-check-c";
+        let with = Authorization { redirect_uri, state: fixed, nonce: fixed, challenge: fixed };
+        let url = application.authorization_url(&asking, &with, Some("none"));
+        let mut response = application.http().get(url).timeout(Duration::from_secs(15)).send().await.ok()?;
+        let mut page = Vec::new();
+        while let Some(chunk) = response.chunk().await.ok()? {
+            page.extend_from_slice(&chunk);
+            if page.len() > LARGEST {
+                break;
+            }
+        }
+        let page = String::from_utf8_lossy(&page);
+        let says = |words: &str| page.contains(words);
+        match () {
+            () if says("AADSTS50011") => Some(false),
+            () if says("login_required") || says("interaction_required") => Some(true),
+            () => None,
         }
     }
 }

@@ -226,6 +226,10 @@ impl Tokens {
         &self.inner.application
     }
 
+    pub(super) fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
     pub(super) fn caches(&self) -> &dyn Caches {
         &*self.inner.caches
     }

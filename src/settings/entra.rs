@@ -14,6 +14,7 @@ use super::mistake::Mistake;
 use super::parse;
 use super::reader::{Reader, read_secret};
 use super::types::{Account, Via};
+use super::web;
 
 /// `entra`
 #[derive(Debug, Clone)]
@@ -180,12 +181,13 @@ pub(super) fn entra(
     accounts: &accounts::Reader,
     azure: Azure,
 ) -> Option<Option<Entra>> {
-    let is_needed = accounts.named > 0;
+    let enrols = reader.is_set(web::ENROL);
+    let is_needed = accounts.named > 0 || enrols;
     let given = given(reader);
     let credential = credential(reader, given, azure);
     let by_identity = matches!(credential, Some(Some(Credential::ManagedIdentity { role: IdentityRole::Graph, .. })));
-    let nobody_signs_in = accounts.accounts.values().all(|account| account.via == Via::App);
-    let why = "there are accounts";
+    let nobody_signs_in = !enrols && accounts.accounts.values().all(|account| account.via == Via::App);
+    let why = if accounts.named > 0 { "there are accounts" } else { "people may enrol (web.enrol.tenants)" };
     let tenant = needed(reader, "entra.tenant", is_needed.then_some(why), parse::tenant);
     let client_id = if by_identity && nobody_signs_in {
         reader.value("entra.client_id", parse::client_id).or(Some(String::new()))

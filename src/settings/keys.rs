@@ -111,6 +111,7 @@ pub(super) const KEYS: &[Key] = &[
     open("web.hosts", Kind::List, "Further host names under which the pages may be asked for.", "graph2mqtt.example.net"),
     open("web.password", Kind::Secret, "What the pages ask for before they show anything. Better in a file: password_file.", ""),
     open("web.password_file", Kind::SecretFile, "File that holds the pages' password.", "/run/secrets/web"),
+    open("web.enrol.tenants", Kind::List, "Tenants, by domain or id, whose people may add themselves at /enrol. Nobody's where it is left out.", "contoso.com"),
     open("web.metrics_listen", Kind::Text, "Address and port of health and metrics, instead of web.listen.", "127.0.0.1:8481"),
 
     key("actuator.location", Kind::Name, "home", "Actuators with one location share its work.", "home"),
@@ -133,8 +134,7 @@ pub(super) const KEYS: &[Key] = &[
 ];
 
 /// Keys of later versions: worth a better answer than "unknown".
-pub(super) const LATER: &[&str] =
-    &["web.enrol", "lights.*.wled", "lights.*.hours", "lights.*.hand", "lights.*.on_stop"];
+pub(super) const LATER: &[&str] = &["lights.*.wled", "lights.*.hours", "lights.*.hand", "lights.*.on_stop"];
 
 /// The members of a colour that is written as a map: name, default, what it is for, example.
 pub(super) const COLOR_FIELDS: &[(&str, Option<&str>, &str, &str)] = &[

@@ -216,7 +216,7 @@ fn follows(reader: &mut Reader, key: &str, follow: Option<&[Name]>, accounts: &a
         return reader.clash(key, "is missing: a light follows at least one account", "Set it, such as follow: alex.");
     };
     for name in follow {
-        if accounts.named > 0 && !accounts.accounts.contains_key(name) {
+        if accounts.named > 0 && !reader.is_set(web::ENROL) && !accounts.accounts.contains_key(name) {
             let problem = format!("names the account {name}, which is not there");
             let known = listed(accounts.accounts.keys());
             reader.clash(key, problem, format!("Name one of accounts ({known}), or add it there."));

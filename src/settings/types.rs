@@ -39,6 +39,13 @@ pub struct Settings {
     pub colors: Colors,
 }
 
+impl Settings {
+    /// Whether the bridge has work: accounts, or people who may become some.
+    pub fn has_people(&self) -> bool {
+        !self.accounts.is_empty() || !self.web.enrol.is_empty()
+    }
+}
+
 /// `mqtt`
 #[derive(Debug, Clone)]
 pub struct Mqtt {

@@ -21,6 +21,8 @@ pub struct Web {
     pub password: Option<SecretString>,
     /// Where health and metrics are instead of `listen`.
     pub metrics_listen: Option<SocketAddr>,
+    /// Tenants (domains or ids) whose people may add themselves; nobody's where it is empty.
+    pub enrol: Vec<String>,
 }
 
 impl Web {
@@ -89,6 +91,8 @@ impl PublicUrl {
     }
 }
 
+pub(super) const ENROL: &str = "web.enrol.tenants";
+
 pub(super) fn web(reader: &mut Reader) -> Option<Web> {
     let listen = reader.value("web.listen", parse::listen);
     let public_url = if reader.is_set("web.public_url") {
@@ -107,7 +111,15 @@ pub(super) fn web(reader: &mut Reader) -> Option<Web> {
         let remedy = "Give it a port of its own, or leave it out: health and metrics are on web.listen then.";
         reader.clash("web.metrics_listen", "is the same as web.listen", remedy);
     }
-    Some(Web { listen: listen?, public_url: public_url?, hosts, password, metrics_listen })
+    let enrol = reader.list(ENROL, enrol_tenant).unwrap_or_default();
+    Some(Web { listen: listen?, public_url: public_url?, hosts, password, metrics_listen, enrol })
+}
+
+fn enrol_tenant(text: &str) -> Parsed<String> {
+    match parse::tenant(text)?.as_str() {
+        "organizations" => wrong("would let anybody in the world in", "Name each tenant by its domain or its id."),
+        tenant => Ok(tenant.to_owned()),
+    }
 }
 
 fn public_url(text: &str) -> Parsed<PublicUrl> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use graph2mqtt::entra::{Arrival, Browser, Posted, Progress, SignIns, SignedIn, Tokens, Trouble, Unexpected};
+use graph2mqtt::entra::{Arrival, Browser, Errand, Posted, Progress, SignIns, SignedIn, Tokens, Trouble, Unexpected};
 use graph2mqtt::simulator::{Application, Fault, Platform, What};
 use url::Url;
 
@@ -25,7 +25,7 @@ fn browser() -> Browser {
 }
 
 fn begin(sign_ins: &SignIns) -> Url {
-    sign_ins.send(&name("alex"), browser(), &BACK.parse().unwrap()).unwrap()
+    sign_ins.send(Errand::Account(name("alex")), browser(), &BACK.parse().unwrap()).unwrap()
 }
 
 fn posted(post: &Post) -> Posted {
@@ -34,8 +34,8 @@ fn posted(post: &Post) -> Posted {
 }
 
 async fn outcome(sign_ins: &SignIns, handle: &str) -> Result<SignedIn, Trouble> {
-    let Arrival { account, outcome } = sign_ins.arrive(handle, browser(), PATIENCE).await.unwrap();
-    assert_eq!(account, name("alex"));
+    let Arrival { errand, outcome } = sign_ins.arrive(handle, browser(), PATIENCE).await.unwrap();
+    assert_eq!(errand, Errand::Account(name("alex")));
     outcome.expect("Entra has answered")
 }
 

@@ -72,7 +72,7 @@ async fn cloud(public_url: &str) -> Cloud {
     let cloud = Cloud::start().await.unwrap();
     cloud.add_tenant("contoso.com");
     let callback = format!("{}/sign-in/callback", public_url.trim_end_matches('/'));
-    let application = Application::public(CLIENT, "contoso.com").delegated(&["Presence.Read"]);
+    let application = Application::public(CLIENT, "contoso.com").multi_tenant().delegated(&["Presence.Read"]);
     cloud.add_application(application.redirect(Platform::Desktop, &callback));
     cloud.consent(CLIENT, "contoso.com", &["Presence.Read.All", "User.ReadBasic.All"]);
     cloud.adjust(|rules| rules.interval = Duration::from_secs(1));

@@ -5,6 +5,7 @@
 
 mod browser;
 mod device;
+mod enrol;
 mod lock;
 mod place;
 mod refusals;

@@ -24,7 +24,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 fn topics(settings: &Settings) -> BTreeSet<String> {
     let base = &settings.mqtt.base_topic;
     let mut topics = BTreeSet::new();
-    if !settings.accounts.is_empty() {
+    if settings.has_people() {
         topics.insert(format!("{base}/bridge/marker"));
         topics.insert(format!("{base}/account/check/presence"));
         if settings.home_assistant.discovery {

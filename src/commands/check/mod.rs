@@ -75,7 +75,7 @@ pub(super) async fn run(global: &Global, arguments: Arguments) -> Result<(), Fai
         report.add(&finding)?;
     }
     if let Ok(store) = &store {
-        if !settings.accounts.is_empty() {
+        if settings.has_people() {
             people::check(&settings, store, &mut report).await?;
         }
         for lights::Finding { subject, outcome } in lights::check(&settings, store).await {

@@ -45,6 +45,7 @@ impl Check<'_> {
             }
             self.signed_in(name, &tenant(account)).await?;
         }
+        self.way_back(settings).await?;
         let mut readers = Readers::new();
         for (name, account) in &settings.accounts {
             let via = match &account.via {
@@ -68,6 +69,27 @@ impl Check<'_> {
             }
             None => Ok(()),
         }
+    }
+
+    /// Whether Entra would send a browser back to the pages.
+    async fn way_back(&mut self, settings: &Settings) -> Result<(), Failure> {
+        let mut own = settings.accounts.iter().filter(|(_, account)| account.via == Via::SignIn);
+        let Some((account, _)) = own.next() else { return Ok(()) };
+        let public_url = &settings.web.public_url;
+        let uri = public_url.redirect_uri();
+        let outcome = match (public_url.unusable(), self.tokens.knows_redirect_uri(account, &uri).await) {
+            (Some(reason), _) => Err(format!("web.public_url: {reason}")),
+            (None, Some(true)) => Ok(format!("people can sign in in a browser; {uri} is registered")),
+            // Whoever sets nothing may never want it: a code needs no redirect URI.
+            (None, known) if public_url.is_local() || known.is_none() => {
+                Ok(format!("to sign in in a browser, register the redirect URI {uri}; a code needs none"))
+            }
+            (None, _) => Err(format!(
+                "web.public_url: the application has no redirect URI {uri}; add it under Authentication, platform \
+                 \"Mobile and desktop applications\", or \"Web\" where a secret or certificate is set"
+            )),
+        };
+        self.report.add(&Finding::new("pages", outcome))
     }
 
     /// An account that reads its own presence.

@@ -104,6 +104,9 @@ impl World {
         if let Err(fail) = in_order(form) {
             return request.back(&fail);
         }
+        if form.get("prompt") == Some("none") {
+            return request.back(&Fail::login_required());
+        }
         let hint = form.get("login_hint").unwrap_or_default();
         let people = self.directory.people.iter().take(100);
         let options: String = people

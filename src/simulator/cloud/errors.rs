@@ -236,6 +236,10 @@ impl Fail {
         Self::bad("invalid_request", 501_491, "Invalid Code_Challenge parameter: its size or its method.")
     }
 
+    pub(super) fn login_required() -> Self {
+        Self::bad("login_required", 50_058, "Session information is not sufficient for single-sign-on.")
+    }
+
     pub(super) fn cancelled() -> Self {
         Self::bad("access_denied", 65_004, "User declined to consent to access the app.")
     }

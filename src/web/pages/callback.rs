@@ -11,11 +11,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use maud::html;
 
-use super::Entrance;
 use super::frame::{self, Page, redirect};
 use super::status::label;
-use crate::entra::{Arrival, Browser, Posted, SignedIn, Trouble, Unexpected};
-use crate::presence::AccountName;
+use super::{Entrance, Shared};
+use crate::entra::{Arrival, Browser, Errand, Posted, SignedIn, Trouble, Unexpected};
 use crate::web::form::{self, ENTRAS, Refused};
 
 /// How long a page waits for Entra, before it says so and looks again.
@@ -58,44 +57,71 @@ pub(super) async fn arrived(
     let visitor = entrance.shared.cookies.visitor(&headers);
     match entrance.bridge.sign_ins.arrive(&back, Browser::of(&visitor.id), PATIENCE).await {
         Err(unexpected) => entrance.shared.page(stale(unexpected)),
-        Ok(Arrival { account, outcome: None }) => {
-            let words = html! { section.card { p { "Microsoft is asked to confirm the sign-in …" } } };
-            let title = format!("Signing {} in", label(&entrance.shared, &account));
-            entrance.shared.page(Page::new(title, words).refresh(Some(1)))
-        }
-        Ok(Arrival { account, outcome: Some(Ok(signed_in)) }) => {
-            entrance.shared.page(done(&entrance, &account, &signed_in))
-        }
-        Ok(Arrival { account, outcome: Some(Err(trouble)) }) => {
-            entrance.shared.page(failed(&entrance, &account, &trouble))
-        }
+        Ok(Arrival { errand, outcome }) => entrance.shared.page(came_back(&entrance, &errand, outcome.as_ref())),
     }
 }
 
-fn done(entrance: &Entrance, account: &AccountName, signed_in: &SignedIn) -> Page {
-    let shared = &entrance.shared;
-    let body = html! {
-        section.card.good {
-            p { strong { (label(shared, account)) } " is signed in as " strong { (signed_in.username) } "." }
-            p.soft { "The presence is read from now on; nothing else is to be done. You can close this page." }
-        }
-        p { a.button.second href=(shared.link("/")) { "How it stands" } }
-    };
-    Page::new("Signed in", body)
+/// What an errand is called, and where it is begun again.
+fn about(shared: &Shared, errand: &Errand) -> (String, String) {
+    match errand {
+        Errand::Account(account) => (label(shared, account).to_owned(), format!("/sign-in/{account}")),
+        Errand::Enrol => ("Enrolment".to_owned(), "/enrol".to_owned()),
+        Errand::Leave => ("Leaving".to_owned(), "/leave".to_owned()),
+    }
 }
 
-fn failed(entrance: &Entrance, account: &AccountName, trouble: &Trouble) -> Page {
-    let shared = &entrance.shared;
+fn came_back(entrance: &Entrance, errand: &Errand, outcome: Option<&Result<SignedIn, Trouble>>) -> Page {
+    let (name, again) = about(&entrance.shared, errand);
+    match outcome {
+        None => {
+            let words = html! { section.card { p { "Microsoft is asked to confirm the sign-in …" } } };
+            Page::new(name, words).refresh(Some(1))
+        }
+        Some(Ok(signed_in)) => done(&entrance.shared, errand, &name, signed_in),
+        Some(Err(trouble)) => failed(&entrance.shared, errand, &name, &again, trouble),
+    }
+}
+
+fn done(shared: &Shared, errand: &Errand, name: &str, signed_in: &SignedIn) -> Page {
+    let username = &signed_in.username;
+    let (title, then) = match errand {
+        Errand::Account(_) => ("Signed in", "The presence is read from now on; nothing else is to be done."),
+        Errand::Enrol => ("You have enrolled", "Your presence is read from now on, until you leave."),
+        Errand::Leave => ("You have left", "Your presence is not read any more, and what was published is removed."),
+    };
+    let body = html! {
+        section.card.good {
+            @match errand {
+                Errand::Account(_) => p { strong { (name) } " is signed in as " strong { (username) } "." },
+                Errand::Enrol => p { strong { (username) } " is an account now." },
+                Errand::Leave => p { strong { (username) } " is no account any more." },
+            }
+            p.soft { (then) " You can close this page." }
+        }
+        @match errand {
+            Errand::Account(_) => p { a.button.second href=(shared.link("/")) { "How it stands" } },
+            Errand::Enrol => p { a.button.second href=(shared.link("/leave")) { "Leave" } },
+            Errand::Leave => {},
+        }
+    };
+    Page::new(title, body)
+}
+
+fn failed(shared: &Shared, errand: &Errand, name: &str, again: &str, trouble: &Trouble) -> Page {
     let status = match trouble {
         Trouble::Retry { .. } => StatusCode::BAD_GATEWAY,
         Trouble::Misconfigured { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         Trouble::SignIn { .. } | Trouble::Consent { .. } | Trouble::Blocked { .. } => StatusCode::FORBIDDEN,
     };
+    let title = match errand {
+        Errand::Account(_) => format!("{name} is not signed in"),
+        Errand::Enrol | Errand::Leave => "That did not work".to_owned(),
+    };
     let body = html! {
         section.card.bad { (frame::trouble(trouble)) }
-        p { a.button href=(shared.link(&format!("/sign-in/{account}"))) { "Try again" } }
+        p { a.button href=(shared.link(again)) { "Try again" } }
     };
-    Page::new(format!("{} is not signed in", label(shared, account)), body).status(status)
+    Page::new(title, body).status(status)
 }
 
 fn stale(unexpected: Unexpected) -> Page {

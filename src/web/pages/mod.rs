@@ -2,9 +2,10 @@
 //!
 //! # Layout
 //! `frame` is what all of them look like (with `style.css`), `status` the first page, `sign_in` an
-//! account's, `callback` where Entra sends a browser back to, `password` the lock in front of them.
+//! account's, `enrol` for those whom the configuration does not name, `callback` where Entra sends a browser back to, `password` the lock in front of them.
 
 mod callback;
+mod enrol;
 mod frame;
 mod password;
 mod sign_in;
@@ -82,12 +83,14 @@ const START: &[&str] = &["sign-in", "*", "start"];
 const DEVICE: &[&str] = &["sign-in", "*", "device"];
 const CANCEL: &[&str] = &["sign-in", "*", "cancel"];
 const CALLBACK: &[&str] = &["sign-in", "callback"];
+const ENROL: &[&str] = &["enrol", "start"];
+const LEAVE: &[&str] = &["leave", "start"];
 
 /// What may be posted to.
 pub(super) fn posts(pages: &Pages) -> &'static [&'static [&'static str]] {
     match (&pages.bridge, &pages.settings.web.password) {
-        (Some(_), Some(_)) => &[CALLBACK, START, DEVICE, CANCEL, LOCK],
-        (Some(_), None) => &[CALLBACK, START, DEVICE, CANCEL],
+        (Some(_), Some(_)) => &[CALLBACK, START, DEVICE, CANCEL, ENROL, LEAVE, LOCK],
+        (Some(_), None) => &[CALLBACK, START, DEVICE, CANCEL, ENROL, LEAVE],
         (None, Some(_)) => &[LOCK],
         (None, None) => &[],
     }
@@ -122,10 +125,15 @@ fn at(path: &str, shared: &Arc<Shared>, bridge: &Option<Bridge>) -> Router<Arc<S
     if let Some(bridge) = bridge {
         router = router.merge(entrance(path, Entrance { shared: shared.clone(), bridge: bridge.clone() }));
     }
+    let enrolment = bridge.clone().filter(|_| !shared.settings.web.enrol.is_empty());
     if shared.password.is_some() {
         router = router
             .layer(middleware::from_fn_with_state(shared.clone(), password::lock))
             .route(&format!("{path}/login"), post(password::enter));
+    }
+    if let Some(bridge) = enrolment {
+        // In front of the lock: signing in at one's own organisation is the proof.
+        router = router.merge(enrol::routes(path, Entrance { shared: shared.clone(), bridge }));
     }
     router.route(&format!("{path}/style.css"), get(style)).route(&format!("{path}/icon.svg"), get(icon))
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::frame::{self, Page, redirect};
 use super::status::{label, signs_in};
 use super::{Entrance, Shared};
-use crate::entra::{Browser, Progress, Prompt};
+use crate::entra::{Browser, Errand, Progress, Prompt};
 use crate::presence::AccountName;
 use crate::settings::User;
 use crate::web::cookies::Visitor;
@@ -32,17 +32,7 @@ pub(super) async fn start(State(entrance): State<Entrance>, Path(name): Path<Str
         Ok(asked) => asked,
         Err(page) => return entrance.shared.page(page),
     };
-    let public_url = entrance.shared.public_url();
-    if let Some(reason) = public_url.unusable() {
-        return entrance.shared.page(Page::refusal(StatusCode::CONFLICT, "Not this way", &reason));
-    }
-    if own.origin.as_ref().is_some_and(|origin| *origin != public_url.origin()) {
-        return entrance.shared.page(elsewhere(&entrance.shared, &account));
-    }
-    match entrance.bridge.sign_ins.send(&account, Browser::of(&own.visitor.id), &public_url.redirect_uri()) {
-        Ok(url) => redirect(url.as_str()),
-        Err(trouble) => entrance.shared.page(failed(&frame::trouble(&trouble))),
-    }
+    entrance.to_entra(&own, &format!("/sign-in/{account}"), Errand::Account(account))
 }
 
 /// Gets a device code, or joins whoever has one.
@@ -68,6 +58,22 @@ pub(super) async fn cancel(State(entrance): State<Entrance>, Path(name): Path<St
 }
 
 impl Entrance {
+    /// Sends the browser that pressed a button on `page` to Entra, where it can come back from there.
+    pub(super) fn to_entra(&self, own: &Own, page: &str, errand: Errand) -> Response {
+        let shared = &self.shared;
+        let public_url = shared.public_url();
+        if let Some(reason) = public_url.unusable() {
+            return shared.page(Page::refusal(StatusCode::CONFLICT, "Not this way", &reason));
+        }
+        if own.origin.as_ref().is_some_and(|origin| *origin != public_url.origin()) {
+            return shared.page(elsewhere(shared, page));
+        }
+        match self.bridge.sign_ins.send(errand, Browser::of(&own.visitor.id), &public_url.redirect_uri()) {
+            Ok(url) => redirect(url.as_str()),
+            Err(trouble) => shared.page(failed(&frame::trouble(&trouble))),
+        }
+    }
+
     /// A form of an account's page.
     async fn asked(&self, name: &str, request: Request) -> Result<(AccountName, Own), Page> {
         let own = Own::read(request, &self.shared.cookies, &self.shared.public_url().origin()).await;
@@ -190,9 +196,9 @@ fn picture(prompt: &Prompt) -> Option<Markup> {
 }
 
 /// The page was opened under a name to which Entra does not send back.
-fn elsewhere(shared: &Shared, account: &AccountName) -> Page {
+fn elsewhere(shared: &Shared, page: &str) -> Page {
     let public_url = shared.public_url();
-    let here = public_url.page(&format!("/sign-in/{account}"));
+    let here = public_url.page(page);
     let body = html! {
         section.card.warn {
             p { "Microsoft sends browsers back to " strong { (public_url.origin()) } " alone. Open the page there:" }

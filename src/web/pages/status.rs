@@ -109,6 +109,8 @@ fn row(shared: &Shared, account: &AccountView) -> Markup {
                     @if let Some(reason) = &obstacle.reason { p { (reason) } }
                     @if let Some(url) = &obstacle.url {
                         p { a href=(url) rel="noreferrer" { "Consent at Microsoft" } }
+                    } @else if obstacle.needs_sign_in && enrolled.is_some() {
+                        p { a href=(shared.link("/enrol")) { "Enrol again" } }
                     } @else if obstacle.needs_sign_in && signs_in {
                         p { a.button href=(shared.link(&path)) { "Sign " (label) " in" } }
                     }
