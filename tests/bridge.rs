@@ -7,6 +7,8 @@
 mod crew;
 #[path = "bridge/graph.rs"]
 mod graph;
+#[path = "bridge/home_assistant.rs"]
+mod home_assistant;
 #[path = "bridge/installation.rs"]
 mod installation;
 #[path = "bridge/limit.rs"]
@@ -17,6 +19,8 @@ mod others;
 mod requests;
 #[path = "bridge/slow.rs"]
 mod slow;
+#[path = "bridge/stand_in.rs"]
+mod stand_in;
 mod support;
 
 use std::collections::BTreeMap;

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::board::{Board, LightState, Observer, STATE, Wish, slot};
+use super::device::Device;
 use super::drive::Drive;
 use super::knowledge::Knowledge;
 use super::topics::{About, Topics, subscriptions};
@@ -66,9 +67,11 @@ impl Actuator {
 
     /// Runs until the shutdown, which is clean: commands under way end, and `offline` is published.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Unusable> {
-        let (subscriptions, abouts) = subscriptions(self.topics.listened());
+        let device = Device::new(&self.settings, self.board.clone())?;
+        let (mut subscriptions, abouts) = subscriptions(self.topics.listened());
+        subscriptions.extend(device.subscriptions());
         let options = Options { client_id: self.client_id(), will: Some(self.topics.state(false)), subscriptions };
-        let (connection, events) = Connection::open(&self.settings.mqtt, options, self.board.clone())?;
+        let (connection, events) = Connection::open(&self.settings.mqtt, options, Arc::new(device.clone()))?;
         let mut hubs = JoinSet::new();
         let mut wakes = Vec::new();
         for hub in lights::hubs(&self.settings, &self.store) {
@@ -82,9 +85,10 @@ impl Actuator {
         let lights: Vec<Followed> = self.settings.lights.values().cloned().map(Followed::new).collect();
         let complained = BTreeSet::new();
         let mut role =
-            Role { actuator: &self, connection, wakes, knowledge, lights, abouts, complained, read_at: None };
+            Role { actuator: &self, device, connection, wakes, knowledge, lights, abouts, complained, read_at: None };
         role.listen(events, &shutdown).await;
         hubs.join_all().await;
+        role.device.leave(&role.connection);
         role.connection.close(FAREWELL).await;
         Ok(())
     }
@@ -116,6 +120,7 @@ impl Followed {
 
 struct Role<'a> {
     actuator: &'a Actuator,
+    device: Device,
     connection: Connection,
     /// One for each hub.
     wakes: Vec<Arc<Notify>>,
@@ -172,6 +177,9 @@ impl Role<'_> {
     }
 
     fn receive(&mut self, received: &Received) {
+        if self.device.receive(received, &self.connection) {
+            return;
+        }
         let Some(about) = self.abouts.get(&received.topic).cloned() else { return };
         if let Err(odd) = self.learn(&about, &received.payload) {
             if self.complained.insert(received.topic.clone()) {

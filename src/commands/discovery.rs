@@ -1,17 +1,41 @@
-//! `graph2mqtt discovery`: each discovery topic and its payload, a line each, as `mosquitto_sub -v` prints them.
+//! `graph2mqtt discovery`: each discovery topic and its payload, a line each, as `mosquitto_sub -v` prints
+//! them; and `discovery clear`.
 
-use super::{Failure, Global, parts};
-use crate::bridge;
+use clap::Subcommand;
+
+use super::{Failure, Global, clear, parts};
 use crate::discovery::{self, Definitions, Device, Rhythm};
+use crate::settings::Settings;
+use crate::{actuator, bridge};
 
-pub(super) fn run(global: &Global) -> Result<(), Failure> {
+/// `discovery`
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Let our devices leave Home Assistant, and clear what accounts that are gone have left at the broker
+    Clear,
+}
+
+pub(super) async fn run(global: &Global, arguments: Arguments) -> Result<(), Failure> {
     let settings = parts::settings(global)?;
+    match arguments.action {
+        Some(Action::Clear) => clear::run(&settings).await,
+        None => print(&settings),
+    }
+}
+
+fn print(settings: &Settings) -> Result<(), Failure> {
     let home_assistant = &settings.home_assistant;
     let rhythm = Rhythm { active: settings.graph.active, quiet: settings.graph.quiet };
     let definitions = Definitions::load(home_assistant.definitions.as_deref(), rhythm)
         .map_err(|error| Failure::Usage(error.to_string()))?;
     let base = settings.mqtt.base_topic.as_str();
-    let with = bridge::with(&settings, settings.accounts.len());
+    let with = bridge::with(settings, settings.accounts.len());
     let line = |id: String, payload: Vec<u8>| {
         let topic = discovery::topic(&home_assistant.prefix, &id);
         format!("{topic} {}\n", String::from_utf8_lossy(&payload))
@@ -26,6 +50,10 @@ pub(super) fn run(global: &Global) -> Result<(), Failure> {
             with: bridge::with_account(with, Some(account), false),
         };
         lines.push_str(&line(discovery::device_id(base, name.as_str()), definitions.account(device)));
+    }
+    if !settings.lights.is_empty() {
+        let (id, payload) = actuator::device(settings, &definitions);
+        lines.push_str(&line(id, payload));
     }
     parts::print(lines.trim_end())
 }

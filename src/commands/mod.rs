@@ -4,6 +4,7 @@ mod accounts;
 mod actuator;
 mod bridge;
 mod check;
+mod clear;
 mod config;
 #[cfg(feature = "demo")]
 mod demo;
@@ -91,8 +92,8 @@ enum Command {
     Lights(lights::Arguments),
     /// Seal the store anew with a new key
     Store(store::Arguments),
-    /// Print Home Assistant's discovery messages
-    Discovery,
+    /// Print Home Assistant's discovery messages, or clear them
+    Discovery(discovery::Arguments),
     /// Show the effective configuration, or its JSON Schema
     Config(config::Arguments),
     /// Ask a running process whether it is well
@@ -129,7 +130,7 @@ impl Cli {
             Command::Pair(arguments) => pair::run(&global, arguments).await,
             Command::Lights(arguments) => lights::run(&global, arguments).await,
             Command::Store(arguments) => store::run(&global, arguments).await,
-            Command::Discovery => discovery::run(&global),
+            Command::Discovery(arguments) => discovery::run(&global, arguments).await,
             Command::Config(arguments) => config::run(&global, arguments),
             Command::Health(arguments) => health::run(&global, arguments).await,
         }
