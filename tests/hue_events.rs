@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use graph2mqtt::lights::{self, Event, Look, Obeyed};
+use graph2mqtt::lights::{self, Event, Look, Obeyed, Trouble};
 use graph2mqtt::settings::{self, Effect, Motion, Shade};
 use graph2mqtt::simulator::{Gamut, Hub, Kind};
 use graph2mqtt::store::Store;
@@ -27,7 +27,14 @@ impl World {
     async fn new(target: &str) -> Self {
         let lamps =
             [("Desk", Kind::Color(Gamut::C)), ("Shelf", Kind::Ambiance), ("Door", Kind::White), ("Fan", Kind::Plug)];
-        let hub = Hub::plan().room("Office", &lamps).room("Hall", &[("Ceiling", Kind::White)]).start().await.unwrap();
+        let relax = [("Desk", json!({"on": {"on": true}, "color": {"xy": {"x": 0.5, "y": 0.4}}}))];
+        let hub = Hub::plan()
+            .room("Office", &lamps)
+            .room("Hall", &[("Ceiling", Kind::White)])
+            .scene("Office", "Relax", &relax)
+            .start()
+            .await
+            .unwrap();
         hub.adjust(|limits| limits.group_gap = Duration::ZERO);
         let folder = tempfile::tempdir().unwrap();
         let yaml = format!(
@@ -213,4 +220,18 @@ async fn the_whole_home_is_a_target() {
     let world = World::new("home").await;
     world.light().show(RED, false).await.unwrap();
     assert!(world.hub.lamp("Desk").on && world.hub.lamp("Ceiling").on);
+}
+
+#[tokio::test]
+async fn a_scene_of_the_room_is_shown_and_another_is_refused_with_what_there_is() {
+    let scene = |name: &str| Look::Scene { name: name.into(), brightness: None, transition: Duration::from_secs(1) };
+    let world = World::new("Office").await;
+    world.light().show(scene("relax"), false).await.unwrap();
+    assert_eq!(world.hub.lamp("Desk").xy, Some((0.5, 0.4)));
+    assert_eq!(world.sent()[0], json!({"recall": {"action": "active", "duration": 1000}}));
+    let Err(Trouble::Light { reason }) = world.light().show(scene("Sunset"), true).await else { panic!("no scene") };
+    assert!(reason.contains("\"Sunset\"") && reason.contains("Relax"), "{reason}");
+    let desk = World::new("Desk").await;
+    let Err(Trouble::Light { reason }) = desk.light().show(scene("Relax"), true).await else { panic!("no room") };
+    assert!(reason.contains("rooms and zones"), "{reason}");
 }

@@ -227,3 +227,25 @@ async fn signifys_list_is_asked_where_no_hub_answers_on_the_network() {
     );
     assert!(hue::find(Duration::from_millis(300), None).await.hubs.is_empty(), "nobody but the network is asked");
 }
+
+#[tokio::test]
+async fn what_hubs_hold_is_listed_with_what_to_write_as_target() {
+    let hub = plan().zone("Office", &["Shelf"]).scene("Office", "Relax", &[]).start().await.unwrap();
+    let place = Place::new().await;
+    let settings = place.settings(&hub, "");
+    let unpaired = lights::survey(&settings, &place.store).await.unwrap();
+    assert!(unpaired.hubs[0].error.as_ref().unwrap().contains("graph2mqtt pair office"), "{unpaired:?}");
+    hub.press_button();
+    place.pair(&settings, WAIT, &mut Vec::new()).await.unwrap();
+    let survey = lights::survey(&settings, &place.store).await.unwrap();
+    let office = &survey.hubs[0];
+    let targets: Vec<&str> = office.places.iter().map(|place| place.thing.target.as_str()).collect();
+    assert_eq!(targets, ["room/Office", "zone/Office", "home"]);
+    assert_eq!(
+        (&office.places[0].lights[..], &office.places[0].scenes[..]),
+        (&["Desk".to_owned(), "Shelf".to_owned()][..], &["Relax".to_owned()][..])
+    );
+    assert_eq!(office.lights[0].can, ["color", "white", "brightness", "on", "breathe", "blink"]);
+    assert_eq!(office.lights[1].can, ["brightness", "on", "breathe", "blink"]);
+    assert_eq!((survey.lights[0].target.as_str(), &survey.lights[0].error), ("Desk", &None));
+}
