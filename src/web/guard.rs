@@ -37,7 +37,7 @@ impl Guard {
         let fits = |wanted: &&[&str]| {
             wanted.len() == segments.len() && wanted.iter().zip(&segments).all(|(want, is)| *want == "*" || want == is)
         };
-        self.posts.iter().any(|wanted| fits(wanted))
+        self.posts.iter().any(fits)
     }
 }
 
