@@ -83,9 +83,8 @@ impl Template {
         })?;
         let mut whole = fill(read, rhythm);
         let each_light = whole.as_object_mut().and_then(|root| root.shift_remove(EACH_LIGHT));
-        let mut cutter = Cutter::default();
-        cutter.mistakes = rules::mistakes(&checked(&whole, each_light.as_ref()));
-        cutter.each_light = each_light;
+        let mistakes = rules::mistakes(&checked(&whole, each_light.as_ref()));
+        let mut cutter = Cutter { each_light, mistakes, ..Cutter::default() };
         cutter.value("", &whole);
         cutter.flush();
         if cutter.mistakes.is_empty() {

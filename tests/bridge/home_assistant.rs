@@ -15,13 +15,13 @@ enum Part {
     BridgeKilled,
 }
 
-use Part::{Bridge, BridgeKilled, HomeAssistant as Hass};
+use Part::{Bridge, BridgeKilled};
 
 /// Restarts, one behind the other.
 const ORDERS: &[&[Part]] = &[
-    &[Hass, Part::Broker, Bridge],
-    &[Bridge, Hass, Part::Broker, Hass],
-    &[Part::Broker, BridgeKilled, Hass],
+    &[Part::HomeAssistant, Part::Broker, Bridge],
+    &[Bridge, Part::HomeAssistant, Part::Broker, Part::HomeAssistant],
+    &[Part::Broker, BridgeKilled, Part::HomeAssistant],
     &[BridgeKilled, Part::Broker, Part::Broker, Bridge],
 ];
 
@@ -29,7 +29,7 @@ struct House {
     installation: Installation,
     yaml: String,
     history: History,
-    hass: Option<HomeAssistant>,
+    home: Option<HomeAssistant>,
     bridge: Option<Running>,
 }
 
@@ -40,16 +40,16 @@ impl House {
         installation.sign_in(&yaml, &["alex"]).await;
         installation.cloud.set_presence(&user("alex"), "Busy", "InACall");
         let history = History::default();
-        let hass = Some(HomeAssistant::start(installation.broker.address(), &history));
+        let home = Some(HomeAssistant::start(installation.broker.address(), &history));
         let bridge = Some(installation.start(&yaml).await);
-        Self { installation, yaml, history, hass, bridge }
+        Self { installation, yaml, history, home, bridge }
     }
 
     async fn restart(&mut self, part: Part) {
         match part {
             Part::HomeAssistant => {
-                drop(self.hass.take());
-                self.hass = Some(HomeAssistant::start(self.installation.broker.address(), &self.history));
+                drop(self.home.take());
+                self.home = Some(HomeAssistant::start(self.installation.broker.address(), &self.history));
             }
             Part::Broker => {
                 self.installation.broker.stop();
@@ -72,7 +72,7 @@ impl House {
 
     /// Every entity is available and says what is so.
     async fn is_right(&self) {
-        let hass = self.hass.as_ref().unwrap();
+        let home = self.home.as_ref().unwrap();
         for (entity, state) in [
             ("sensor.alex_availability", "Busy"),
             ("sensor.alex_activity", "InACall"),
@@ -91,10 +91,10 @@ impl House {
             ("sensor.graph2mqtt_problems", "0"),
             ("select.graph2mqtt_log_level", "info"),
         ] {
-            hass.until(entity, state).await;
+            home.until(entity, state).await;
         }
-        assert_eq!(hass.dropped(), Vec::<String>::new());
-        assert!(hass.entities().len() >= 20, "{:?}", hass.entities());
+        assert_eq!(home.dropped(), Vec::<String>::new());
+        assert!(home.entities().len() >= 20, "{:?}", home.entities());
     }
 }
 
@@ -134,23 +134,23 @@ async fn an_account_that_nobody_signed_in_yet_has_its_device_and_what_leaves_tak
     let Some(broker) = Broker::builder().start_mosquitto() else { return };
     let installation = Installation { broker, ..Installation::with(&["alex", "sam"]).await };
     let history = History::default();
-    let hass = HomeAssistant::start(installation.broker.address(), &history);
+    let home = HomeAssistant::start(installation.broker.address(), &history);
     let yaml = |people: &[&str]| installation.yaml(people, "").replace("mqtt: {", "mqtt: { requests: all,");
     let bridge = installation.start(&yaml(&["alex", "sam"])).await;
-    hass.until("binary_sensor.alex_sign_in_problem", "on").await;
-    hass.until("button.sam_sign_in", "pressable").await;
-    hass.until("sensor.alex_availability", "unavailable").await;
+    home.until("binary_sensor.alex_sign_in_problem", "on").await;
+    home.until("button.sam_sign_in", "pressable").await;
+    home.until("sensor.alex_availability", "unavailable").await;
     bridge.stop().await;
     // Sam is gone, and nobody acts as a person any more.
     let bridge = installation.start(&installation.yaml(&["alex"], "")).await;
-    hass.until("binary_sensor.alex_sign_in_problem", "on").await;
+    home.until("binary_sensor.alex_sign_in_problem", "on").await;
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    let left = |hass: &HomeAssistant| {
+    let left = |home: &HomeAssistant| {
         let ghost = |entity: &String| entity.contains("sam_") || entity.contains("alex_sign_in_code");
-        hass.entities().into_iter().filter(ghost).collect::<Vec<_>>()
+        home.entities().into_iter().filter(ghost).collect::<Vec<_>>()
     };
-    while !left(&hass).is_empty() {
-        assert!(std::time::Instant::now() < deadline, "{:?}", left(&hass));
+    while !left(&home).is_empty() {
+        assert!(std::time::Instant::now() < deadline, "{:?}", left(&home));
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     bridge.stop().await;
