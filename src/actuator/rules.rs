@@ -81,6 +81,7 @@ mod tests {
         Light {
             hub: "office".parse().unwrap(),
             target: Target { kind: None, name: "Office".into() },
+            wled: None,
             follow: vec!["alex".parse().unwrap()],
             show: Show::Busiest,
             offline: Color::Keep,

@@ -25,11 +25,17 @@ pub async fn check(settings: &Settings, store: &Store) -> Vec<Finding> {
         let outcome = hub.check().await.map_err(|trouble| trouble.to_string());
         let is_usable = outcome.is_ok();
         findings.push(Finding { subject: format!("hub {name}"), outcome });
-        for (light, it) in settings.lights.iter().filter(|(_, light)| light.hub == **name) {
+        for (light, it) in settings.lights.iter().filter(|(_, light)| light.wled.is_none() && light.hub == **name) {
             let outcome = match is_usable {
                 true => hub.check_target(&it.target).await.map_err(|trouble| trouble.to_string()),
                 false => Err(format!("not looked up: mend hub {name} first")),
             };
+            findings.push(Finding { subject: format!("light {light}"), outcome });
+        }
+    }
+    for hub in super::hubs(settings, store) {
+        for (light, it) in hub.lights.iter().filter(|(light, _)| settings.lights[light].wled.is_some()) {
+            let outcome = it.prepare().await.map(|()| "WLED answers".to_owned()).map_err(|trouble| trouble.to_string());
             findings.push(Finding { subject: format!("light {light}"), outcome });
         }
     }

@@ -8,6 +8,7 @@ pub mod hue;
 mod light;
 mod look;
 mod survey;
+pub mod wled;
 
 use std::sync::Arc;
 
@@ -36,7 +37,7 @@ pub struct Hub {
 pub fn hubs(settings: &Settings, store: &Store) -> Vec<Hub> {
     let with_lights = |(name, hub): (&Name, &crate::settings::Hub)| {
         let shared = Arc::new(hue::HueHub::new(name, hub.clone(), store.clone()));
-        let here = || settings.lights.iter().filter(|(_, light)| light.hub == *name);
+        let here = || settings.lights.iter().filter(|(_, light)| light.wled.is_none() && light.hub == *name);
         let lights: Vec<(Name, Box<dyn Light>)> = here()
             .map(|(light, it)| {
                 let light_on_hub = hue::HueLight::new(shared.clone(), light.clone(), it.target.clone());
@@ -46,5 +47,14 @@ pub fn hubs(settings: &Settings, store: &Store) -> Vec<Hub> {
         let source = Arc::new(hue::Watch::new(shared, here().map(|(_, light)| light.target.clone()).collect()));
         Hub { name: name.clone(), limits: hue::LIMITS, lights, source }
     };
-    settings.hubs.iter().map(with_lights).filter(|hub| !hub.lights.is_empty()).collect()
+    let strips = settings.lights.iter().filter_map(|(name, light)| Some(strip(name, light.wled.as_ref()?, light)));
+    settings.hubs.iter().map(with_lights).filter(|hub| !hub.lights.is_empty()).chain(strips).collect()
+}
+
+/// A WLED strip is its own hub.
+fn strip(name: &Name, host: &str, light: &crate::settings::Light) -> Hub {
+    let segment = Some(light.target.name.clone()).filter(|segment| !segment.is_empty());
+    let strip = wled::WledLight::new(name, host, segment);
+    let source = Arc::new(strip.watch());
+    Hub { name: name.clone(), limits: wled::LIMITS, lights: vec![(name.clone(), Box::new(strip))], source }
 }

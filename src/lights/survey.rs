@@ -41,14 +41,14 @@ pub async fn survey(settings: &Settings, store: &Store) -> Result<Survey, StoreE
     let surveys = futures_util::future::join_all(asked.iter().map(hue::survey)).await;
     let mut lights = Vec::new();
     for (light, it) in &settings.lights {
-        let hub = asked.iter().find(|hub| hub.name() == it.hub.as_str());
+        let hub = asked.iter().find(|hub| it.wled.is_none() && hub.name() == it.hub.as_str());
         let error = match hub {
             Some(hub) => hub.check_target(&it.target).await.err().map(|trouble| trouble.to_string()),
             None => None,
         };
         lights.push(Configured {
             light: light.to_string(),
-            hub: it.hub.to_string(),
+            hub: it.wled.clone().unwrap_or_else(|| it.hub.to_string()),
             target: written(&it.target),
             follow: it.follow.iter().map(ToString::to_string).collect(),
             error,

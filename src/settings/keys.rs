@@ -124,6 +124,7 @@ pub(super) const KEYS: &[Key] = &[
     open("hubs.*.api", Kind::Choice(APIS), "v2, or v1 for older hubs and look-alikes: by http, or by https with certificate_sha256. Left out, it is found out by https.", "v1"),
 
     open("lights.*.hub", Kind::Name, "The hub on which the light hangs.", "office"),
+    open("lights.*.wled", Kind::Text, "Instead of a hub: host name or address of a WLED strip; target is then a segment, or all where it is left out.", "192.168.1.30"),
     open("lights.*.target", Kind::Text, "Which room, zone or light, by name or id; room/Office where a name is both.", "Office"),
     open("lights.*.follow", Kind::List, "The account, or accounts, whose presence is shown.", "alex"),
     key("lights.*.show", Kind::Choice(SHOWS), "busiest", "Which of several accounts counts.", "busiest"),
@@ -134,7 +135,7 @@ pub(super) const KEYS: &[Key] = &[
 ];
 
 /// Keys of later versions: worth a better answer than "unknown".
-pub(super) const LATER: &[&str] = &["lights.*.wled", "lights.*.hours", "lights.*.hand", "lights.*.on_stop"];
+pub(super) const LATER: &[&str] = &["lights.*.hours", "lights.*.hand", "lights.*.on_stop"];
 
 /// The members of a colour that is written as a map: name, default, what it is for, example.
 pub(super) const COLOR_FIELDS: &[(&str, Option<&str>, &str, &str)] = &[

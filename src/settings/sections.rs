@@ -11,7 +11,9 @@ use super::entra;
 use super::keys;
 use super::parse;
 use super::reader::Reader;
-use super::types::{Actuator, Api, Graph, HomeAssistant, Hub, Light, Mqtt, OnStop, Requests, Settings, Show, Store};
+use super::types::{
+    Actuator, Api, Graph, HomeAssistant, Hub, Light, Mqtt, OnStop, Requests, Settings, Show, Store, Target,
+};
 use super::web;
 use crate::presence::Name;
 
@@ -185,13 +187,28 @@ fn light(
     accounts: &accounts::Reader,
 ) -> Option<Light> {
     let key = |field: &str| format!("lights.{name}.{field}");
-    let hub = reader.required(&key("hub"), "a light hangs on a hub", parse::name);
-    let target = reader.required(&key("target"), "it says which room, zone or light", parse::target);
+    let wled = reader.value(&key("wled"), parse::hub_host);
+    let is_wled = reader.is_set(&key("wled"));
+    let (hub, target) = if is_wled {
+        if reader.is_set(&key("hub")) {
+            reader.clash(&key("hub"), "stands beside wled", "Keep one of the two: a WLED is its own hub.");
+        }
+        let whole = Target { kind: None, name: String::new() };
+        (
+            Some(name.clone()),
+            if reader.is_set(&key("target")) { reader.value(&key("target"), parse::target) } else { Some(whole) },
+        )
+    } else {
+        (
+            reader.required(&key("hub"), "a light hangs on a hub, or is a WLED (wled: its address)", parse::name),
+            reader.required(&key("target"), "it says which room, zone or light", parse::target),
+        )
+    };
     let follow = reader.list(&key("follow"), parse::name);
     let show = reader.value(&key("show"), |text| parse::choice(text, keys::SHOWS));
     let offline = reader.color_or(&key("offline"), ("keep", Color::Keep));
     let colors = reader.colors(&key("colors"));
-    if let Some(hub) = &hub
+    if let Some(hub) = hub.as_ref().filter(|_| !is_wled)
         && !hubs.contains_key(hub)
     {
         let known = listed(hubs.keys());
@@ -207,7 +224,7 @@ fn light(
         "first" => Show::First,
         _ => Show::Busiest,
     };
-    Some(Light { hub: hub?, target: target?, follow: follow?, show, offline: offline?, colors })
+    Some(Light { hub: hub?, target: target?, wled, follow: follow?, show, offline: offline?, colors })
 }
 
 /// Accounts of another bridge can be followed; where there are accounts here, they are meant.

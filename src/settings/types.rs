@@ -203,10 +203,12 @@ pub enum Api {
 /// `lights.<name>`
 #[derive(Debug, Clone)]
 pub struct Light {
-    /// The hub that it hangs on.
+    /// The hub that it hangs on; the light itself, where it is a WLED.
     pub hub: Name,
-    /// Which room, zone or light.
+    /// Which room, zone or light; of a WLED, which segment, its name empty for all.
     pub target: Target,
+    /// Host of the WLED that it is, perhaps with a port.
+    pub wled: Option<String>,
     /// The accounts followed; never empty.
     pub follow: Vec<AccountName>,
     /// Which of several accounts counts.

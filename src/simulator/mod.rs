@@ -11,9 +11,11 @@ mod guid;
 mod hub;
 mod log;
 mod server;
+mod wled;
 
 pub use broker::{Broker, BrokerFailed};
 pub use cloud::{Application, Call, Cloud, CodeError, Platform, Refusal, Route, Rules, Shown};
 pub use fault::{Fault, What};
 pub use hub::{Certificate, Change, Command, Gamut, Hub, Kind, LampState, Limits, Plan, Request, Root};
 pub use log::{Late, Log};
+pub use wled::Wled;

@@ -120,6 +120,12 @@ pub(super) fn of_kelvin(kelvin: f64) -> Xy {
     xy(x, y)
 }
 
+/// sRGB's gamma done.
+pub(super) fn gamma(value: f64) -> u8 {
+    let value = if value <= 0.003_130_8 { value * 12.92 } else { 1.055 * value.powf(1.0 / 2.4) - 0.055 };
+    (value.clamp(0.0, 1.0) * 255.0).round() as u8
+}
+
 /// sRGB's gamma undone.
 fn linear(channel: u8) -> f64 {
     let value = f64::from(channel) / 255.0;

@@ -34,3 +34,8 @@ use super::Limits;
 /// What Signify asks for: about ten light commands and one group command a second (commands to
 /// groups 800 ms apart already stutter), three requests at once.
 pub const LIMITS: Limits = Limits { single: Duration::from_millis(100), group: Duration::from_secs(1), at_once: 3 };
+
+/// A shade in sRGB, for lights that know nothing else.
+pub(super) fn srgb(shade: crate::settings::Shade) -> [u8; 3] {
+    color::to_linear_rgb(ability::point(shade)).map(color::gamma)
+}

@@ -1,0 +1,179 @@
+//! WLED: light strips by their JSON API over http.
+//!
+//! `GET /json/state`, `POST /json/state` with the parts to change; `GET /presets.json`, its presets by number.
+//! One device is its own hub: it has no limits but its own speed, and no key. Its traffic is readable, as all
+//! of WLED's is. Source: WLED's pages "JSON API" and "Presets".
+
+mod client;
+mod state;
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::sync::mpsc::Sender;
+
+use self::client::Client;
+use super::{Asked, Event, Lamp, Light, Limits, Load, Look, Obeyed, Seen, Source, Trouble};
+use crate::presence::Name;
+
+/// A small computer: two commands a second are more than anybody sees.
+pub const LIMITS: Limits = Limits { single: Duration::from_millis(250), group: Duration::from_millis(250), at_once: 1 };
+/// Between two readings: a person's hand is seen soon enough.
+const PAUSE: Duration = Duration::from_secs(5);
+/// How long a test flash lasts.
+const FLASH: Duration = Duration::from_secs(4);
+
+/// A strip, or one segment of it.
+pub struct WledLight {
+    client: Arc<Client>,
+    segment: Option<String>,
+    /// The look whose effect ends by itself, and when.
+    ends: Mutex<Option<(Look, Instant)>>,
+}
+
+impl WledLight {
+    /// `name` is the light's in the configuration; `segment` a segment's number or name, or the whole strip.
+    pub fn new(name: &Name, host: &str, segment: Option<String>) -> Self {
+        Self { client: Arc::new(Client::new(name, host)), segment, ends: Mutex::default() }
+    }
+
+    /// What it tells by itself: nothing, so that it is asked.
+    pub fn watch(&self) -> WledWatch {
+        WledWatch { client: self.client.clone(), segment: self.segment.clone() }
+    }
+
+    async fn state(&self) -> Result<Value, Trouble> {
+        self.client.get("/json/state").await
+    }
+
+    async fn command(&self, look: Look) -> Result<Obeyed, Trouble> {
+        let state = self.state().await?;
+        let segments = state::segments(&state, self.segment.as_deref()).map_err(|what| self.client.light(&what))?;
+        let ended = self.has_ended(&look);
+        let body = match &look {
+            Look::Off => state::off(&segments, self.segment.is_some()),
+            Look::On { shade, brightness, transition, effect } => {
+                let effect = effect.filter(|_| !ended);
+                state::on(&segments, self.segment.is_some(), *shade, *brightness, *transition, effect)
+            }
+            Look::Scene { name, brightness, .. } => {
+                let presets = self.client.get("/presets.json").await?;
+                state::preset(&presets, name, *brightness).map_err(|what| self.client.light(&what))?
+            }
+            Look::Seen(seen) => state::again(seen),
+        };
+        self.client.post(&body).await?;
+        Ok(Obeyed { again: self.effect_ends(look, ended), ..Obeyed::default() })
+    }
+
+    fn has_ended(&self, look: &Look) -> bool {
+        let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        ends.as_ref().is_some_and(|(running, at)| running.looks_like(look) && *at <= Instant::now())
+    }
+
+    /// Remembers when an effect ends; answers with how long it still goes on.
+    fn effect_ends(&self, look: Look, ended: bool) -> Option<Duration> {
+        let lasting = match &look {
+            Look::On { effect: Some(effect), .. } => effect.lasting.filter(|_| !ended),
+            _ => None,
+        };
+        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        let goes_on = ends.as_ref().filter(|(running, _)| running.looks_like(&look)).map(|(_, at)| *at);
+        *ends = match (lasting, goes_on) {
+            (Some(lasting), goes_on) => Some((look, goes_on.unwrap_or_else(|| Instant::now() + lasting))),
+            (None, Some(at)) if ended => Some((look, at)),
+            _ => None,
+        };
+        let left = ends.as_ref().map(|(_, at)| at.saturating_duration_since(Instant::now()));
+        left.filter(|_| lasting.is_some())
+    }
+
+    async fn test(&self) -> Result<Obeyed, Trouble> {
+        let before = self.state().await?;
+        let segments = state::segments(&before, self.segment.as_deref()).map_err(|what| self.client.light(&what))?;
+        self.client.post(&state::blinking(&segments)).await?;
+        tokio::time::sleep(FLASH).await;
+        self.client.post(&state::again(&state::seen(&before, self.segment.as_deref()))).await?;
+        Ok(Obeyed::default())
+    }
+}
+
+impl Light for WledLight {
+    fn load(&self) -> Load {
+        Load::Single
+    }
+
+    fn prepare(&self) -> Asked<'_, ()> {
+        Box::pin(async {
+            let state = self.state().await?;
+            state::segments(&state, self.segment.as_deref()).map(drop).map_err(|what| self.client.light(&what))
+        })
+    }
+
+    fn show(&self, look: Look, _on: bool) -> Asked<'_, Obeyed> {
+        Box::pin(self.command(look))
+    }
+
+    fn read(&self) -> Asked<'_, Seen> {
+        Box::pin(async { Ok(state::seen(&self.state().await?, self.segment.as_deref())) })
+    }
+
+    fn agrees(&self, look: &Look, seen: &Seen) -> bool {
+        seen.0.iter().all(|lamp| state::agrees(look, lamp))
+    }
+
+    fn flash(&self) -> Asked<'_, Obeyed> {
+        Box::pin(self.test())
+    }
+}
+
+/// A strip, asked again and again.
+pub struct WledWatch {
+    client: Arc<Client>,
+    segment: Option<String>,
+}
+
+impl WledWatch {
+    async fn ask(&self, events: &Sender<Event>) {
+        let mut before: Option<Vec<Lamp>> = None;
+        let mut is_lost = false;
+        loop {
+            match self.client.get("/json/state").await {
+                Ok(state) => {
+                    let Seen(lamps) = state::seen(&state, self.segment.as_deref());
+                    let event = match before.replace(lamps.clone()) {
+                        None => Some(Event::Missed),
+                        Some(_) if is_lost => Some(Event::Back { light: 0 }),
+                        Some(before) if before != lamps => Some(Event::Changed { light: 0, seen: Seen(lamps) }),
+                        Some(_) => None,
+                    };
+                    is_lost = false;
+                    if let Some(event) = event
+                        && events.send(event).await.is_err()
+                    {
+                        return;
+                    }
+                }
+                Err(trouble) => {
+                    tracing::debug!("no reading: {trouble}");
+                    let is_new = !std::mem::replace(&mut is_lost, true);
+                    if is_new && before.is_some() && events.send(Event::Lost { light: 0 }).await.is_err() {
+                        return;
+                    }
+                }
+            }
+            tokio::select! {
+                () = events.closed() => return,
+                () = tokio::time::sleep(PAUSE) => {}
+            }
+        }
+    }
+}
+
+impl Source for WledWatch {
+    fn watch(&self, events: Sender<Event>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async move { self.ask(&events).await })
+    }
+}

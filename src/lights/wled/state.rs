@@ -1,0 +1,252 @@
+//! WLED's state, read leniently, and the parts of it that make a look.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::lights::{Lamp, Look, Seen};
+use crate::settings::{Effect, Motion, Shade};
+
+/// Effects by WLED's numbers.
+const SOLID: u64 = 0;
+const BLINK: u64 = 1;
+const BREATHE: u64 = 2;
+/// How far a brightness, in hundredths of a percent, may be off.
+const BRIGHTNESS: u16 = 200;
+/// What of a segment is kept to be shown again.
+const KEPT: [&str; 10] = ["id", "on", "bri", "cct", "col", "fx", "sx", "ix", "pal", "frz"];
+/// The longest transition, in tenths of a second.
+const LONGEST: u128 = 65_535;
+
+/// The segments of a state that are meant: of a number or name, or all.
+pub(super) fn segments(state: &Value, segment: Option<&str>) -> Result<Vec<u64>, String> {
+    let all = state.get("seg").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let number = |it: &Value| it.get("id").and_then(Value::as_u64);
+    let is_meant = |it: &&Value| {
+        segment.is_none_or(|segment| {
+            let name = it.get("n").and_then(Value::as_str).is_some_and(|name| name.eq_ignore_ascii_case(segment));
+            name || number(it).is_some_and(|number| number.to_string() == segment)
+        })
+    };
+    let numbers: Vec<u64> = all.iter().filter(is_meant).filter_map(number).collect();
+    match segment {
+        Some(segment) if numbers.is_empty() => {
+            let known: Vec<String> = all.iter().filter_map(number).map(|number| number.to_string()).collect();
+            Err(format!("WLED has no segment {segment:?}; it has {}", known.join(", ")))
+        }
+        _ => Ok(numbers),
+    }
+}
+
+fn of_each(segments: &[u64], part: &Value) -> Value {
+    let each = |number: &u64| {
+        let mut part = part.clone();
+        part["id"] = json!(number);
+        part
+    };
+    segments.iter().map(each).collect()
+}
+
+/// Off: the segment, where one is meant, else the strip.
+pub(super) fn off(segments: &[u64], is_part: bool) -> Value {
+    if is_part { json!({"seg": of_each(segments, &json!({"on": false}))}) } else { json!({"on": false}) }
+}
+
+/// A colour. Of a strip the brightness is its own, of a segment the segment's.
+pub(super) fn on(
+    segments: &[u64],
+    is_part: bool,
+    shade: Shade,
+    brightness: u8,
+    transition: Duration,
+    effect: Option<Effect>,
+) -> Value {
+    let [red, green, blue] = rgb(shade);
+    let number = match effect.map(|effect| effect.motion) {
+        None => SOLID,
+        Some(Motion::Blink) => BLINK,
+        Some(Motion::Breathe) => BREATHE,
+    };
+    let bri = bri(brightness);
+    let mut part = json!({"on": true, "col": [[red, green, blue], [0, 0, 0], [0, 0, 0]], "fx": number, "frz": false});
+    if is_part {
+        part["bri"] = json!(bri);
+    }
+    let tenths = (transition.as_millis() / 100).min(LONGEST) as u64;
+    let mut body = json!({"on": true, "tt": tenths, "seg": of_each(segments, &part)});
+    if !is_part {
+        body["bri"] = json!(bri);
+    }
+    body
+}
+
+fn bri(percent: u8) -> u64 {
+    (u64::from(percent) * 255).div_ceil(100).clamp(1, 255)
+}
+
+/// What blinks in white, whatever was shown.
+pub(super) fn blinking(segments: &[u64]) -> Value {
+    let part = json!({"on": true, "col": [[255, 255, 255], [0, 0, 0], [0, 0, 0]], "fx": BLINK, "sx": 200});
+    json!({"on": true, "bri": 200, "tt": 0, "seg": of_each(segments, &part)})
+}
+
+/// A preset, by number or name.
+pub(super) fn preset(presets: &Value, name: &str, brightness: Option<u8>) -> Result<Value, String> {
+    let presets = presets.as_object().cloned().unwrap_or_default();
+    let title = |preset: &Value| preset.get("n").and_then(Value::as_str).map(str::to_owned);
+    let is_named = |preset: &Value| title(preset).is_some_and(|title| title.eq_ignore_ascii_case(name));
+    let found = presets.iter().find(|(number, preset)| *number != "0" && (*number == name || is_named(preset)));
+    let Some((number, _)) = found else {
+        let names: Vec<String> = presets.values().filter_map(title).collect();
+        let has = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        return Err(format!("WLED has no preset {name:?}; it has {has}"));
+    };
+    let mut body = json!({"on": true, "ps": number.parse::<u64>().unwrap_or_default()});
+    if let Some(brightness) = brightness {
+        body["bri"] = json!(bri(brightness));
+    }
+    Ok(body)
+}
+
+/// What a state shows: the strip and its segments as one lamp.
+pub(super) fn seen(state: &Value, segment: Option<&str>) -> Seen {
+    let meant = segments(state, segment).unwrap_or_default();
+    let all = state.get("seg").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let is_meant = |it: &&Value| it.get("id").and_then(Value::as_u64).is_some_and(|number| meant.contains(&number));
+    let kept = |segment: &Value| {
+        let kept = KEPT.iter().filter_map(|key| Some(((*key).to_owned(), segment.get(*key)?.clone())));
+        Value::Object(kept.collect::<Map<String, Value>>())
+    };
+    let parts: Vec<Value> = all.iter().filter(is_meant).map(kept).collect();
+    let is_on = |it: &Value| it.get("on").and_then(Value::as_bool).unwrap_or(true);
+    let strip_on = state.get("on").and_then(Value::as_bool);
+    let bri = match segment {
+        None => state.get("bri"),
+        Some(_) => parts.first().and_then(|part| part.get("bri")),
+    };
+    let percent = bri.and_then(Value::as_u64).map(|bri| (bri.min(255) * 10_000 / 255) as u16);
+    let mut other = json!({"seg": parts});
+    if segment.is_none() {
+        other["bri"] = state.get("bri").cloned().unwrap_or_default();
+    }
+    Seen(vec![Lamp {
+        id: segment.unwrap_or("strip").into(),
+        on: strip_on.map(|on| on && parts.iter().any(is_on)),
+        brightness: percent,
+        xy: None,
+        mirek: None,
+        other: Some(other),
+    }])
+}
+
+/// Shows again what was seen.
+pub(super) fn again(seen: &Seen) -> Value {
+    let Some(lamp) = seen.0.first() else { return json!({}) };
+    let mut body = lamp.other.clone().unwrap_or_else(|| json!({}));
+    let is_strip = body.get("bri").is_some();
+    match (lamp.on, is_strip) {
+        (Some(false), true) => body["on"] = json!(false),
+        (Some(true), _) => body["on"] = json!(true),
+        _ => {}
+    }
+    body
+}
+
+/// Whether what was seen is what a look makes of it.
+pub(super) fn agrees(look: &Look, lamp: &Lamp) -> bool {
+    let first = || lamp.other.as_ref().and_then(|other| other.pointer("/seg/0"));
+    match look {
+        Look::Off => lamp.on != Some(true),
+        Look::Scene { .. } => true,
+        Look::Seen(before) => {
+            before.0.first().is_none_or(|before| before == lamp || (before.on, lamp.on) == (Some(false), Some(false)))
+        }
+        Look::On { shade, brightness, effect, .. } => {
+            let color = first().and_then(|segment| segment.pointer("/col/0"));
+            let number = first().and_then(|segment| segment.get("fx")).and_then(Value::as_u64);
+            lamp.on != Some(false)
+                && lamp.brightness.is_none_or(|it| it.abs_diff(u16::from(*brightness) * 100) <= BRIGHTNESS)
+                && color.is_none_or(|color| is_near(color, rgb(*shade)))
+                && (effect.is_some() || number.is_none_or(|number| number == SOLID))
+        }
+    }
+}
+
+fn is_near(color: &Value, wanted: [u8; 3]) -> bool {
+    wanted
+        .iter()
+        .enumerate()
+        .all(|(at, wanted)| color.get(at).and_then(Value::as_u64).is_none_or(|it| it.abs_diff(u64::from(*wanted)) <= 3))
+}
+
+/// A shade in sRGB, as strips have it.
+fn rgb(shade: Shade) -> [u8; 3] {
+    match shade {
+        Shade::Rgb(rgb) => rgb,
+        Shade::Xy(..) | Shade::Kelvin(_) => crate::lights::hue::srgb(shade),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state() -> Value {
+        json!({"on": true, "bri": 128, "seg": [
+            {"id": 0, "n": "Left", "on": true, "bri": 255, "col": [[255, 160, 0], [0, 0, 0], [0, 0, 0]], "fx": 0, "start": 0, "stop": 10},
+            {"id": 3, "on": false, "bri": 51, "col": [[0, 0, 255]], "fx": 9},
+        ]})
+    }
+
+    #[test]
+    fn segments_are_meant_by_number_or_name() {
+        assert_eq!(segments(&state(), None), Ok(vec![0, 3]));
+        assert_eq!(segments(&state(), Some("left")), Ok(vec![0]));
+        assert_eq!(segments(&state(), Some("3")), Ok(vec![3]));
+        assert!(segments(&state(), Some("7")).unwrap_err().contains("0, 3"));
+    }
+
+    #[test]
+    fn a_colour_is_said_with_brightness_transition_and_effect() {
+        let effect = Some(Effect { motion: Motion::Breathe, lasting: None });
+        let body = on(&[0, 3], false, Shade::Rgb([1, 2, 3]), 80, Duration::from_secs(1), effect);
+        assert_eq!((&body["bri"], &body["tt"], &body["seg"][1]["id"]), (&json!(204), &json!(10), &json!(3)));
+        assert_eq!((&body["seg"][0]["col"][0], &body["seg"][0]["fx"]), (&json!([1, 2, 3]), &json!(2)));
+        let part = on(&[3], true, Shade::Kelvin(2700), 100, Duration::ZERO, None);
+        assert!(part.get("bri").is_none() && part["seg"][0]["bri"] == 255);
+        let warm = part["seg"][0]["col"][0].as_array().unwrap();
+        assert!(warm[0].as_u64() > warm[1].as_u64() && warm[1].as_u64() > warm[2].as_u64(), "{warm:?}");
+    }
+
+    #[test]
+    fn what_was_seen_is_shown_again() {
+        let whole = seen(&state(), None);
+        assert_eq!((whole.0[0].on, whole.0[0].brightness), (Some(true), Some(5019)));
+        let body = again(&whole);
+        assert_eq!((&body["bri"], &body["on"], &body["seg"][1]["fx"]), (&json!(128), &json!(true), &json!(9)));
+        assert!(body["seg"][0].get("start").is_none(), "segments stay where they are");
+        assert_eq!(seen(&state(), Some("3")).0[0].on, Some(false));
+    }
+
+    #[test]
+    fn presets_are_scenes() {
+        let presets = json!({"0": {}, "4": {"n": "Relax", "on": true}});
+        assert_eq!(preset(&presets, "relax", None), Ok(json!({"on": true, "ps": 4})));
+        assert_eq!(preset(&presets, "4", Some(50)).unwrap()["bri"], 128);
+        assert!(preset(&presets, "0", None).unwrap_err().contains("Relax"));
+    }
+
+    #[test]
+    fn an_echo_agrees_and_a_persons_hand_does_not() {
+        let orange = |brightness| Look::On {
+            shade: Shade::Rgb([255, 160, 0]),
+            brightness,
+            transition: Duration::ZERO,
+            effect: None,
+        };
+        let lamp = &seen(&state(), Some("0")).0[0];
+        assert!(agrees(&orange(100), lamp) && !agrees(&orange(40), lamp) && !agrees(&Look::Off, lamp));
+        assert!(!agrees(&Look::plain(Shade::Rgb([0, 0, 255])), lamp));
+        assert!(agrees(&Look::Seen(seen(&state(), Some("0")).into()), lamp));
+    }
+}

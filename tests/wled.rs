@@ -1,0 +1,100 @@
+//! A WLED strip as a light: whole and by segments, over real sockets.
+#![cfg(test)]
+#![cfg(feature = "demo")]
+
+use std::time::Duration;
+
+use graph2mqtt::lights::{self, Event, Look, Trouble};
+use graph2mqtt::settings::{self, Effect, Motion, Shade};
+use graph2mqtt::simulator::{Fault, What, Wled};
+use graph2mqtt::store::Store;
+use serde_json::json;
+use tempfile::TempDir;
+
+const WAIT: Duration = Duration::from_secs(20);
+const RED: Look = Look::plain(Shade::Rgb([255, 0, 0]));
+
+async fn light(strip: &Wled, keys: &str) -> (lights::Hub, TempDir) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let folder = tempfile::tempdir().unwrap();
+    let yaml = format!("lights:\n  sign: {{ wled: \"{}\", follow: alex{keys} }}\n", strip.address());
+    let settings = settings::from_yaml(&yaml, folder.path()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let url = format!("sqlite://{}", folder.path().join("store.db").display());
+    let store = Store::open(&url, &folder.path().join("store.key")).await.unwrap();
+    (lights::hubs(&settings, &store).remove(0), folder)
+}
+
+async fn show(hub: &lights::Hub, look: Look) -> Result<lights::Obeyed, Trouble> {
+    hub.lights[0].1.show(look, false).await
+}
+
+#[tokio::test]
+async fn a_strip_shows_colours_effects_and_presets_and_what_it_showed_before() {
+    let strip = Wled::start().await.unwrap();
+    let (hub, _folder) = light(&strip, "").await;
+    let before = hub.lights[0].1.read().await.unwrap();
+    let effect = Some(Effect { motion: Motion::Breathe, lasting: None });
+    show(&hub, Look::On { shade: Shade::Rgb([255, 0, 0]), brightness: 80, transition: Duration::from_secs(1), effect })
+        .await
+        .unwrap();
+    let state = strip.state();
+    assert_eq!((&state["on"], &state["bri"]), (&json!(true), &json!(204)));
+    assert_eq!((&state["seg"][1]["col"][0], &state["seg"][1]["fx"]), (&json!([255, 0, 0]), &json!(2)));
+    assert_eq!(strip.commands()[0]["tt"], 10);
+    show(&hub, Look::Scene { name: "relax".into(), brightness: None, transition: Duration::ZERO }).await.unwrap();
+    assert_eq!(strip.state()["ps"], 4);
+    show(&hub, Look::Off).await.unwrap();
+    assert_eq!(strip.state()["on"], false);
+    show(&hub, RED).await.unwrap();
+    show(&hub, Look::Seen(before.into())).await.unwrap();
+    let state = strip.state();
+    assert_eq!(
+        (&state["on"], &state["bri"], &state["seg"][0]["col"][0]),
+        (&json!(false), &json!(128), &json!([255, 160, 0]))
+    );
+}
+
+#[tokio::test]
+async fn a_segment_is_a_light_of_its_own() {
+    let strip = Wled::start().await.unwrap();
+    let (hub, _folder) = light(&strip, ", target: Sign").await;
+    show(&hub, RED).await.unwrap();
+    let state = strip.state();
+    assert_eq!((&state["seg"][0]["col"][0], &state["seg"][1]["col"][0]), (&json!([255, 160, 0]), &json!([255, 0, 0])));
+    show(&hub, Look::Off).await.unwrap();
+    assert_eq!((&strip.state()["on"], &strip.state()["seg"][1]["on"]), (&json!(true), &json!(false)));
+    let (missing, _folder) = light(&strip, ", target: Door").await;
+    assert!(matches!(show(&missing, RED).await, Err(Trouble::Light { reason }) if reason.contains("\"Door\"")));
+}
+
+#[tokio::test]
+async fn a_persons_hand_is_seen_and_an_echo_told_from_it() {
+    let strip = Wled::start().await.unwrap();
+    let (hub, _folder) = light(&strip, "").await;
+    show(&hub, RED).await.unwrap();
+    let (sender, mut events) = tokio::sync::mpsc::channel(8);
+    let source = hub.source.clone();
+    tokio::spawn(async move { source.watch(sender).await });
+    let mut next = async || tokio::time::timeout(WAIT, events.recv()).await.unwrap().unwrap();
+    assert_eq!(next().await, Event::Missed);
+    assert!(hub.lights[0].1.agrees(&RED, &hub.lights[0].1.read().await.unwrap()));
+    strip.hand(&json!({"seg": [{"id": 0, "col": [[0, 0, 255]]}]}));
+    let Event::Changed { light: 0, seen } = next().await else { panic!("a change") };
+    assert!(!hub.lights[0].1.agrees(&RED, &seen), "{seen:?}");
+}
+
+#[tokio::test]
+async fn odd_answers_are_troubles() {
+    let strip = Wled::start().await.unwrap();
+    let (hub, _folder) = light(&strip, "").await;
+    for what in [What::Html, What::Garbage, What::Cut, What::Endless, What::status(503, "{}")] {
+        strip.fault(Fault::new("/json", what));
+        let shown = show(&hub, RED).await;
+        assert!(matches!(&shown, Err(Trouble::Hub { reason, .. }) if reason.contains("light sign")), "{shown:?}");
+        strip.clear_faults();
+    }
+    strip.down().await;
+    assert!(matches!(show(&hub, RED).await, Err(Trouble::Hub { .. })));
+    strip.up().await.unwrap();
+    show(&hub, RED).await.unwrap();
+}
