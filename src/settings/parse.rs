@@ -46,6 +46,14 @@ pub(super) fn name(text: &str) -> Parsed<Name> {
     }
 }
 
+/// An account to be followed: by its name, or by object id where it enrolled.
+pub(super) fn account(text: &str) -> Parsed<Name> {
+    match text.trim().parse::<ObjectId>() {
+        Ok(id) => Ok(id.as_str().parse().expect("an object id is a name")),
+        Err(_) => name(text),
+    }
+}
+
 /// One of a few words; gives its place among them.
 pub(super) fn choice(text: &str, words: &[&str]) -> Parsed<usize> {
     match words.iter().position(|word| word.eq_ignore_ascii_case(text)) {

@@ -204,7 +204,7 @@ fn light(
             reader.required(&key("target"), "it says which room, zone or light", parse::target),
         )
     };
-    let follow = reader.list(&key("follow"), parse::name);
+    let follow = reader.list(&key("follow"), parse::account);
     let show = reader.value(&key("show"), |text| parse::choice(text, keys::SHOWS));
     let offline = reader.color_or(&key("offline"), ("keep", Color::Keep));
     let colors = reader.colors(&key("colors"));

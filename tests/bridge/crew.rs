@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use graph2mqtt::presence::AccountName;
 use graph2mqtt::simulator::Call;
 
-use super::installation::{CLIENT, Installation, name, user};
+use super::installation::{CLIENT, Installation, TENANT, name, user};
 use super::slow::Slow;
-use super::support::Observer;
 use super::support::observer::{Seen, newest};
+use super::support::{Home, Observer};
 use super::{json, until_activity};
 
 const LEAVES: [&str; 3] = ["presence", "state", "sign_in"];
@@ -274,4 +274,31 @@ async fn a_broker_that_takes_its_time_to_give_back_what_it_holds_is_waited_for()
     let anew: Vec<&String> = published.iter().filter(|topic| topic.contains("/account/")).collect();
     assert!(anew.is_empty(), "{anew:?}");
     bridge.stop().await;
+}
+
+/// As a user has it: the program, without a configured account, and commands beside it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_runs_for_those_who_enrol_and_its_command_removes_them() {
+    let installation = Installation::with(&["kim"]).await;
+    let observer = installation.observe().await;
+    let store = installation.store().await;
+    let folder = installation.folder.path().display();
+    let web = format!("web: {{ listen: \"127.0.0.1:0\", enrol: {{ tenants: [{TENANT}] }} }}\n");
+    let yaml = installation.yaml(&[], &web).replace("accounts:\n", "");
+    let yaml = yaml
+        .replace("sqlite://store", &format!("sqlite://{folder}/store"))
+        .replace("store/key", &format!("{folder}/store/key"));
+    let home = Home::new(&yaml);
+    let mut program = home.start(&["run"]);
+    installation.until_online(&observer).await;
+    let kim = installation.enrol(&store, &user("kim")).await;
+    observer.until_is(&topic(&kim, "state"), "online").await;
+    let shown = String::from_utf8(home.output(&["accounts"]).stdout).unwrap();
+    assert!(shown.contains(kim.as_str()) && shown.contains("kim@contoso.com") && shown.contains("enrolled"), "{shown}");
+    let removed = home.output(&["accounts", "remove", kim.as_str(), "--yes"]);
+    assert!(removed.status.success(), "{}", String::from_utf8_lossy(&removed.stderr));
+    until_cleared(&observer, &kim).await;
+    let said = program.said();
+    assert!(program.stop().success());
+    assert!(!said.contains("WARN") && !said.contains("ERROR"), "a normal run warns of nothing: {said}");
 }
