@@ -1,86 +1,15 @@
 //! What the actuator wants of its lights and what they show: written by the rules and by the hubs'
-//! loops, read by whoever publishes, serves health, or watches.
+//! loops, read by whoever publishes, or serves health.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use jiff::Timestamp;
-
-use super::converge::Aim;
-use super::rules::Status;
+use super::duty::GRACE;
+use super::entry::Entry;
+use super::payload;
 use super::topics::Topics;
-use crate::lights::{Look, Obeyed};
 use crate::mqtt::{Message, Slot, Wanted};
-use crate::presence::{AccountName, Name, Sequence};
-use crate::settings::Color;
-
-/// What the rules want of a light, and by which presences.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Wish {
-    /// Whose status counts, and which it is; none while nobody's is known.
-    pub status: Option<(AccountName, Status)>,
-    /// What is to be shown.
-    pub color: Color,
-    /// The newest presence of every followed account that went into it.
-    pub inputs: Inputs,
-}
-
-/// Presences by account.
-pub(super) type Inputs = BTreeMap<AccountName, Sequence>;
-
-impl Wish {
-    /// What it means for the light.
-    pub fn aim(&self) -> Aim {
-        match (Look::of(&self.color), &self.status) {
-            (Some(look), _) => Aim::Show(look),
-            (None, Some(_)) => Aim::LeaveAlone,
-            (None, None) => Aim::Wait,
-        }
-    }
-}
-
-/// What a light shows since a command of ours.
-#[derive(Debug, Clone)]
-pub(super) struct Shown {
-    pub wish: Arc<Wish>,
-    pub since: Timestamp,
-}
-
-/// One light.
-#[derive(Debug, Default)]
-pub(super) struct Entry {
-    pub wish: Option<Arc<Wish>>,
-    pub shown: Option<Shown>,
-    /// What was read on the light's topic; never ahead of the followed accounts.
-    pub read: Inputs,
-    pub unreachable: bool,
-    /// The last error or advice, for people.
-    pub error: Option<String>,
-    commands: u64,
-    failures: u64,
-}
-
-/// A light came to show something: for whoever watches.
-#[derive(Debug, Clone)]
-pub struct Change {
-    /// The light's name in the configuration.
-    pub light: Name,
-    /// Whose status it shows, and which; none for what is shown while nobody's is known.
-    pub status: Option<(AccountName, Status)>,
-    /// What it shows.
-    pub look: Look,
-    /// When the hub said so.
-    pub at: Instant,
-    /// From the command to the hub's answer.
-    pub took: Duration,
-}
-
-/// Watches the lights. Called from the actuator's tasks, so it must return at once.
-pub trait Observer: Send + Sync {
-    /// A hub said that a light shows something.
-    fn shown(&self, change: Change);
-}
+use crate::presence::Name;
 
 /// One light, for health and metrics. Counters count from the start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,7 +28,8 @@ pub struct LightState {
 
 pub(super) struct Board {
     topics: Topics,
-    observer: Option<Arc<dyn Observer>>,
+    /// Who we are among the location's members.
+    me: String,
     inner: Mutex<Inner>,
 }
 
@@ -108,16 +38,27 @@ struct Inner {
     /// Whether what others published on the lights' topics was read since the connection stands.
     read: bool,
     lights: Vec<Entry>,
+    chance: fastrand::Rng,
 }
 
 impl Board {
-    pub fn new(topics: Topics, observer: Option<Arc<dyn Observer>>) -> Self {
+    /// `me`: who we are among the location's members.
+    pub fn new(topics: Topics, me: String, chance: fastrand::Rng) -> Self {
         let lights = topics.lights().iter().map(|_| Entry::default()).collect();
-        Self { topics, observer, inner: Mutex::new(Inner { connected: false, read: false, lights }) }
+        Self { topics, me, inner: Mutex::new(Inner { connected: false, read: false, lights, chance }) }
+    }
+
+    pub fn me(&self) -> &str {
+        &self.me
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long others are left to do what the broker did not give to us; differs by chance.
+    pub fn grace(&self) -> Duration {
+        GRACE + GRACE.mul_f64(self.inner().chance.f64())
     }
 
     /// Looks at one light, or changes it.
@@ -137,52 +78,6 @@ impl Board {
     /// From now on the lights' topics are published: what was there is known.
     pub fn set_read(&self) {
         self.inner().read = true;
-    }
-
-    /// The newest wish. Answers whether it is another one.
-    pub fn wish(&self, light: usize, wish: Option<Wish>) -> bool {
-        self.light(light, |entry| {
-            let changed = entry.wish.as_deref() != wish.as_ref();
-            if changed {
-                entry.wish = wish.map(Arc::new);
-            }
-            changed
-        })
-    }
-
-    /// A command was obeyed. `shows`: the light shows it now.
-    pub fn obeyed(&self, light: usize, wish: Arc<Wish>, shows: bool, obeyed: &Obeyed, now: Timestamp) {
-        self.light(light, |entry| {
-            entry.commands += 1;
-            entry.unreachable = obeyed.unreachable;
-            entry.error.clone_from(&obeyed.advice);
-            if shows {
-                entry.shown = Some(Shown { wish, since: now });
-            }
-        });
-    }
-
-    /// A command failed. What the light shows is not known.
-    pub fn failed(&self, light: usize) {
-        self.light(light, |entry| {
-            entry.commands += 1;
-            entry.failures += 1;
-            entry.shown = None;
-        });
-    }
-
-    /// A light cannot be commanded.
-    pub fn unreachable(&self, light: usize, error: &str) {
-        self.light(light, |entry| {
-            entry.unreachable = true;
-            entry.error = Some(error.to_owned());
-        });
-    }
-
-    pub fn observe(&self, light: usize, wish: &Wish, look: Look, at: Instant, took: Duration) {
-        let Some(observer) = &self.observer else { return };
-        let light = self.topics.lights()[light].clone();
-        observer.shown(Change { light, status: wish.status.clone(), look, at, took });
     }
 
     pub fn states(&self) -> Vec<LightState> {
@@ -218,7 +113,7 @@ impl Wanted for Board {
         let light = slot as usize - 1;
         let inner = self.inner();
         let entry = inner.lights.get(light).filter(|_| inner.read)?;
-        let payload = super::payload::render(&self.topics.lights()[light], entry)?;
+        let payload = payload::render(&self.topics.lights()[light], entry, &self.me)?;
         Some(Message { topic: self.topics.light(light), payload })
     }
 }

@@ -54,10 +54,19 @@ pub struct Convergence {
 struct State {
     wanted: Aim,
     /// What it shows for certain.
-    shown: Option<Look>,
+    shown: Option<Shown>,
     under_way: Option<Command>,
+    /// When its effect is to be renewed.
+    again: Option<Instant>,
     last_sent: Option<Instant>,
     retry: Retry,
+}
+
+#[derive(Debug)]
+struct Shown {
+    look: Look,
+    /// By our own command: the light knows what it needs not be told again.
+    ours: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -65,6 +74,8 @@ struct Command {
     look: Look,
     load: Load,
     on: bool,
+    /// Something was learned meanwhile that makes its result uncertain.
+    doubted: bool,
 }
 
 /// Exponential back-off: 1 s, doubling to 30 s at most, longer only where the hub said so.
@@ -92,14 +103,17 @@ impl Retry {
 }
 
 impl State {
-    /// The look to send, if any.
-    fn due(&self) -> Option<Look> {
+    /// The look to send, if any, and before when not.
+    fn due(&self) -> Option<(Look, Option<Instant>)> {
         let Aim::Show(wanted) = &self.wanted else { return None };
         if self.under_way.is_some() {
             return None;
         }
-        let right = self.shown.as_ref().is_some_and(|shown| shown.looks_like(wanted));
-        (!right).then(|| wanted.clone())
+        let right = self.shown.as_ref().is_some_and(|shown| shown.look.looks_like(wanted));
+        match self.again {
+            Some(again) if right => Some((wanted.clone(), Some(again))),
+            _ => (!right).then(|| (wanted.clone(), None)),
+        }
     }
 }
 
@@ -138,20 +152,20 @@ impl Convergence {
         let mut soonest: Option<Instant> = None;
         let mut chosen: Option<(Option<Instant>, usize, Command)> = None;
         for (light, state) in self.lights.iter().enumerate() {
-            let Some(look) = state.due() else { continue };
+            let Some((look, not_before)) = state.due() else { continue };
             let load = load(light);
             if load == Load::Group && group_under_way {
                 continue;
             }
             let limit = if load == Load::Group { self.group_free } else { self.single_free };
-            let ready = [self.retry.at, state.retry.at, limit].into_iter().flatten().max();
+            let ready = [self.retry.at, state.retry.at, limit, not_before].into_iter().flatten().max();
             if let Some(ready) = ready.filter(|ready| *ready > now) {
                 soonest = Some(soonest.map_or(ready, |soonest| soonest.min(ready)));
                 continue;
             }
-            let on = state.shown.as_ref().is_some_and(Look::is_on);
+            let on = state.shown.as_ref().is_some_and(|shown| shown.ours && shown.look.is_on());
             if chosen.as_ref().is_none_or(|(turn, ..)| state.last_sent < *turn) {
-                chosen = Some((state.last_sent, light, Command { look, load, on }));
+                chosen = Some((state.last_sent, light, Command { look, load, on, doubted: false }));
             }
         }
         match chosen {
@@ -169,8 +183,32 @@ impl Convergence {
         let step = Step::Send { light, look: command.look.clone(), on: command.on };
         state.under_way = Some(command);
         state.last_sent = Some(now);
-        state.shown = None;
+        (state.shown, state.again) = (None, None);
         step
+    }
+
+    /// A light may show something else than what is known, by whatever was sent or not.
+    pub fn doubt(&mut self, light: usize) {
+        let state = &mut self.lights[light];
+        state.shown = None;
+        if let Some(command) = &mut state.under_way {
+            command.doubted = true;
+        }
+    }
+
+    /// A light shows this by somebody else's command.
+    pub fn shows(&mut self, light: usize, look: Look) {
+        let state = &mut self.lights[light];
+        if state.under_way.is_none() {
+            (state.shown, state.again) = (Some(Shown { look, ours: false }), None);
+            state.retry = Retry::default();
+        }
+    }
+
+    /// What nothing but a person could help is over.
+    pub fn mended(&mut self) {
+        self.stopped = false;
+        self.retry = Retry::default();
     }
 
     /// A command came to its end. Answers whether the light shows what was sent.
@@ -188,7 +226,9 @@ impl Convergence {
                 state.retry = Retry::default();
                 let to_be_switched_on = obeyed.was_off && command.on;
                 let left_alone = state.wanted == Aim::LeaveAlone;
-                state.shown = Some(command.look).filter(|_| !to_be_switched_on && !left_alone);
+                let certain = !to_be_switched_on && !left_alone && !command.doubted;
+                state.shown = certain.then_some(Shown { look: command.look, ours: true });
+                state.again = obeyed.again.map(|again| now + again);
             }
             Err(trouble) => self.failed(now, light, trouble),
         }

@@ -1,41 +1,58 @@
-//! One hub's loop: hands out what the convergence says, and reports what became of it.
+//! One hub's loop: hands out what the convergence says, and takes in what became of it and what the hub tells.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use jiff::Timestamp;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::board::{Board, Wish, slot};
+use super::board::{Board, slot};
+use super::complaints::Complaints;
 use super::converge::{Convergence, Step};
-use crate::lights::{Hub, Look, Obeyed, Trouble};
+use super::entry::{Effects, News, Now, Wish};
+use crate::lights::{Event, Hub, Look, Obeyed, Seen, Trouble};
 use crate::mqtt::Connection;
+use crate::settings::OnHand;
 
 /// How long after the start the hub is read ahead, unless a command came first: a handshake costs
 /// milliseconds of the one thread, and the bridge's first refresh and presence beside us go before.
 const QUIET_START: Duration = Duration::from_secs(1);
-/// How long a stop waits for commands under way.
-const LAST_COMMANDS: Duration = Duration::from_secs(2);
+/// How long a stop waits for commands.
+const LAST_COMMANDS: Duration = Duration::from_secs(5);
+/// How many events of a hub wait for us.
+const EVENTS: usize = 64;
 
-/// A hub, and where its lights stand on the board.
+/// What the rules say of a hub's light beside the wishes.
+pub(super) struct Manner {
+    /// Its place on the board.
+    pub place: usize,
+    pub on_hand: OnHand,
+    /// Whether some rule restores what it showed before.
+    pub restores: bool,
+}
+
+/// Something asked of a light beside the wishes: its flash.
+pub(super) struct Flash {
+    /// The place among the hub's lights.
+    pub light: usize,
+    pub answer: oneshot::Sender<Result<Obeyed, Trouble>>,
+}
+
+/// A hub, and what its lights are to the actuator.
 pub(super) struct Drive {
     pub hub: Hub,
-    /// The place on the board of each of the hub's lights.
-    pub places: Vec<usize>,
+    /// Of each of the hub's lights.
+    pub manners: Vec<Manner>,
     pub board: Arc<Board>,
     pub connection: Connection,
     /// Woken when something else is wanted, or the broker came back.
     pub wake: Arc<Notify>,
-}
-
-/// The troubles that last, as they were said: each is said once.
-struct Said {
-    hub: Option<String>,
-    lights: Vec<Option<String>>,
+    /// Wakes the rules: something was seen that they must know.
+    pub seen: Arc<Notify>,
 }
 
 /// A command that came to its end.
@@ -48,160 +65,211 @@ struct Ended {
 }
 
 impl Drive {
-    /// Until the shutdown.
-    pub async fn run(self, shutdown: CancellationToken) {
-        let mut convergence = Convergence::new(self.hub.limits, self.places.len());
-        let mut under_way = FuturesUnordered::new();
-        let mut said = Said { hub: None, lights: vec![None; self.places.len()] };
-        let mut ahead = Some(Instant::now() + QUIET_START);
+    /// Until the end: then what is still wanted is sent, for a while.
+    pub async fn run(self, mut flashes: mpsc::Receiver<Flash>, end: CancellationToken) {
+        let mut convergence = Convergence::new(self.hub.limits, self.manners.len());
+        let mut complaints = Complaints::new(&self.hub, &self.manners, &self.board, &self.connection);
+        // All of them are polled beside each other: they wait for one another within the hub's client.
+        let (mut under_way, mut preparing) = (FuturesUnordered::new(), FuturesUnordered::new());
+        let (mut flashing, mut reading) = (FuturesUnordered::new(), FuturesUnordered::new());
+        let (tell, mut told) = mpsc::channel(EVENTS);
+        let mut watch = pin!(self.watch(tell));
+        let (mut ahead, mut has_missed, mut give_up) = (Some(Instant::now() + QUIET_START), false, None);
         loop {
-            let wishes = self.want(&mut convergence);
-            let mut wait = None;
-            while self.board.is_connected() {
-                match convergence.next(Instant::now(), |light| self.hub.lights[light].1.load()) {
-                    Step::Send { light, look, on } => {
-                        ahead = None;
-                        let wish = wishes[light].clone().expect("only what is wished for is sent");
-                        under_way.push(self.command(light, look, on, wish));
-                    }
-                    Step::Wait(at) => {
-                        wait = at;
-                        break;
-                    }
-                }
+            let wait = self.send(&mut convergence, |command| {
+                ahead = None;
+                under_way.push(command);
+            });
+            if give_up.is_some() && under_way.is_empty() && wait.is_none() {
+                return;
             }
             tokio::select! {
-                () = shutdown.cancelled() => break,
+                () = end.cancelled(), if give_up.is_none() => give_up = Some(Instant::now() + LAST_COMMANDS),
+                () = sleep_until(give_up), if give_up.is_some() => {
+                    return tracing::debug!(hub = %self.hub.name, "stopped without waiting for the hub");
+                }
                 () = self.wake.notified() => {}
-                Some(ended) = under_way.next() => self.ended(&mut convergence, &ended, &mut said),
+                Some(ended) = under_way.next() => self.ended(&mut convergence, &ended, &mut complaints),
+                Some(event) = told.recv() => match event {
+                    Event::Missed if has_missed => reading.push(self.read_all()),
+                    Event::Missed => has_missed = true,
+                    Event::Mended => convergence.mended(),
+                    event => self.take(&event),
+                },
+                Some(all) = reading.next() => self.was_read(&all),
+                Some(flash) = flashes.recv() => flashing.push(self.flash(flash)),
+                Some(()) = flashing.next() => {}
+                () = &mut watch => {}
                 () = sleep_until(wait), if wait.is_some() => {}
                 () = sleep_until(ahead), if ahead.is_some() => {
                     ahead = None;
-                    tokio::select! {
-                        () = shutdown.cancelled() => break,
-                        () = self.prepare(&mut convergence, &mut said) => {}
+                    preparing.push(self.prepare());
+                }
+                Some(troubles) = preparing.next() => {
+                    for (light, trouble) in troubles {
+                        convergence.failed(Instant::now(), light, &trouble);
+                        complaints.failed(light, &trouble);
                     }
                 }
             }
         }
-        let last = async {
-            while let Some(ended) = under_way.next().await {
-                self.ended(&mut convergence, &ended, &mut said);
-            }
-        };
-        if tokio::time::timeout(LAST_COMMANDS, last).await.is_err() {
-            tracing::debug!(hub = %self.hub.name, "stopped without waiting for the hub's answer");
-        }
     }
 
-    /// Reaches the hub before anything is wanted: the first command is quick, and a wrong key or target
-    /// is told at once. Nothing is lost by waiting here, since a command would wait for the same answers.
-    async fn prepare(&self, convergence: &mut Convergence, said: &mut Said) {
-        for (light, (_, it)) in self.hub.lights.iter().enumerate() {
-            let Err(trouble) = it.prepare().await else { continue };
-            convergence.failed(Instant::now(), light, &trouble);
-            self.failed(light, &trouble, said);
-            if !matches!(trouble, Trouble::Light { .. }) {
-                return;
+    /// Sends what is to be sent now; answers with when to look again.
+    fn send<'a>(&'a self, convergence: &mut Convergence, mut put: impl FnMut(CommandOf<'a>)) -> Option<Instant> {
+        let wishes = self.want(convergence);
+        while self.board.is_connected() {
+            match convergence.next(Instant::now(), |light| self.hub.lights[light].1.load()) {
+                Step::Send { light, look, on } => {
+                    let wish = wishes[light].clone().expect("only what is wished for is sent");
+                    self.board.light(self.manners[light].place, |entry| entry.sent());
+                    put(Box::pin(self.command(light, look, on, wish)));
+                }
+                Step::Wait(at) => return at,
             }
         }
+        None
     }
 
     /// Takes the newest wishes over.
     fn want(&self, convergence: &mut Convergence) -> Vec<Option<Arc<Wish>>> {
-        let mut wishes = Vec::with_capacity(self.places.len());
-        for (light, place) in self.places.iter().enumerate() {
-            let wish = self.board.light(*place, |entry| entry.wish.clone());
-            convergence.want(light, wish.as_deref().map(Wish::aim).unwrap_or_default());
-            wishes.push(wish);
-        }
-        wishes
+        let take = |(light, manner): (usize, &Manner)| {
+            let (wish, aim, news) =
+                self.board.light(manner.place, |entry| (entry.wish.clone(), entry.aim(), entry.take_news()));
+            match news {
+                Some(News::Doubt) => convergence.doubt(light),
+                Some(News::Shows(look)) => convergence.shows(light, look),
+                None => {}
+            }
+            convergence.want(light, aim);
+            wish
+        };
+        self.manners.iter().enumerate().map(take).collect()
     }
 
-    fn command(&self, light: usize, look: Look, on: bool, wish: Arc<Wish>) -> impl Future<Output = Ended> + '_ {
-        let shown = self.hub.lights[light].1.show(look.clone(), on);
-        async move {
-            let started = Instant::now();
-            let result = shown.await;
-            Ended { light, look, wish, took: started.elapsed(), result }
+    async fn command(&self, light: usize, look: Look, on: bool, wish: Arc<Wish>) -> Ended {
+        let started = Instant::now();
+        let (manner, it) = (&self.manners[light], &self.hub.lights[light].1);
+        let reads = manner.restores && self.board.light(manner.place, |entry| entry.is_untouched());
+        if reads && let Ok(seen) = it.read().await {
+            let agrees = |look: &Look| it.agrees(look, &seen);
+            self.board.light(manner.place, |entry| entry.before(seen.clone(), agrees, Now::read()));
         }
+        let result = it.show(look.clone(), on).await;
+        Ended { light, look, wish, took: started.elapsed(), result }
     }
 
-    fn ended(&self, convergence: &mut Convergence, ended: &Ended, said: &mut Said) {
-        let now = Instant::now();
-        let shows = convergence.ended(now, ended.light, &ended.result);
-        let place = self.places[ended.light];
+    fn ended(&self, convergence: &mut Convergence, ended: &Ended, complaints: &mut Complaints<'_>) {
+        let now = Now::read();
+        let shows = convergence.ended(now.instant, ended.light, &ended.result);
+        let place = self.manners[ended.light].place;
         match &ended.result {
             Ok(obeyed) => {
-                self.board.obeyed(place, ended.wish.clone(), shows, obeyed, Timestamp::now());
-                if shows {
-                    self.board.observe(place, &ended.wish, ended.look.clone(), now, ended.took);
-                }
-                self.obeyed(ended, obeyed, said);
+                let grace = self.board.grace();
+                self.board.light(place, |entry| entry.obeyed(&ended.wish, shows, obeyed, grace, now));
+                self.seen.notify_one();
+                complaints.obeyed(ended.light, obeyed);
+                let status =
+                    ended.wish.status.as_ref().map(|(account, status)| format!("{account} {}", status.activity));
+                let light = &self.hub.lights[ended.light].0;
+                tracing::debug!(hub = %self.hub.name, %light, look = ?ended.look, status, took = ?ended.took, "shown");
             }
             Err(trouble) => {
-                self.board.failed(place);
-                self.failed(ended.light, trouble, said);
+                self.board.light(place, |entry| entry.failed(now));
+                complaints.failed(ended.light, trouble);
             }
         }
         self.connection.changed(slot(place));
     }
 
-    fn obeyed(&self, ended: &Ended, obeyed: &Obeyed, said: &mut Said) {
-        let light = &self.hub.lights[ended.light].0;
-        self.answers(said);
-        if said.lights[ended.light].take().is_some() {
-            tracing::info!(hub = %self.hub.name, %light, "the light obeys again");
+    /// Reaches the hub before anything is wanted: the first command is quick, and a wrong key or target
+    /// is told at once.
+    async fn prepare(&self) -> Vec<(usize, Trouble)> {
+        let mut troubles = Vec::new();
+        for (light, (_, it)) in self.hub.lights.iter().enumerate() {
+            let Err(trouble) = it.prepare().await else { continue };
+            let is_lights = matches!(trouble, Trouble::Light { .. });
+            troubles.push((light, trouble));
+            if !is_lights {
+                break;
+            }
         }
-        let status = ended.wish.status.as_ref().map(|(account, status)| format!("{account} {}", status.activity));
-        tracing::debug!(hub = %self.hub.name, %light, look = ?ended.look, status, took = ?ended.took, "shown");
-        if let Some(advice) = &obeyed.advice {
-            tracing::debug!(hub = %self.hub.name, %light, advice, "the hub says beside it");
-        }
+        troubles
     }
 
-    /// Says a trouble once, for as long as it is the same.
-    fn failed(&self, light: usize, trouble: &Trouble, said: &mut Said) {
-        let reason = trouble.to_string();
-        let said = match trouble {
-            Trouble::Light { .. } => {
-                self.answers(said);
-                self.unreachable(light, &reason);
-                &mut said.lights[light]
+    async fn flash(&self, Flash { light, answer }: Flash) {
+        // Nobody may wait for it any more.
+        let _ = answer.send(self.hub.lights[light].1.flash().await);
+    }
+}
+
+type CommandOf<'a> = std::pin::Pin<Box<dyn Future<Output = Ended> + Send + 'a>>;
+
+/// What the hub tells by itself.
+impl Drive {
+    async fn watch(&self, tell: mpsc::Sender<Event>) {
+        tokio::time::sleep(QUIET_START).await;
+        self.hub.source.watch(tell).await;
+        std::future::pending().await
+    }
+
+    fn take(&self, event: &Event) {
+        let now = Now::read();
+        let (light, effects) = match event {
+            Event::Changed { light, seen } => (*light, self.changed(*light, seen, now)),
+            Event::Lost { light } => {
+                let lost = "a lamp is out of reach; does it have power?";
+                self.board.light(self.manners[*light].place, |entry| entry.unreachable(lost));
+                (*light, Effects { act: false, publish: true })
             }
-            Trouble::Hub { .. } | Trouble::Stop { .. } => {
-                (0..self.places.len()).for_each(|light| self.unreachable(light, &reason));
-                &mut said.hub
+            Event::Back { light } => {
+                let grace = self.board.grace();
+                let mut effects = self.board.light(self.manners[*light].place, |entry| entry.is_back(grace, now));
+                effects.publish = true;
+                (*light, effects)
             }
+            Event::Missed | Event::Mended => return,
         };
-        if said.as_ref() != Some(&reason) {
-            match trouble {
-                Trouble::Stop { .. } => tracing::error!("{reason}"),
-                _ => tracing::warn!("{reason}; it is tried again"),
-            }
-            *said = Some(reason);
+        self.apply(light, effects);
+    }
+
+    fn changed(&self, light: usize, seen: &Seen, now: Now) -> Effects {
+        let (manner, it, grace) = (&self.manners[light], &self.hub.lights[light].1, self.board.grace());
+        let agrees = |look: &Look| it.agrees(look, seen);
+        self.board.light(manner.place, |entry| entry.changed(seen, agrees, manner.on_hand, grace, now))
+    }
+
+    fn apply(&self, light: usize, effects: Effects) {
+        if effects.publish {
+            self.connection.changed(slot(self.manners[light].place));
+        }
+        if effects.act {
+            self.seen.notify_one();
         }
     }
 
-    /// The hub answers: what was said of it is over, and what was said of single lights is not.
-    fn answers(&self, said: &mut Said) {
-        if said.hub.take().is_none() {
-            return;
+    /// After a gap: what the lights show now. Lights that cannot be read are not doubted for that.
+    async fn read_all(&self) -> Vec<Option<Seen>> {
+        let mut all = Vec::with_capacity(self.manners.len());
+        for (_, it) in &self.hub.lights {
+            all.push(it.read().await.ok());
         }
-        tracing::info!(hub = %self.hub.name, "the hub obeys again");
-        for (place, said) in self.places.iter().zip(&said.lights) {
-            self.board.light(*place, |entry| {
-                entry.unreachable = said.is_some();
-                entry.error.clone_from(said);
+        all
+    }
+
+    fn was_read(&self, all: &[Option<Seen>]) {
+        for (light, seen) in all.iter().enumerate() {
+            let Some(seen) = seen else { continue };
+            let (it, grace) = (&self.hub.lights[light].1, self.board.grace());
+            let effects = self.board.light(self.manners[light].place, |entry| {
+                let wanted = entry.wish.as_ref().and_then(|wish| wish.look.as_ref());
+                match wanted.is_none_or(|look| it.agrees(look, seen)) {
+                    true => Effects::NONE,
+                    false => entry.mend(grace, Now::read()),
+                }
             });
-            self.connection.changed(slot(*place));
+            self.apply(light, effects);
         }
-    }
-
-    fn unreachable(&self, light: usize, reason: &str) {
-        let place = self.places[light];
-        self.board.unreachable(place, reason);
-        self.connection.changed(slot(place));
     }
 }
 

@@ -138,6 +138,11 @@ impl Knowledge {
         self.accounts.get(account)?.highest
     }
 
+    /// Whether the bridge and the account both said what they are since the connection stands.
+    pub fn is_confirmed(&self, account: &AccountName) -> bool {
+        self.bridge.confirmed && self.accounts.get(account).is_some_and(|account| account.standing.confirmed)
+    }
+
     /// Whether the account is known, or known to be unknown: not merely on its way.
     pub fn is_decided(&self, account: &AccountName) -> bool {
         let says_offline = |standing: Standing| standing.online == Some(false);

@@ -4,18 +4,24 @@
 //! {"light":"desk",
 //!  "wanted":{"account":"alex","availability":"Busy","activity":"InACall","color":"#d13438","brightness":80},
 //!  "shown":{"account":"alex","availability":"Busy","activity":"InACall","color":"#d13438","brightness":80},
-//!  "since":"2026-11-24T08:00:00Z","inputs":{"alex":1795507200000},"reachable":true,"error":null}
+//!  "since":"2026-11-24T08:00:00Z","inputs":{"alex":1795507200000},
+//!  "paused":{"value":false,"version":0},"hand":{"until":null,"version":0},
+//!  "reachable":true,"error":null,"by":{"actuator":"1a2b3c4d","commands":7}}
 //! ```
 //! `color` is as in the configuration: `#rrggbb`, `temperature:2700`, `xy:0.675,0.322`, `scene:Relax`, `off`,
-//! `restore` or `keep`; `account`, `availability` and `activity` are left out while
-//! nobody's presence is known; `shown` and `since` are null until a command succeeded.
+//! `restore` or `keep`; `account`, `availability` and `activity` are left out while nobody's presence is known;
+//! `shown` and `since` are null while it is not known what the light shows. `hand.until` is null, `change` or a
+//! time. `hours` says since when the light's hours have begun or ended, `before` what the light showed before
+//! it was touched, where the rules ask for either. `by` is who wrote it, and how many commands that was.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::board::{Entry, Inputs, Wish};
-use crate::presence::{AccountName, Name, Sequence};
-use crate::settings::Color;
+use super::common::{Before, Common, Hand, Hours, Inputs, Paused};
+use super::entry::{Entry, Wish};
+use crate::presence::{AccountName, Name};
+use crate::settings::{Color, Effect, Motion};
 
 /// Larger payloads are not ours.
 const LARGEST: usize = 64 << 10;
@@ -25,10 +31,23 @@ struct Payload<'a> {
     light: &'a Name,
     wanted: Part<'a>,
     shown: Option<Part<'a>>,
-    since: Option<jiff::Timestamp>,
-    inputs: Inputs,
+    since: Option<Timestamp>,
+    inputs: &'a Inputs,
+    paused: Paused,
+    hand: &'a Hand,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hours: Option<Hours>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<&'a Before>,
     reachable: bool,
     error: Option<&'a str>,
+    by: By,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct By {
+    actuator: String,
+    commands: u64,
 }
 
 #[derive(Serialize)]
@@ -42,14 +61,26 @@ struct Part<'a> {
     color: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     brightness: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effect: Option<&'static str>,
 }
+
+fn named(effect: &Effect) -> &'static str {
+    match effect.motion {
+        Motion::Breathe => "breathe",
+        Motion::Blink => "blink",
+    }
+}
+
+/// What of a part is no look.
+const WHOSE: [&str; 3] = ["account", "availability", "activity"];
 
 impl<'a> From<&'a Wish> for Part<'a> {
     fn from(wish: &'a Wish) -> Self {
-        let brightness = match wish.color {
-            Color::On { brightness, .. } => Some(brightness),
-            Color::Scene { brightness, .. } => brightness,
-            Color::Keep | Color::Restore | Color::Off => None,
+        let (brightness, effect) = match &wish.color {
+            Color::On { brightness, effect, .. } => (Some(*brightness), effect.as_ref().map(named)),
+            Color::Scene { brightness, .. } => (*brightness, None),
+            Color::Keep | Color::Restore | Color::Off => (None, None),
         };
         let status = wish.status.as_ref();
         Self {
@@ -58,47 +89,84 @@ impl<'a> From<&'a Wish> for Part<'a> {
             activity: status.map(|(_, status)| status.activity.as_str()),
             color: wish.color.to_string(),
             brightness,
+            effect,
         }
     }
 }
 
+fn part(wish: &Wish) -> Value {
+    serde_json::to_value(Part::from(wish)).expect("texts and numbers are JSON")
+}
+
 /// The payload; none while nothing is wanted.
-pub(super) fn render(light: &Name, entry: &Entry) -> Option<Vec<u8>> {
+pub(super) fn render(light: &Name, entry: &Entry, me: &str) -> Option<Vec<u8>> {
     let wish = entry.wish.as_deref()?;
-    let mut inputs = wish.inputs.clone();
-    merge(&mut inputs, &entry.read);
+    // What a light showed before something that others act upon is not known any more.
+    let shown = entry.shown.as_ref().filter(|_| entry.is_done() || entry.duty.may_act());
+    let common = &entry.common;
     let payload = Payload {
         light,
         wanted: wish.into(),
-        shown: entry.shown.as_ref().map(|shown| shown.wish.as_ref().into()),
-        since: entry.shown.as_ref().map(|shown| shown.since),
-        inputs,
+        shown: shown.map(|shown| shown.wish.as_ref().into()),
+        since: shown.map(|shown| shown.since),
+        inputs: &common.inputs,
+        paused: common.paused,
+        hand: &common.hand,
+        hours: Some(common.hours).filter(|hours| hours.version > 0),
+        before: Some(&common.before).filter(|before| before.version > 0),
         reachable: !entry.unreachable,
         error: entry.error.as_deref(),
+        by: By { actuator: me.to_owned(), commands: entry.duty.commands() },
     };
     Some(serde_json::to_vec(&payload).expect("texts and numbers are JSON"))
 }
 
-/// Entry by entry the higher number wins.
-pub(super) fn merge(inputs: &mut Inputs, others: &Inputs) {
-    for (account, sequence) in others {
-        let known = inputs.entry(account.clone()).or_insert(*sequence);
-        *known = (*known).max(*sequence);
+/// What a member published of a light.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub common: Common,
+    pub shown: Option<Value>,
+    pub since: Timestamp,
+    wanted: Option<Value>,
+    by: Option<By>,
+}
+
+impl Report {
+    /// Reads a payload, of the inputs those of these accounts; none when it is not such a payload.
+    pub fn read(payload: &[u8], follow: &[AccountName], now: Timestamp) -> Option<Self> {
+        if payload.len() > LARGEST {
+            return None;
+        }
+        let mut topic: Map<String, Value> = serde_json::from_slice(payload).ok()?;
+        topic.get("inputs")?.as_object()?;
+        let since = topic.get("since").and_then(|since| since.as_str()?.parse().ok()).unwrap_or(now);
+        Some(Self {
+            common: Common::read(&topic, follow, now),
+            shown: topic.remove("shown").filter(Value::is_object),
+            wanted: topic.remove("wanted").filter(Value::is_object),
+            since,
+            by: topic.get("by").and_then(|by| By::deserialize(by).ok()),
+        })
+    }
+
+    /// How many commands it reports, where we wrote it.
+    pub fn commands_of(&self, me: &str) -> Option<u64> {
+        self.by.as_ref().filter(|by| by.actuator == me).map(|by| by.commands)
+    }
+
+    /// Whether it says that the light shows anything.
+    pub fn shows_something(&self) -> bool {
+        self.shown.is_some()
+    }
+
+    /// Whether it says that what is wished for was done: the light shows it, or is left alone.
+    pub fn shows(&self, wish: &Wish) -> bool {
+        let said = if wish.look.is_some() { &self.shown } else { &self.wanted };
+        said.as_ref().is_some_and(|said| look_of(said) == look_of(&part(wish)))
     }
 }
 
-/// The inputs on a light's topic, of these accounts alone. What no bridge can have counted to is not
-/// believed: it would hold the light up for ever. None when it is not such a payload.
-pub(super) fn inputs(payload: &[u8], follow: &[AccountName]) -> Option<Inputs> {
-    #[derive(Deserialize)]
-    struct Read {
-        inputs: serde_json::Map<String, Value>,
-    }
-    if payload.len() > LARGEST {
-        return None;
-    }
-    let Read { inputs } = serde_json::from_slice(payload).ok()?;
-    let sequence = |account: &AccountName| Sequence::try_from(inputs.get(account.as_str())?.as_u64()?).ok();
-    let credible = |sequence: &Sequence| *sequence <= Sequence::LEARNABLE;
-    Some(follow.iter().filter_map(|account| Some((account.clone(), sequence(account).filter(credible)?))).collect())
+fn look_of(part: &Value) -> Map<String, Value> {
+    let entries = part.as_object().into_iter().flatten().filter(|(key, _)| !WHOSE.contains(&key.as_str()));
+    entries.map(|(key, value)| (key.clone(), value.clone())).collect()
 }

@@ -1,36 +1,38 @@
-//! The role: listens to the broker, wishes by the rules, and lets each hub's loop do the rest.
+//! The role: listens to the broker, lets the mind wish, and lets each hub's loop do the rest.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::board::{Board, LightState, Observer, STATE, Wish, slot};
+use super::board::{Board, LightState, STATE, slot};
 use super::device::Device;
-use super::drive::Drive;
-use super::knowledge::Knowledge;
-use super::topics::{About, Topics, subscriptions};
-use super::{payload, rules};
+use super::drive::{Drive, Flash, Manner};
+use super::entry::Now;
+use super::mind::{Mind, Todo};
+use super::requests::{self, Answering, Ways};
+use super::topics::{About, Topics};
 use crate::lights;
-use crate::mqtt::{Connection, Event, Options, Received, Unusable};
+use crate::mqtt::{Connection, Event, Options, Received, Refused, Requests, Subscription, Unusable};
 use crate::presence::Name;
 use crate::settings::{Color, Light, Settings};
 use crate::store::Store;
 
-/// After a connection: when the lights' topics are published even if nothing was read there.
-const READING: Duration = Duration::from_secs(2);
-/// How long a light waits for presences that its topic says somebody acted upon. They are on their way by
-/// the subscription to the presences; what does not come is no bridge's.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a stop waits for the broker.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// How long a stop waits for another member to say that it is there.
+const ANYBODY: Duration = Duration::from_secs(1);
+/// How many requests wait for a hub's loop.
+const FLASHES: usize = 4;
 
 /// The actuator of one location, not yet running.
 pub struct Actuator {
-    settings: Settings,
+    settings: Arc<Settings>,
     store: Store,
     topics: Topics,
     board: Arc<Board>,
@@ -53,11 +55,13 @@ impl State {
 }
 
 impl Actuator {
-    /// `observer` is told of every light that came to show something.
-    pub fn new(settings: &Settings, store: Store, observer: Option<Arc<dyn Observer>>) -> Self {
-        let topics = Topics::new(settings);
-        let board = Arc::new(Board::new(topics.clone(), observer));
-        Self { settings: settings.clone(), store, topics, board }
+    /// Of the lights of the configuration.
+    pub fn new(settings: Arc<Settings>, store: Store) -> Self {
+        let topics = Topics::new(&settings);
+        let mut chance = fastrand::Rng::new();
+        let me = format!("{:08x}", chance.u32(..));
+        let board = Arc::new(Board::new(topics.clone(), me, chance));
+        Self { settings, store, topics, board }
     }
 
     /// What health, metrics and pages show.
@@ -65,32 +69,69 @@ impl Actuator {
         State(self.board.clone())
     }
 
-    /// Runs until the shutdown, which is clean: commands under way end, and `offline` is published.
+    /// Runs until the shutdown, which is clean: commands under way end, lights do what `on_stop` says, and
+    /// `offline` is published.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Unusable> {
         let device = Device::new(&self.settings, self.board.clone())?;
-        let (mut subscriptions, abouts) = subscriptions(self.topics.listened());
+        let listened = self.topics.listened();
+        let mut mind =
+            Mind::new(&self.topics, self.lights().cloned().collect(), self.settings.colors.clone(), self.board.clone());
+        self.remember(&mut mind).await;
+        let guarded = vec![self.settings.mqtt.base_topic.clone(), self.settings.home_assistant.prefix.clone()];
+        let requests = Requests::new(self.topics.room(), guarded);
+        let mut subscriptions = self.subscriptions(&listened, &requests);
         subscriptions.extend(device.subscriptions());
         let options = Options { client_id: self.client_id(), will: Some(self.topics.state(false)), subscriptions };
-        let (connection, events) = Connection::open(&self.settings.mqtt, options, Arc::new(device.clone()))?;
-        let mut hubs = JoinSet::new();
-        let mut wakes = Vec::new();
-        for hub in lights::hubs(&self.settings, &self.store) {
-            let wake = Arc::new(Notify::new());
-            wakes.push(wake.clone());
-            let places = hub.lights.iter().map(|(name, _)| self.place(name)).collect();
-            let (board, connection) = (self.board.clone(), connection.clone());
-            hubs.spawn(Drive { hub, places, board, connection, wake }.run(shutdown.clone()));
-        }
-        let knowledge = Knowledge::new(self.topics.accounts().iter().cloned());
-        let lights: Vec<Followed> = self.settings.lights.values().cloned().map(Followed::new).collect();
-        let complained = BTreeSet::new();
-        let mut role =
-            Role { actuator: &self, device, connection, wakes, knowledge, lights, abouts, complained, read_at: None };
-        role.listen(events, &shutdown).await;
-        hubs.join_all().await;
+        let (connection, mut events) = Connection::open(&self.settings.mqtt, options, Arc::new(device.clone()))?;
+        let (end, seen) = (CancellationToken::new(), Arc::new(Notify::new()));
+        let mut role = Role {
+            actuator: &self,
+            device,
+            connection,
+            wakes: Vec::new(),
+            mind,
+            abouts: listened.into_iter().collect(),
+            complained: BTreeSet::new(),
+            requests,
+            ways: Vec::new(),
+            answering: FuturesUnordered::new(),
+        };
+        let mut hubs = role.start_hubs(&seen, &end);
+        role.listen(&mut events, &seen, &shutdown).await;
+        role.rest(&mut events).await;
+        end.cancel();
+        while hubs.join_next().await.is_some() {}
         role.device.leave(&role.connection);
         role.connection.close(FAREWELL).await;
         Ok(())
+    }
+
+    fn lights(&self) -> impl Iterator<Item = &Light> {
+        self.settings.lights.values()
+    }
+
+    /// What was paused before this start.
+    async fn remember(&self, mind: &mut Mind) {
+        let location = &self.settings.actuator.location;
+        match self.store.pauses(location).await {
+            Ok(pauses) => {
+                for (light, version, value) in pauses {
+                    if let Some(place) = self.topics.lights().iter().position(|name| *name == light) {
+                        mind.paused(place, super::common::Paused { version, value });
+                    }
+                }
+            }
+            Err(error) => tracing::warn!("what was paused is not known until somebody says it again: {error}"),
+        }
+    }
+
+    /// Requests come by a plain subscription too, for brokers that share nothing out.
+    fn subscriptions(&self, listened: &[(String, About)], requests: &Requests) -> Vec<Subscription> {
+        let mut subscriptions = self.topics.subscriptions(listened);
+        let plain = requests.subscription();
+        subscriptions.insert(0, self.topics.shared(&plain.filter));
+        subscriptions.push(plain);
+        subscriptions
     }
 
     fn place(&self, light: &Name) -> usize {
@@ -102,19 +143,7 @@ impl Actuator {
     fn client_id(&self) -> String {
         let prefix = self.settings.mqtt.client_id.as_deref().unwrap_or("graph2mqtt");
         let base = self.settings.mqtt.base_topic.replace('/', "-");
-        format!("{prefix}-{base}-actuator-{}-{:08x}", self.settings.actuator.location, fastrand::u32(..))
-    }
-}
-
-/// A light and how long it waits for presences that others have acted upon.
-struct Followed {
-    light: Light,
-    behind_since: Option<Instant>,
-}
-
-impl Followed {
-    fn new(light: Light) -> Self {
-        Self { light, behind_since: None }
+        format!("{prefix}-{base}-actuator-{}-{}", self.settings.actuator.location, self.board.me())
     }
 }
 
@@ -124,160 +153,161 @@ struct Role<'a> {
     connection: Connection,
     /// One for each hub.
     wakes: Vec<Arc<Notify>>,
-    knowledge: Knowledge,
-    lights: Vec<Followed>,
+    mind: Mind,
     /// What each topic is about.
     abouts: BTreeMap<String, About>,
     /// Topics on which something odd was said already.
     complained: BTreeSet<String>,
-    /// When the lights' topics count as read.
-    read_at: Option<Instant>,
+    requests: Requests,
+    ways: Ways,
+    answering: FuturesUnordered<Answering>,
 }
 
 impl Role<'_> {
-    async fn listen(&mut self, mut events: mpsc::Receiver<Event>, shutdown: &CancellationToken) {
+    fn start_hubs(&mut self, seen: &Arc<Notify>, end: &CancellationToken) -> JoinSet<()> {
+        let mut hubs = JoinSet::new();
+        for hub in lights::hubs(&self.actuator.settings, &self.actuator.store) {
+            let wake = Arc::new(Notify::new());
+            let (asks, asked) = mpsc::channel::<Flash>(FLASHES);
+            for (light, (name, _)) in hub.lights.iter().enumerate() {
+                self.ways.push((name.clone(), asks.clone(), light));
+            }
+            self.wakes.push(wake.clone());
+            let manners = hub.lights.iter().map(|(name, _)| self.manner(name)).collect();
+            let (board, connection) = (self.actuator.board.clone(), self.connection.clone());
+            let drive = Drive { hub, manners, board, connection, wake, seen: seen.clone() };
+            hubs.spawn(drive.run(asked, end.clone()));
+        }
+        hubs
+    }
+
+    fn manner(&self, name: &Name) -> Manner {
+        let settings = &self.actuator.settings;
+        let light = &settings.lights[name];
+        let colors = light.colors.0.values().chain(settings.colors.0.values());
+        let outside = light.hours.iter().map(|hours| &hours.outside);
+        let restores = colors.chain(outside).chain([&light.offline, &light.on_stop]).any(|it| *it == Color::Restore);
+        Manner { place: self.actuator.place(name), on_hand: light.hand, restores }
+    }
+
+    async fn listen(&mut self, events: &mut mpsc::Receiver<Event>, seen: &Notify, shutdown: &CancellationToken) {
         loop {
-            let deadline = self.deadline();
-            let sleep = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now).into());
-            tokio::select! {
+            let now = Now::read();
+            let deadline = self.mind.deadline(now);
+            let sleep = tokio::time::sleep_until(deadline.unwrap_or(now.instant).into());
+            let todo = tokio::select! {
                 () = shutdown.cancelled() => return,
                 event = events.recv() => match event {
                     Some(event) => self.take(event),
                     None => return,
                 },
-                () = sleep, if deadline.is_some() => self.pass(Instant::now()),
-            }
+                () = seen.notified() => self.mind.look(Now::read()),
+                Some(answer) = self.answering.next() => {
+                    self.connection.answer(answer);
+                    continue;
+                }
+                () = sleep, if deadline.is_some() => self.mind.pass(Now::read()),
+            };
+            self.apply(todo).await;
         }
     }
 
-    fn deadline(&self) -> Option<Instant> {
-        let patience = self.lights.iter().filter_map(|light| light.behind_since).map(|since| since + PATIENCE);
-        patience.chain(self.knowledge.deadline()).chain(self.read_at).min()
-    }
-
-    fn take(&mut self, event: Event) {
-        let board = &self.actuator.board;
+    fn take(&mut self, event: Event) -> Todo {
         match event {
-            Event::Connected => {
-                let now = Instant::now();
-                board.set_connected(true);
-                self.knowledge.connected(now);
-                self.read_at = Some(now + READING);
-                self.wake();
-            }
+            Event::Connected => self.mind.connected(Now::read()),
             Event::Disconnected(reason) => {
                 tracing::debug!("lights stay as they are until the broker is back: {reason}");
-                board.set_connected(false);
-                self.knowledge.disconnected();
-                self.read_at = None;
+                self.mind.disconnected();
+                Todo::default()
             }
-            Event::Refused(reason) => tracing::debug!("refused: {reason}"),
+            Event::Refused(reason) => {
+                tracing::debug!("refused: {reason}");
+                Todo::default()
+            }
             Event::Received(received) => self.receive(&received),
         }
     }
 
-    fn receive(&mut self, received: &Received) {
+    fn receive(&mut self, received: &Received) -> Todo {
         if self.device.receive(received, &self.connection) {
-            return;
+            return Todo::default();
         }
-        let Some(about) = self.abouts.get(&received.topic).cloned() else { return };
-        if let Err(odd) = self.learn(&about, &received.payload) {
-            if self.complained.insert(received.topic.clone()) {
-                tracing::warn!(topic = received.topic, "somebody publishes what is not taken: {odd}");
+        let Some(about) = self.abouts.get(&received.topic) else {
+            if received.given {
+                self.request(received);
             }
-            return;
-        }
-        self.decide();
-    }
-
-    fn learn(&mut self, about: &About, payload: &[u8]) -> Result<(), String> {
-        match about {
-            About::Own if payload == b"offline" => self.connection.changed(STATE),
-            About::Own => {}
-            About::Bridge => self.knowledge.bridge_said(payload).map_err(|odd| odd.to_string())?,
-            About::State(account) => {
-                self.knowledge.account_said(account, payload).map_err(|odd| odd.to_string())?;
-            }
-            About::Presence(account) => {
-                self.knowledge.presence(account, payload).map_err(|odd| odd.to_string())?;
-            }
-            About::Light(light) => self.read(*light, payload)?,
-        }
-        Ok(())
-    }
-
-    /// What a member of the location, or our forerunner, published of a light.
-    fn read(&mut self, light: usize, payload: &[u8]) -> Result<(), String> {
-        if payload.is_empty() {
-            return Ok(());
-        }
-        let inputs = payload::inputs(payload, &self.lights[light].light.follow)
-            .ok_or("JSON with inputs was expected, as an actuator publishes it")?;
-        self.actuator.board.light(light, |entry| payload::merge(&mut entry.read, &inputs));
-        Ok(())
-    }
-
-    fn pass(&mut self, now: Instant) {
-        self.knowledge.pass(now);
-        if self.read_at.take_if(|at| *at <= now).is_some() {
-            self.actuator.board.set_read();
-            (0..self.lights.len()).for_each(|light| self.connection.changed(slot(light)));
-        }
-        for (light, followed) in self.lights.iter_mut().enumerate() {
-            if followed.behind_since.take_if(|since| *since + PATIENCE <= now).is_some() {
-                self.actuator.board.light(light, |entry| entry.read.clear());
-            }
-        }
-        self.decide();
-    }
-
-    /// Wishes anew, light by light.
-    fn decide(&mut self) {
-        let mut changed = Vec::new();
-        for light in 0..self.lights.len() {
-            let wish = self.wish(light);
-            if self.actuator.board.wish(light, wish) {
-                changed.push(light);
-            }
-        }
-        if !changed.is_empty() {
-            // The lamps first: what is published of them can wait.
-            self.wake();
-            changed.into_iter().for_each(|light| self.connection.changed(slot(light)));
-        }
-    }
-
-    /// What a light is to show; none while that cannot be told yet.
-    fn wish(&mut self, light: usize) -> Option<Wish> {
-        let Followed { light: rules_of, behind_since } = &mut self.lights[light];
-        let knowledge = &self.knowledge;
-        let ahead = self.actuator.board.light(light, |entry| {
-            entry.read.iter().any(|(account, sequence)| knowledge.sequence(account) < Some(*sequence))
-        });
-        if ahead {
-            behind_since.get_or_insert_with(Instant::now);
-            return None;
-        }
-        *behind_since = None;
-        if !rules_of.follow.iter().all(|account| knowledge.is_decided(account)) {
-            return None;
-        }
-        let known = rules_of.follow.iter().filter_map(|account| Some((account, knowledge.known(account)?)));
-        let chosen = rules::chosen(rules_of.show, known);
-        let color: Color = match chosen {
-            Some((_, status)) => rules::color(rules_of, &self.actuator.settings.colors, status),
-            None => rules_of.offline.clone(),
+            return Todo::default();
         };
-        let status = chosen.map(|(account, status)| (account.clone(), status.clone()));
-        let inputs = rules_of
-            .follow
-            .iter()
-            .filter_map(|account| Some((account.clone(), knowledge.sequence(account)?)))
-            .collect();
-        Some(Wish { status, color, inputs })
+        let taken = match about {
+            About::Set(_) if received.retained => {
+                Err("it is retained, and so not obeyed; publish it without retain, and clear it".to_owned())
+            }
+            about => self.mind.take(about, &received.payload, received.given, Now::read()),
+        };
+        taken.unwrap_or_else(|odd| {
+            self.complain(&received.topic, &odd);
+            Todo::default()
+        })
     }
 
-    fn wake(&self) {
-        self.wakes.iter().for_each(|wake| wake.notify_one());
+    fn complain(&mut self, topic: &str, odd: &str) {
+        if self.complained.insert(topic.to_owned()) {
+            tracing::warn!(topic, "somebody publishes what is not taken: {odd}");
+        }
+    }
+
+    fn request(&mut self, received: &Received) {
+        match self.requests.take(received, tokio::time::Instant::now()) {
+            Some(Ok(request)) => {
+                let lights = self.actuator.board.states();
+                self.answering.push(requests::answer(request, &self.ways, &lights));
+            }
+            Some(Err(Refused::Answered(answer))) => self.connection.answer(answer),
+            Some(Err(Refused::Silently(why))) => tracing::debug!("{why}"),
+            None => {}
+        }
+    }
+
+    async fn apply(&mut self, todo: Todo) {
+        if todo.act {
+            // The lamps first: what is published of them can wait.
+            self.wakes.iter().for_each(|wake| wake.notify_one());
+        }
+        if todo.say_online {
+            self.connection.changed(STATE);
+        }
+        todo.publish.into_iter().for_each(|light| self.connection.changed(slot(light)));
+        let location = &self.actuator.settings.actuator.location;
+        for (light, paused) in todo.keep {
+            let name = &self.actuator.topics.lights()[light];
+            tracing::info!(light = %name, "{}", if paused.value { "paused" } else { "follows again" });
+            if let Err(error) = self.actuator.store.set_pause(location, name, paused.version, paused.value).await {
+                tracing::warn!(light = %name, "the pause is not kept over a restart: {error}");
+            }
+        }
+    }
+
+    /// What the lights do at a clean stop, where we are the location's last member.
+    async fn rest(&mut self, events: &mut mpsc::Receiver<Event>) {
+        let wanted = self.actuator.lights().any(|light| light.on_stop != Color::Keep);
+        let last = wanted && self.actuator.board.is_connected() && self.is_last(events).await;
+        let todo = self.mind.stop(last, Now::read());
+        self.apply(todo).await;
+    }
+
+    /// Whether nobody answers when we say `offline`: whoever is there says `online` again.
+    async fn is_last(&mut self, events: &mut mpsc::Receiver<Event>) -> bool {
+        let offline = self.actuator.topics.state(false);
+        let own = offline.topic.clone();
+        self.connection.publish(offline, 1);
+        let answered = async {
+            while let Some(event) = events.recv().await {
+                if matches!(&event, Event::Received(it) if it.topic == own && *it.payload == *b"online" && !it.retained)
+                {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(ANYBODY, answered).await.is_err()
     }
 }

@@ -85,6 +85,9 @@ mod tests {
             follow: vec!["alex".parse().unwrap()],
             show: Show::Busiest,
             offline: Color::Keep,
+            hours: None,
+            hand: crate::settings::OnHand::UntilChange,
+            on_stop: Color::Keep,
             colors: own,
         }
     }

@@ -1,6 +1,6 @@
 //! The actuator's topics: what it publishes, and what a topic that comes in is about.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::mqtt::{Message, Subscription};
 use crate::presence::{AccountName, Name};
@@ -28,6 +28,25 @@ pub(super) enum About {
     Presence(AccountName),
     /// What a light of this location shows, by its place.
     Light(usize),
+    /// What somebody asks of such a light.
+    Set(usize),
+}
+
+impl About {
+    /// Whether the wish for a light, which follows these accounts, may come of it.
+    pub fn concerns(&self, light: usize, follow: &[AccountName]) -> bool {
+        match self {
+            Self::Own => false,
+            Self::Bridge => true,
+            Self::State(account) | Self::Presence(account) => follow.contains(account),
+            Self::Light(about) | Self::Set(about) => *about == light,
+        }
+    }
+
+    /// Whether the location's members share out who acts upon it first.
+    fn is_shared(&self) -> bool {
+        !matches!(self, Self::Own | Self::Light(_))
+    }
 }
 
 impl Topics {
@@ -61,11 +80,24 @@ impl Topics {
         format!("{}/actuator/{}/light/{}", self.base, self.location, self.lights[light])
     }
 
+    /// `<base>/actuator/<location>`: where requests come in.
+    pub fn room(&self) -> String {
+        format!("{}/actuator/{}", self.base, self.location)
+    }
+
+    /// A subscription shared with the location's other members.
+    pub fn shared(&self, filter: &str) -> Subscription {
+        Subscription { filter: format!("$share/{}/{filter}", self.location), qos: 1, no_local: false }
+    }
+
     /// Every topic that is listened to. The lights' topics come first: what is retained there is to be
     /// known before the presences, and the bridge's state last, since it makes presences count.
     pub fn listened(&self) -> Vec<(String, About)> {
         let base = &self.base;
-        let lights = (0..self.lights.len()).map(|light| (self.light(light), About::Light(light)));
+        let lights = || 0..self.lights.len();
+        let shown = lights().map(|light| (self.light(light), About::Light(light)));
+        let own = (self.state(true).topic, About::Own);
+        let set = lights().map(|light| (format!("{}/set", self.light(light)), About::Set(light)));
         let presences = self
             .accounts
             .iter()
@@ -74,14 +106,21 @@ impl Topics {
             .accounts
             .iter()
             .map(|account| (format!("{base}/account/{account}/state"), About::State(account.clone())));
-        let own = (self.state(true).topic, About::Own);
         let bridge = (format!("{base}/bridge/state"), About::Bridge);
-        lights.chain([own]).chain(presences).chain(states).chain([bridge]).collect()
+        shown.chain([own]).chain(set).chain(presences).chain(states).chain([bridge]).collect()
     }
-}
 
-/// The subscriptions for what is listened to, and what their topics are about.
-pub(super) fn subscriptions(listened: Vec<(String, About)>) -> (Vec<Subscription>, BTreeMap<String, About>) {
-    let subscription = |(filter, _): &(String, About)| Subscription { filter: filter.clone(), qos: 1, no_local: true };
-    (listened.iter().map(subscription).collect(), listened.into_iter().collect())
+    /// The subscriptions for what is listened to: plain ones for all of it, and shared ones for what the
+    /// location's members act upon, which come first so that nothing passes between the two.
+    pub fn subscriptions(&self, listened: &[(String, About)]) -> Vec<Subscription> {
+        let shared = listened.iter().filter(|(_, about)| about.is_shared()).map(|(topic, _)| self.shared(topic));
+        // Our own reports are to come back: then all that went before them has come.
+        let no_local = |about: &About| !matches!(about, About::Light(_));
+        let plain = listened.iter().map(|(topic, about)| Subscription {
+            filter: topic.clone(),
+            qos: 1,
+            no_local: no_local(about),
+        });
+        shared.chain(plain).collect()
+    }
 }

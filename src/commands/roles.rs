@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, Global, Log, parts, restart};
-use crate::actuator::{self, Actuator};
+use crate::actuator::Actuator;
 use crate::entra::Tokens;
 use crate::settings::{self, Settings};
 use crate::{bridge, graph, web};
@@ -51,7 +51,7 @@ pub(super) async fn run(global: &Global, roles: Roles, log: Arc<Log>) -> Result<
     let shutdown = CancellationToken::new();
     let restart = restart::Restart::new(global, &shutdown);
     let control = bridge::Control { log: Some(log), restart: Some(restart.asked()) };
-    let process = Process::prepare(settings.clone(), roles, None, control).await?;
+    let process = Process::prepare(settings.clone(), roles, control).await?;
     let listeners = Listeners::bind(&settings.web).await;
     parts::cancel_at_signal(&shutdown)?;
     process.run(listeners, shutdown).await?;
@@ -94,12 +94,10 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Opens the store and makes what the roles need. `observer` watches the lights, `control` is what
-    /// requests may do to the process.
+    /// Opens the store and makes what the roles need. `control` is what requests may do to the process.
     pub(super) async fn prepare(
         settings: Arc<Settings>,
         roles: Roles,
-        observer: Option<Arc<dyn actuator::Observer>>,
         control: bridge::Control,
     ) -> Result<Self, Failure> {
         let (with_bridge, with_actuator) = roles.select(&settings)?;
@@ -120,7 +118,7 @@ impl Process {
         } else {
             None
         };
-        let actuator = with_actuator.then(|| Actuator::new(&settings, store, observer));
+        let actuator = with_actuator.then(|| Actuator::new(settings.clone(), store));
         Ok(Self { settings, bridge, actuator })
     }
 

@@ -13,11 +13,10 @@ use tokio::time::Instant;
 
 use super::pending::{Next, Once, Pending, Stop};
 use super::slots::Slots;
+use super::subscribing::Subscribing;
 use super::trouble::{Answer, Place, Refusals};
 use super::{Event, Message, Received, Reply, Slot, Subscription, Wanted, dialect};
 
-/// Filters in one SUBSCRIBE: far below any broker's limit on a packet.
-const FILTERS: usize = 100;
 /// A message that the broker refused for a time (a quota) is sent again after this.
 const REFUSED_FOR_A_TIME: Duration = Duration::from_secs(30);
 /// What a PUBLISH needs besides topic and payload, in bytes, at most.
@@ -36,6 +35,8 @@ pub(super) struct Limits {
     acks: bool,
     /// Whether it keeps retained messages.
     retains: bool,
+    /// Whether it shares messages out.
+    shares: bool,
 }
 
 /// What was sent.
@@ -63,10 +64,7 @@ pub(super) struct Link<'a> {
     pending: &'a Pending,
     wanted: &'a dyn Wanted,
     will: Option<&'a Message>,
-    subscriptions: &'a [Subscription],
-    /// How many of the subscriptions were asked for, and answered.
-    asked: usize,
-    answered: usize,
+    subscriptions: Subscribing<'a>,
     /// What rumqttc was given and has not put on the wire yet.
     handed: Option<Sent>,
     /// What waits for its ack, by packet id; the first place is never used.
@@ -88,6 +86,7 @@ impl Limits {
             largest: properties.and_then(|given| given.max_packet_size).map_or(usize::MAX, |size| size as usize),
             acks: properties.and_then(|given| given.max_qos) != Some(0),
             retains: properties.and_then(|given| given.retain_available) != Some(0),
+            shares: Subscribing::can_share(ack),
         }
     }
 }
@@ -101,6 +100,8 @@ impl<'a> Link<'a> {
         will: Option<&'a Message>,
         subscriptions: &'a [Subscription],
     ) -> Self {
+        let subscriptions = Subscribing::new(subscriptions, limits.shares);
+        let events = if subscriptions.is_done() { vec![Event::Connected] } else { vec![] };
         Self {
             client,
             limits,
@@ -108,8 +109,6 @@ impl<'a> Link<'a> {
             wanted,
             will,
             subscriptions,
-            asked: 0,
-            answered: 0,
             handed: None,
             unacked: (0..=limits.in_flight).map(|_| None).collect(),
             in_flight: 0,
@@ -117,7 +116,7 @@ impl<'a> Link<'a> {
             refused: Slots::default(),
             refused_until: None,
             goodbye: Goodbye::NotYet,
-            events: if subscriptions.is_empty() { vec![Event::Connected] } else { vec![] },
+            events,
         }
     }
 
@@ -145,7 +144,7 @@ impl<'a> Link<'a> {
     pub(super) fn fill(&mut self, place: &Place, refusals: &mut Refusals) {
         self.retry();
         while self.handed.is_none() && self.has_room() {
-            if self.asked < self.subscriptions.len() && self.asked == self.answered {
+            if self.subscriptions.is_due() {
                 self.subscribe();
             } else if !self.fill_goodbye() {
                 match self.pending.next() {
@@ -177,10 +176,11 @@ impl<'a> Link<'a> {
     }
 
     fn subscribe(&mut self) {
-        let end = self.subscriptions.len().min(self.asked + FILTERS);
-        let filters = self.subscriptions[self.asked..end].iter().map(dialect::filter);
-        let handed = self.client.try_subscribe_many(filters);
-        self.asked = end;
+        let request = self.subscriptions.next();
+        let handed = match request.properties {
+            Some(properties) => self.client.try_subscribe_many_with_properties(request.filters, properties),
+            None => self.client.try_subscribe_many(request.filters),
+        };
         self.hand(Sent::Subscribe, handed);
     }
 
@@ -271,7 +271,10 @@ impl<'a> Link<'a> {
             }
             Polled::Incoming(Packet::PubAck(ack)) => self.acked(&ack, place, refusals),
             Polled::Incoming(Packet::SubAck(ack)) => self.subscribed(&ack, place, refusals),
-            Polled::Incoming(Packet::Publish(publish)) => self.events.extend(received(publish)),
+            Polled::Incoming(Packet::Publish(publish)) => {
+                let received = self.received(publish);
+                self.events.extend(received);
+            }
             _ => {}
         }
     }
@@ -311,28 +314,24 @@ impl<'a> Link<'a> {
         self.events.extend(topic.and_then(|topic| refusals.publish(&topic, answer, place)));
     }
 
-    /// Requests are answered one after the other, so the answer is to the last one asked.
     fn subscribed(&mut self, ack: &SubAck, place: &Place, refusals: &mut Refusals) {
-        let asked = &self.subscriptions[self.answered..self.asked];
-        for (subscription, code) in asked.iter().zip(&ack.return_codes) {
-            if let Some(answer) = Answer::of_subscribe(*code) {
-                self.events.extend(refusals.subscribe(&subscription.filter, answer, place));
-            }
+        for (filter, answer) in self.subscriptions.answered(ack) {
+            self.events.extend(refusals.subscribe(filter, answer, place));
         }
-        self.answered = self.asked;
-        if self.answered == self.subscriptions.len() {
+        if self.subscriptions.is_done() {
             self.events.push(Event::Connected);
         }
     }
-}
 
-fn received(publish: Publish) -> Option<Event> {
-    let Ok(topic) = String::from_utf8(publish.topic.into()) else {
-        tracing::debug!("a message was dropped: its topic is not UTF-8");
-        return None;
-    };
-    let reply = publish.properties.and_then(|properties| {
-        Some(Box::new(Reply { topic: properties.response_topic?, correlation: properties.correlation_data }))
-    });
-    Some(Event::Received(Received { topic, payload: publish.payload, retained: publish.retain, reply }))
+    fn received(&self, publish: Publish) -> Option<Event> {
+        let given = self.subscriptions.was_given(&publish);
+        let Ok(topic) = String::from_utf8(publish.topic.into()) else {
+            tracing::debug!("a message was dropped: its topic is not UTF-8");
+            return None;
+        };
+        let reply = publish.properties.and_then(|properties| {
+            Some(Box::new(Reply { topic: properties.response_topic?, correlation: properties.correlation_data }))
+        });
+        Some(Event::Received(Received { topic, payload: publish.payload, retained: publish.retain, given, reply }))
+    }
 }

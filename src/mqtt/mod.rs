@@ -8,6 +8,7 @@
 //! - `pending`: what is to be done: changed slots, the full resend behind them, messages.
 //! - `driver`: the one task: connects, backs off, logs, forwards events.
 //! - `link`: one connection's life, from ConnAck to its end: flow control, acks, refusals.
+//! - `subscribing`: what was subscribed, and which messages were given to us out of a group.
 //! - `dialect`: the options that rumqttc is given; `tls`: its certificates.
 //! - `trouble`: what went wrong, in words for people, and how long to wait.
 //! - `requests`: what others ask a role on `<room>/request/<command>`, and the shape of the answers.
@@ -20,6 +21,7 @@ mod link;
 mod pending;
 mod requests;
 mod slots;
+mod subscribing;
 mod tls;
 mod trouble;
 
@@ -72,12 +74,12 @@ pub struct Options {
 /// One topic filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subscription {
-    /// The topic filter.
+    /// The topic filter; `$share/<group>/<filter>` shares its messages with the group's other members.
     pub filter: String,
     /// Quality of service, 0 or 1. A stock Mosquitto drops retained messages beyond about 1,000 on one
     /// QoS 1 wildcard; QoS 0 gets them all.
     pub qos: u8,
-    /// Whether our own messages are left out (MQTT 5's no local).
+    /// Whether our own messages are left out (MQTT 5's no local). Not for a shared subscription.
     pub no_local: bool,
 }
 
@@ -105,6 +107,10 @@ pub struct Received {
     pub payload: bytes::Bytes,
     /// Whether it was retained, that is, sent because of a subscription.
     pub retained: bool,
+    /// Whether it came by a shared subscription: of its group, the broker gave it to us. It comes beside
+    /// the same message by a plain subscription. Where a broker shares nothing out, every message that was
+    /// not retained counts as given.
+    pub given: bool,
     /// Where the sender wants an answer besides, where they said so. Unchecked: anybody may have sent it.
     pub reply: Option<Box<Reply>>,
 }

@@ -241,7 +241,7 @@ mod tests {
         let reply = reply.map(|(topic, data)| {
             Box::new(Reply { topic: topic.into(), correlation: Some(Bytes::copy_from_slice(data)) })
         });
-        Received { topic: topic.into(), payload: Bytes::copy_from_slice(payload), retained: false, reply }
+        Received { topic: topic.into(), payload: Bytes::copy_from_slice(payload), retained: false, given: true, reply }
     }
 
     /// The messages of the answer to a request that is done.

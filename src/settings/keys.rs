@@ -49,6 +49,8 @@ const fn open(path: &'static str, kind: Kind, about: &'static str, example: &'st
 pub(super) const CLOUDS: &[&str] = &["global", "us_government", "us_government_dod", "china"];
 pub(super) const IDENTITY_ROLES: &[&str] = &["graph", "application"];
 pub(super) const APIS: &[&str] = &["v2", "v1"];
+/// What a light does while nothing is to be shown.
+pub(super) const RESTS: &[&str] = &["keep", "off", "restore"];
 pub(super) const SHOWS: &[&str] = &["busiest", "latest", "first"];
 pub(super) const REQUESTS: &[&str] = &["safe", "all", "none"];
 pub(super) const ON_STOPS: &[&str] = &["keep", "clear"];
@@ -129,13 +131,20 @@ pub(super) const KEYS: &[Key] = &[
     open("lights.*.follow", Kind::List, "The account, or accounts, whose presence is shown.", "alex"),
     key("lights.*.show", Kind::Choice(SHOWS), "busiest", "Which of several accounts counts.", "busiest"),
     key("lights.*.offline", Kind::Color, "keep", "What is shown while no followed account is known.", "keep"),
+    open("lights.*.hours.days", Kind::List, "The days on which the hours begin: mon-fri, or a list; every day where it is left out.", "mon-fri"),
+    open("lights.*.hours.from", Kind::Text, "From when the light follows.", "08:00"),
+    open("lights.*.hours.to", Kind::Text, "Until when, on the next day where that is not later than from; 24:00 is the end of the day.", "18:00"),
+    open("lights.*.hours.time_zone", Kind::Text, "Where it is that time: a name of the tz database.", "Europe/Berlin"),
+    key("lights.*.hours.outside", Kind::Choice(RESTS), "keep", "What the light does outside its hours: keep, off, or restore what it showed before.", "off"),
+    key("lights.*.hand", Kind::Text, "until_change", "After a person changed the light: until_change leaves it until another status is to be shown, a duration for that time, ignore not at all.", "30m"),
+    key("lights.*.on_stop", Kind::Choice(RESTS), "keep", "What the light does when the location's last actuator is stopped: keep, off, or restore what it showed before.", "off"),
     open("lights.*.colors.*", Kind::Color, "This light's own colours, looked up before the others.", "#6bb700"),
 
     open("colors.*", Kind::Color, "The colour for a status: an activity, an availability, or default.", "#6bb700"),
 ];
 
 /// Keys of later versions: worth a better answer than "unknown".
-pub(super) const LATER: &[&str] = &["lights.*.hours", "lights.*.hand", "lights.*.on_stop"];
+pub(super) const LATER: &[&str] = &[];
 
 /// The members of a colour that is written as a map: name, default, what it is for, example.
 pub(super) const COLOR_FIELDS: &[(&str, Option<&str>, &str, &str)] = &[

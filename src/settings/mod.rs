@@ -9,6 +9,7 @@ mod accounts;
 mod color;
 mod document;
 mod entra;
+mod hours;
 mod keys;
 mod layers;
 mod mistake;
@@ -33,6 +34,7 @@ use layers::{Layer, Overrides};
 
 pub use color::{Color, Effect, Motion, Shade};
 pub use entra::{Azure, Cloud, Credential, Entra, Holds, IdentityRole, Secret};
+pub use hours::{Hours, OnHand};
 pub use mistake::{Mistake, Mistakes, Origin};
 pub use reader::{Effective, Entry};
 pub use schema::schema;

@@ -8,6 +8,7 @@ use url::Url;
 use super::accounts;
 use super::color::Color;
 use super::entra;
+use super::hours;
 use super::keys;
 use super::parse;
 use super::reader::Reader;
@@ -207,6 +208,9 @@ fn light(
     let follow = reader.list(&key("follow"), parse::account);
     let show = reader.value(&key("show"), |text| parse::choice(text, keys::SHOWS));
     let offline = reader.color_or(&key("offline"), ("keep", Color::Keep));
+    let hours = hours::hours(reader, &format!("lights.{name}"));
+    let hand = reader.value(&key("hand"), hours::on_hand);
+    let on_stop = reader.value(&key("on_stop"), |text| parse::choice(text, keys::RESTS)).map(hours::rest);
     let colors = reader.colors(&key("colors"));
     if let Some(hub) = hub.as_ref().filter(|_| !is_wled)
         && !hubs.contains_key(hub)
@@ -224,7 +228,18 @@ fn light(
         "first" => Show::First,
         _ => Show::Busiest,
     };
-    Some(Light { hub: hub?, target: target?, wled, follow: follow?, show, offline: offline?, colors })
+    Some(Light {
+        hub: hub?,
+        target: target?,
+        wled,
+        follow: follow?,
+        show,
+        offline: offline?,
+        hours: hours?,
+        hand: hand?,
+        on_stop: on_stop?,
+        colors,
+    })
 }
 
 /// Accounts of another bridge can be followed; where there are accounts here, they are meant.

@@ -9,6 +9,7 @@ use url::Url;
 
 use super::color::Color;
 use super::entra::Entra;
+use super::hours::{Hours, OnHand};
 use super::web::Web;
 use crate::presence::{AccountName, Name, ObjectId};
 
@@ -215,6 +216,12 @@ pub struct Light {
     pub show: Show,
     /// What happens when no followed account is known.
     pub offline: Color,
+    /// When it follows; always, where there are none.
+    pub hours: Option<Hours>,
+    /// What a person's hand means.
+    pub hand: OnHand,
+    /// What it does at a clean stop of the location's last actuator: keep, off or restore.
+    pub on_stop: Color,
     /// This light's own colours, looked up before the installation's.
     pub colors: Colors,
 }

@@ -1,4 +1,4 @@
-//! What must survive a restart: grants, the sequence's ceiling, hubs' keys and pins, the instance.
+//! What must survive a restart: grants, the sequence's ceiling, hubs' keys and pins, pauses, the instance.
 //!
 //! SQLite in WAL mode through sqlx `Any`, one set of SQL. Token caches are sealed
 //! (ChaCha20-Poly1305, additional data = the row's immutable id) with the key of the key file.
@@ -11,6 +11,7 @@ mod grants;
 mod hubs;
 mod key;
 mod open;
+mod pauses;
 mod rekey;
 #[cfg(test)]
 mod tests;

@@ -58,7 +58,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let broker = stage::reachable(stage.broker.address());
     view::line(view::heading(&format!("mqtt://{broker}"), broker.port(), &stage.settings.mqtt.base_topic));
 
-    let process = Process::prepare(stage.settings.clone(), Roles::Configured, None, bridge::Control::default()).await?;
+    let process = Process::prepare(stage.settings.clone(), Roles::Configured, bridge::Control::default()).await?;
     let running = tokio::spawn(process.run(Listeners::default(), shutdown.clone()));
     let day = tokio::spawn(stage::play(stage.cloud.clone()));
     tokio::select! {

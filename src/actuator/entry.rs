@@ -1,0 +1,346 @@
+//! One light: what is wanted of it, what it shows, and what of that the location knows. Pure.
+
+mod seen;
+
+use std::collections::VecDeque;
+use std::ops::BitOrAssign;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use self::seen::Told;
+use super::common::{Common, Inputs, Until, Which, covers, merge};
+use super::converge::Aim;
+use super::duty::Duty;
+use super::payload::Report;
+use super::rules::Status;
+use crate::lights::{Look, Obeyed};
+use crate::presence::AccountName;
+use crate::settings::Color;
+
+/// How long what was wanted before is still taken for an echo: hubs tell late what lamps did.
+const RECENT: Duration = Duration::from_secs(10);
+/// How many looks are remembered that long.
+const REMEMBERED: usize = 16;
+
+/// Both clocks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Now {
+    pub instant: Instant,
+    pub time: Timestamp,
+}
+
+impl Now {
+    pub fn read() -> Self {
+        Self { instant: Instant::now(), time: Timestamp::now() }
+    }
+}
+
+/// Why a light is to do what it is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// By the status of whom it follows.
+    Status,
+    /// By the hour.
+    Outside,
+    /// A person changed it.
+    Hand,
+    /// Somebody paused it.
+    Paused,
+    /// The last member stops.
+    Stop,
+}
+
+/// What the rules want of a light, and by which presences.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Wish {
+    /// Whose status counts, and which it is; none while nobody's is known.
+    pub status: Option<(AccountName, Status)>,
+    /// What the light does.
+    pub color: Color,
+    pub why: Why,
+    /// What that looks like; none where it is left alone.
+    pub look: Option<Look>,
+    /// The newest presence of every followed account that went into it.
+    pub inputs: Inputs,
+}
+
+impl Wish {
+    /// What it means for the light.
+    pub fn aim(&self) -> Aim {
+        match (&self.look, &self.status) {
+            (Some(look), _) => Aim::Show(look.clone()),
+            (None, None) if self.why == Why::Status && self.color == Color::Keep => Aim::Wait,
+            (None, _) => Aim::LeaveAlone,
+        }
+    }
+
+    /// Which status counts.
+    pub fn which(&self) -> Option<Which> {
+        self.status.as_ref().map(|(account, status)| Which { account: account.clone(), since: status.since })
+    }
+}
+
+/// What a light shows since a command of ours, or of another member's.
+#[derive(Debug, Clone)]
+pub(super) struct Shown {
+    pub wish: Arc<Wish>,
+    pub since: Timestamp,
+}
+
+/// For the hub's loop: what a light shows is known otherwise than by its own commands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum News {
+    /// It may show something else.
+    Doubt,
+    /// Another member shows this.
+    Shows(Look),
+}
+
+/// What is to be done after something was learned.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Effects {
+    /// The hub's loop looks again.
+    pub act: bool,
+    /// The light's topic is published.
+    pub publish: bool,
+}
+
+impl Effects {
+    pub const NONE: Self = Self { act: false, publish: false };
+    pub const ALL: Self = Self { act: true, publish: true };
+}
+
+impl BitOrAssign for Effects {
+    fn bitor_assign(&mut self, other: Self) {
+        self.act |= other.act;
+        self.publish |= other.publish;
+    }
+}
+
+/// One light.
+#[derive(Debug, Default)]
+pub(super) struct Entry {
+    pub wish: Option<Arc<Wish>>,
+    /// What it shows for certain.
+    pub shown: Option<Shown>,
+    /// What another member said last.
+    pub reported: Option<Report>,
+    pub common: Common,
+    pub duty: Duty,
+    pub unreachable: bool,
+    /// The last error or advice, for people.
+    pub error: Option<String>,
+    pub commands: u64,
+    pub failures: u64,
+    /// The look wanted last, however long ago; none after the light was left alone.
+    last: Option<Look>,
+    /// Looks wanted before it, and until when they are echoes.
+    recent: VecDeque<(Look, Instant)>,
+    /// What an event told that is not the look wanted: until an event tells as much that is.
+    against: Told,
+    /// What was wanted when a person's hand came between.
+    overruled: Option<Look>,
+    news: Option<News>,
+    /// What the others must know at once goes with the next wish, which comes of it.
+    must_tell: bool,
+}
+
+impl Entry {
+    /// The newest wish. `given`: the broker gave us what it came of, to act upon first.
+    pub fn wish(&mut self, wish: Option<Wish>, given: bool, grace: Duration, now: Now) -> Effects {
+        if self.wish.as_deref() == wish.as_ref() {
+            let ours = given && wish.is_some() && self.duty.give() && self.acts();
+            return Effects { act: ours, publish: ours };
+        }
+        self.wish = wish.map(Arc::new);
+        let Some(wish) = self.wish.clone() else { return Effects { act: true, publish: false } };
+        let look = match wish.aim() {
+            Aim::Show(look) => look,
+            aim => {
+                self.duty.wished(false, given, now.instant, grace);
+                if aim == Aim::LeaveAlone {
+                    self.leave_alone(now.instant);
+                }
+                self.relieve();
+                return Effects { act: true, publish: self.acts() | std::mem::take(&mut self.must_tell) };
+            }
+        };
+        let differs = !self.last.as_ref().is_some_and(|last| last.looks_like(&look));
+        let is_done = self.is_done();
+        let was_exposed = !is_done && self.duty.is_exposed(now.instant);
+        let first = self.duty.wished(differs, given, now.instant, grace);
+        if differs {
+            self.remember(now.instant);
+            self.last = Some(look);
+            // Others acted upon what was not given to us, and upon what we did not get done in time.
+            if was_exposed || (self.duty.owes() && !given) {
+                self.doubt();
+            }
+        } else if let Some(shown) = self.shown.as_mut().filter(|_| is_done) {
+            shown.wish = wish;
+        }
+        if !first {
+            self.relieve();
+        }
+        Effects { act: true, publish: self.acts() | std::mem::take(&mut self.must_tell) }
+    }
+
+    /// Whether the look wanted is shown for certain.
+    pub fn is_done(&self) -> bool {
+        let shown = self.shown.as_ref().and_then(|shown| shown.wish.look.as_ref());
+        matches!((shown, &self.last), (Some(shown), Some(last)) if shown.looks_like(last))
+    }
+
+    /// Whether it is on us. The presences are then acted upon.
+    fn acts(&mut self) -> bool {
+        if let (Some(wish), true) = (&self.wish, self.duty.may_act()) {
+            merge(&mut self.common.inputs, &wish.inputs);
+        }
+        self.duty.may_act()
+    }
+
+    fn leave_alone(&mut self, now: Instant) {
+        self.remember(now);
+        self.doubt();
+        self.release();
+    }
+
+    fn doubt(&mut self) {
+        self.shown = None;
+        self.news = Some(News::Doubt);
+    }
+
+    fn remember(&mut self, now: Instant) {
+        self.recent.retain(|(_, until)| *until > now);
+        if self.recent.len() == REMEMBERED {
+            self.recent.pop_front();
+        }
+        self.recent.extend(self.last.take().map(|look| (look, now + RECENT)));
+    }
+
+    /// What the hub's loop is to aim at.
+    pub fn aim(&self) -> Aim {
+        match self.wish.as_deref().map(Wish::aim) {
+            Some(Aim::Show(_)) if !self.duty.may_act() => Aim::Wait,
+            aim => aim.unwrap_or_default(),
+        }
+    }
+
+    /// What is new for the hub's loop.
+    pub fn take_news(&mut self) -> Option<News> {
+        self.news.take()
+    }
+
+    /// What a member published, perhaps ourselves (`me`).
+    pub fn read(&mut self, report: Report, me: &str, grace: Duration, now: Now) -> Effects {
+        let lacks = !report.common.covers(&self.common);
+        let hand = self.common.hand.version;
+        self.common.merge(&report.common);
+        // What they take for a person's hand is our own command, come late.
+        let is_ours = self.duty.owes() && self.common.hand.version > hand && self.common.hand.until != Until::Over;
+        if is_ours {
+            self.end_hand(now);
+        }
+        let mut effects = Effects { act: false, publish: lacks || is_ours };
+        match report.commands_of(me) {
+            Some(commands) => self.duty.came_back(commands),
+            None => {
+                // Whoever does not know what the light shows writes over what others do.
+                effects.publish |= !report.shows_something() && self.is_done();
+                self.reported = Some(report);
+                if !self.relieve() && self.was_set_back() {
+                    self.doubt();
+                    self.duty.doubt(now.instant, grace);
+                }
+                effects.act = self.news.is_some();
+            }
+        }
+        effects
+    }
+
+    /// Whether another member has done what is wanted. Not believed while our own command may have come
+    /// behind theirs.
+    fn relieve(&mut self) -> bool {
+        let (Some(wish), Some(reported)) = (&self.wish, &self.reported) else { return false };
+        if self.duty.owes() || self.duty.is_under_way() || !covers(&reported.common.inputs, &wish.inputs) {
+            return false;
+        }
+        if !reported.shows(wish) {
+            return false;
+        }
+        if let Some(look) = &wish.look
+            && !self.is_done()
+        {
+            self.shown = Some(Shown { wish: wish.clone(), since: reported.since });
+            self.news = Some(News::Shows(look.clone()));
+        }
+        self.duty.relieved();
+        true
+    }
+
+    /// Whether a member that knew less shows something else: its command may have come behind the right one.
+    fn was_set_back(&self) -> bool {
+        let (Some(wish), Some(reported)) = (&self.wish, &self.reported) else { return false };
+        let older = !covers(&reported.common.inputs, &wish.inputs);
+        wish.look.is_some() && older && reported.shows_something() && !reported.shows(wish)
+    }
+
+    /// A command went out.
+    pub fn sent(&mut self) {
+        self.duty.sent();
+        self.shown = None;
+        self.against = Told::default();
+    }
+
+    /// A command was obeyed. `shows`: the light shows it now.
+    pub fn obeyed(&mut self, wish: &Arc<Wish>, shows: bool, obeyed: &Obeyed, grace: Duration, now: Now) {
+        self.ended(now);
+        self.unreachable = obeyed.unreachable;
+        self.error.clone_from(&obeyed.advice);
+        let alike = |newest: &&Arc<Wish>| matches!((&newest.look, &wish.look), (Some(a), Some(b)) if a.looks_like(b));
+        let newest = self.wish.as_ref().filter(alike).filter(|_| shows).cloned();
+        let restored = newest.as_ref().is_some_and(|newest| newest.color == Color::Restore);
+        self.shown = newest.map(|wish| Shown { wish, since: now.time });
+        if self.shown.is_some() {
+            self.duty.paid();
+        }
+        if restored {
+            self.release();
+        }
+        if self.against != Told::default() {
+            // The hub told of something else meanwhile: which came last?
+            self.mend(grace, now);
+        }
+    }
+
+    /// A command failed. What the light shows is not known.
+    pub fn failed(&mut self, now: Now) {
+        self.ended(now);
+        self.failures += 1;
+    }
+
+    fn ended(&mut self, now: Now) {
+        self.commands += 1;
+        self.duty.ended(now.instant);
+        self.shown = None;
+    }
+
+    /// The light cannot be commanded.
+    pub fn unreachable(&mut self, error: &str) {
+        self.unreachable = true;
+        self.error = Some(error.to_owned());
+    }
+
+    /// Time passes.
+    pub fn pass(&mut self, now: Now) -> Effects {
+        if !self.duty.pass(now.instant) || !self.acts() {
+            return Effects::NONE;
+        }
+        if !self.is_done() {
+            self.doubt();
+        }
+        Effects::ALL
+    }
+}

@@ -1,0 +1,157 @@
+//! What is seen of the light: which of it is an echo of what members wanted, which a person's hand.
+
+use std::ops::BitOrAssign;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::super::common::{Before, Hand, Until, next_version};
+use super::{Effects, Entry, News, Now, Shown, Why};
+use crate::lights::{Look, Seen};
+use crate::settings::OnHand;
+
+impl Entry {
+    /// Whether what it showed before we touch it is to be read first.
+    pub fn is_untouched(&self) -> bool {
+        self.common.before.seen.is_none()
+    }
+
+    /// It showed this before we touch it, unless it is what somebody of us wanted.
+    pub fn before(&mut self, seen: Seen, agrees: impl Fn(&Look) -> bool, now: Now) {
+        // What was restored is no status: it is as people want it.
+        let agrees = |look: &Look| !matches!(look, Look::Seen(_)) && agrees(look);
+        if !self.is_wanted(agrees, now.instant) {
+            let version = next_version(self.common.before.version, now.time);
+            self.common.before = Before { version, seen: Some(seen) };
+        }
+    }
+
+    /// From now on it is as people want it.
+    pub(super) fn release(&mut self) {
+        if let Before { version, seen: Some(_) } = self.common.before {
+            self.common.before = Before { version: version + 1, seen: None };
+        }
+    }
+
+    fn is_wanted(&self, agrees: impl Fn(&Look) -> bool, now: Instant) -> bool {
+        self.last.as_ref().is_some_and(&agrees) || self.recent.iter().any(|(look, until)| *until > now && agrees(look))
+    }
+
+    /// The hub told that it changed. What any member lately wanted is an echo; anything else is a person's hand.
+    pub fn changed(
+        &mut self,
+        seen: &Seen,
+        agrees: impl Fn(&Look) -> bool,
+        on_hand: OnHand,
+        grace: Duration,
+        now: Now,
+    ) -> Effects {
+        let told = Told::of(seen);
+        let Some(look) = self.wish.as_ref().and_then(|wish| wish.look.clone()) else {
+            return self.changed_while_left_alone(told, agrees, now);
+        };
+        if agrees(&look) {
+            return self.agreed(&look, told);
+        }
+        let echo = self.is_wanted(&agrees, now.instant);
+        if echo || on_hand == OnHand::Ignore {
+            self.against |= told;
+            self.mend(grace, now)
+        } else {
+            self.hand(on_hand, told, now)
+        }
+    }
+
+    /// Nothing is certain any more, such as after a gap in what the hub tells.
+    pub fn mend(&mut self, grace: Duration, now: Now) -> Effects {
+        if self.duty.is_under_way() || self.wish.as_ref().is_none_or(|wish| wish.look.is_none()) {
+            return Effects::NONE;
+        }
+        self.doubt();
+        self.duty.doubt(now.instant, grace);
+        Effects { act: true, publish: false }
+    }
+
+    /// A lamp is back, in whatever look it has after a loss of power.
+    pub fn is_back(&mut self, grace: Duration, now: Now) -> Effects {
+        self.unreachable = false;
+        self.error = None;
+        self.mend(grace, now)
+    }
+
+    /// An event tells what is wanted: where another one spoke against it, this is the later one.
+    fn agreed(&mut self, look: &Look, told: Told) -> Effects {
+        if self.against == Told::default() || !told.covers(self.against) || self.duty.owes() {
+            return Effects::NONE;
+        }
+        self.against = Told::default();
+        let (Some(wish), None, false) = (&self.wish, &self.shown, self.duty.is_under_way()) else {
+            return Effects::NONE;
+        };
+        self.shown = Some(Shown { wish: wish.clone(), since: Timestamp::now() });
+        self.news = Some(News::Shows(look.clone()));
+        self.duty.relieved();
+        Effects::ALL
+    }
+
+    /// A member that had been frozen can look like a hand. It sets right what it did, and that ends the hand.
+    fn changed_while_left_alone(&mut self, told: Told, agrees: impl Fn(&Look) -> bool, now: Now) -> Effects {
+        let by_hand = self.wish.as_ref().is_some_and(|wish| wish.why == Why::Hand);
+        if !by_hand || !told.covers(self.against) || !self.overruled.as_ref().is_some_and(agrees) {
+            return Effects::NONE;
+        }
+        self.end_hand(now);
+        Effects { act: true, publish: false }
+    }
+
+    /// The hand counts no more; the others are told.
+    pub fn end_hand(&mut self, now: Now) {
+        self.common.hand = Hand { version: next_version(self.common.hand.version, now.time), until: Until::Over };
+        self.against = Told::default();
+        self.must_tell = true;
+    }
+
+    fn hand(&mut self, on_hand: OnHand, told: Told, now: Now) -> Effects {
+        let which = self.wish.as_ref().and_then(|wish| wish.which());
+        let until = match on_hand {
+            OnHand::UntilChange => Until::Change(which),
+            OnHand::For(time) => Until::Time(now.time + time),
+            OnHand::Ignore => return Effects::NONE,
+        };
+        self.common.hand = Hand { version: next_version(self.common.hand.version, now.time), until };
+        self.overruled = self.last.clone();
+        self.against = told;
+        self.must_tell = true;
+        Effects { act: true, publish: false }
+    }
+}
+
+/// Which things an event told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    on: bool,
+    brightness: bool,
+    color: bool,
+}
+
+impl Told {
+    fn of(Seen(lamps): &Seen) -> Self {
+        Self {
+            on: lamps.iter().any(|lamp| lamp.on.is_some()),
+            brightness: lamps.iter().any(|lamp| lamp.brightness.is_some()),
+            color: lamps.iter().any(|lamp| lamp.xy.is_some() || lamp.mirek.is_some()),
+        }
+    }
+
+    fn covers(self, other: Self) -> bool {
+        (self.on || !other.on) && (self.brightness || !other.brightness) && (self.color || !other.color)
+    }
+}
+
+impl BitOrAssign for Told {
+    fn bitor_assign(&mut self, other: Self) {
+        self.on |= other.on;
+        self.brightness |= other.brightness;
+        self.color |= other.color;
+    }
+}
