@@ -361,7 +361,8 @@ async fn a_key_that_the_hub_does_not_know_is_not_tried_again() {
     assert!(light["error"].as_str().unwrap().contains("link button"), "{light}");
     world.presence("alex", "Away").await;
     world.published("desk", |light| light["wanted"]["availability"] == "Away").await;
-    assert_eq!(world.hub.requests().count(|request| !request.route.contains("eventstream")), 1);
+    // None where the stream of events was refused before the change came.
+    assert!(world.hub.requests().count(|request| !request.route.contains("eventstream")) <= 1);
     actuator.stop().await;
 }
 

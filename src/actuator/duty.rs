@@ -66,7 +66,8 @@ impl Duty {
     /// once: nobody watched the lamp meanwhile. Answers whether this is the first time.
     pub fn wished(&mut self, differs: bool, given: bool, now: Instant, grace: Duration) -> bool {
         let first = !std::mem::replace(&mut self.began, true);
-        self.owes |= differs && self.may_have_crossed(now);
+        // Nor can another's report tell what the lamp has shown since it was written.
+        self.owes |= first || (differs && self.may_have_crossed(now));
         self.may_act = first || given || self.owes;
         self.grace = (!self.may_act).then(|| now + grace);
         self.wished_at = Some(now);

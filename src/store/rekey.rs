@@ -14,7 +14,7 @@ use super::open::{Installation, Use};
 use super::{Inner, StoreError, error, key, open};
 
 /// What is sealed besides the installation's check: table and column; `id` is the additional data.
-const SEALED: &[(&str, &str)] = &[("accounts", "cache"), ("held", "cache"), ("hub_keys", "application_key")];
+pub(super) const SEALED: &[(&str, &str)] = &[("accounts", "cache"), ("held", "cache"), ("hub_keys", "application_key")];
 
 /// Rows that are sealed anew at a time.
 const BATCH: usize = 256;
