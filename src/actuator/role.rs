@@ -79,8 +79,9 @@ impl Actuator {
         self.remember(&mut mind).await;
         let guarded = vec![self.settings.mqtt.base_topic.clone(), self.settings.home_assistant.prefix.clone()];
         let requests = Requests::new(self.topics.room(), guarded);
-        let mut subscriptions = self.subscriptions(&listened, &requests);
-        subscriptions.extend(device.subscriptions());
+        // The device first: what our forerunner left there is to be read before we write over it.
+        let mut subscriptions = device.subscriptions();
+        subscriptions.extend(self.subscriptions(&listened, &requests));
         let options = Options { client_id: self.client_id(), will: Some(self.topics.state(false)), subscriptions };
         let (connection, mut events) = Connection::open(&self.settings.mqtt, options, Arc::new(device.clone()))?;
         let (end, seen) = (CancellationToken::new(), Arc::new(Notify::new()));
