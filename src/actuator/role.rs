@@ -20,7 +20,7 @@ use super::topics::{About, Topics};
 use crate::lights;
 use crate::mqtt::{Connection, Event, Options, Received, Refused, Requests, Subscription, Unusable};
 use crate::presence::Name;
-use crate::settings::{Color, Light, Settings};
+use crate::settings::{self, Color, Light, Settings};
 use crate::store::Store;
 
 /// How long a stop waits for the broker.
@@ -129,9 +129,11 @@ impl Actuator {
     /// Requests come by a plain subscription too, for brokers that share nothing out.
     fn subscriptions(&self, listened: &[(String, About)], requests: &Requests) -> Vec<Subscription> {
         let mut subscriptions = self.topics.subscriptions(listened);
-        let plain = requests.subscription();
-        subscriptions.insert(0, self.topics.shared(&plain.filter));
-        subscriptions.push(plain);
+        if self.settings.mqtt.requests != settings::Requests::None {
+            let plain = requests.subscription();
+            subscriptions.insert(0, self.topics.shared(&plain.filter));
+            subscriptions.push(plain);
+        }
         subscriptions
     }
 
