@@ -44,6 +44,16 @@ impl Running {
         tokio::time::timeout(PATIENCE, self.task).await.expect("it stops").unwrap();
     }
 
+    /// Until its connection to the broker stands.
+    async fn connected(&self) {
+        let connected = async {
+            while !self.state.is_connected() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, connected).await.expect("it connects");
+    }
+
     /// Ends without a word, as by a crash.
     fn kill(self) {
         self.task.abort();
@@ -688,6 +698,9 @@ async fn only_the_last_member_does_what_on_stop_says() {
     let (first, last) = (world.actuator_with(lights).await, world.actuator_with(lights).await);
     world.presence("alex", "Busy").await;
     world.shows("Desk", RED).await;
+    for member in [&first, &last] {
+        member.connected().await;
+    }
     first.stop().await;
     assert!(world.hub.lamp("Desk").on, "another member goes on");
     world.bridge.until_is("graph2mqtt/actuator/home/state", "online").await;
@@ -722,12 +735,7 @@ async fn requests_are_answered_once_however_many_members_there_are() {
     let (one, other) = (world.actuator().await, world.actuator().await);
     world.bridge.until_is("graph2mqtt/actuator/home/state", "online").await;
     for member in [&one, &other] {
-        let connected = async {
-            while !member.state.is_connected() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, connected).await.unwrap();
+        member.connected().await;
     }
     let asked = async |command: &str, payload: &str| {
         world.bridge.publish(&format!("graph2mqtt/actuator/home/request/{command}"), payload, false).await;

@@ -26,7 +26,7 @@ use crate::store::Store;
 /// How long a stop waits for the broker.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// How long a stop waits for another member to say that it is there.
-const ANYBODY: Duration = Duration::from_secs(1);
+const ANYBODY: Duration = Duration::from_secs(2);
 /// How many requests wait for a hub's loop.
 const FLASHES: usize = 4;
 
