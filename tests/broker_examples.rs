@@ -25,10 +25,20 @@ const RIGHTS: &[(&str, &[&str], &[&str])] = &[
     ("graph2mqtt/actuator/home/light/desk", &["graph2mqtt", "actuator"], &["graph2mqtt", "actuator", "homeassistant"]),
     (
         "homeassistant/device/graph2mqtt_alex/config",
+        &["graph2mqtt", "bridge", "actuator", "homeassistant"],
+        &["graph2mqtt", "bridge", "actuator", "homeassistant"],
+    ),
+    ("homeassistant/status", &["homeassistant"], &["graph2mqtt", "bridge", "actuator", "homeassistant"]),
+    (
+        "graph2mqtt/bridge/request/poll",
         &["graph2mqtt", "bridge", "homeassistant"],
         &["graph2mqtt", "bridge", "homeassistant"],
     ),
-    ("homeassistant/status", &["homeassistant"], &["graph2mqtt", "bridge", "homeassistant"]),
+    (
+        "graph2mqtt/actuator/home/light/desk/set",
+        &["graph2mqtt", "actuator", "homeassistant"],
+        &["graph2mqtt", "actuator", "homeassistant"],
+    ),
     ("homeassistant/light/other/config", &["homeassistant"], &["homeassistant"]),
     ("zigbee2mqtt/bridge/state", &[], &[]),
 ];
