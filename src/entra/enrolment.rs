@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::answers::Subject;
 use super::application::{Application, Issued};
@@ -17,9 +16,6 @@ use crate::store::{Enrolment, Held, Origin};
 
 /// How long a sign-in is held while it is found out whose it is.
 const HELD: Duration = Duration::from_secs(600);
-
-/// The longest answer that tells a tenant's id.
-const LARGEST: usize = 64 << 10;
 
 impl Tokens {
     /// Makes an account of whoever signed in, or renews it. What Entra gave is held under a transient key
@@ -105,10 +101,12 @@ impl Application {
             return Ok(());
         }
         for tenant in self.enrolment() {
-            let id = match tenant.parse::<ObjectId>() {
-                Ok(id) => id,
-                Err(_) => self.id_of(tenant).await?,
-            };
+            let id = self.tenant_id(tenant).await.map_err(|trouble| match trouble {
+                Trouble::Misconfigured { reason } => {
+                    Trouble::Misconfigured { reason: format!("web.enrol.tenants: {reason}") }
+                }
+                passing => passing,
+            })?;
             if id == person.tid {
                 return Ok(());
             }
@@ -120,30 +118,5 @@ impl Application {
                 person.preferred_username, person.tid
             ),
         })
-    }
-
-    /// The id of a tenant that is given by its domain.
-    async fn id_of(&self, domain: &str) -> Result<ObjectId, Trouble> {
-        let silent = |what: &str| {
-            Trouble::later(format!("Entra does not tell the id of the tenant {domain} ({what}); try again"))
-        };
-        let url = self.at(domain, &["v2.0", ".well-known", "openid-configuration"]);
-        let mut response =
-            self.http().get(url).timeout(Duration::from_secs(10)).send().await.map_err(|_| silent("no answer"))?;
-        if response.status().is_client_error() {
-            let reason = format!("web.enrol.tenants: Entra knows no tenant {domain}");
-            return Err(Trouble::Misconfigured { reason });
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|_| silent("a cut answer"))? {
-            if body.len() + chunk.len() > LARGEST {
-                return Err(silent("an endless answer"));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        let answer: Value = serde_json::from_slice(&body).map_err(|_| silent("not JSON"))?;
-        let issuer = answer.get("issuer").and_then(Value::as_str).unwrap_or_default();
-        let id = issuer.split('/').rev().find_map(|segment| segment.parse().ok());
-        id.ok_or_else(|| silent("no issuer"))
     }
 }

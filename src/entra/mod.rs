@@ -6,9 +6,11 @@
 //! `tokens` is what the other rooms hold: it hands out access tokens, and refreshes them in time, one
 //! refresh at a time for each principal (`slot`). `application` asks Entra as the configured
 //! application, which proves itself by its `credential`; `transport` carries the requests, `answers`
-//! reads refusals with the table in `codes`. `device` signs a person in by a code, `browser` by Entra's
-//! pages (`redemption` holds its requests), `sign_ins` the codes that are out; `person` and
-//! `identity` check who it was, `enrolment` is for those whom the configuration does not name, `keeping` keeps the grant; `cache` is what is sealed for an account, `caches` where. `clock` watches the time.
+//! reads refusals with the table in `codes`; `http` is what every exchange needs, Graph's too. `device`
+//! signs a person in by a code, `browser` by Entra's pages (`redemption` holds its requests), `sign_ins`
+//! holds the codes that are out; `person` and `identity` check who it was, `enrolment` is for those whom the
+//! configuration does not name, `keeping` keeps the grant; `cache` is what is sealed for an account, `caches`
+//! where. `clock` watches the time.
 
 mod answers;
 mod application;
@@ -20,6 +22,7 @@ mod codes;
 mod credential;
 mod device;
 mod enrolment;
+pub mod http;
 mod identity;
 mod keeping;
 mod person;

@@ -18,15 +18,16 @@ impl Tokens {
     /// The id of a tenant. For an id nobody is asked, for a domain Entra is, each time: its public
     /// description of the tenant (OpenID Connect Discovery) holds the id. `organizations` has none.
     pub async fn tenant_id(&self, tenant: &str) -> Result<ObjectId, Trouble> {
-        match tenant.parse() {
-            Ok(id) => Ok(id),
-            Err(_) => self.application().tenant_id(tenant).await,
-        }
+        self.application().tenant_id(tenant).await
     }
 }
 
 impl Application {
-    async fn tenant_id(&self, tenant: &str) -> Result<ObjectId, Trouble> {
+    /// As [`Tokens::tenant_id`].
+    pub(super) async fn tenant_id(&self, tenant: &str) -> Result<ObjectId, Trouble> {
+        if let Ok(id) = tenant.parse() {
+            return Ok(id);
+        }
         let transport = self.transport(tenant, false);
         let url = self.at(tenant, &["v2.0", ".well-known", "openid-configuration"]);
         let later = |what: &dyn std::fmt::Display| Trouble::later(format!("tenant {tenant}: Entra {what}"));

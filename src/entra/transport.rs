@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use oauth2::http::{Response, StatusCode, header};
+use oauth2::http::{HeaderMap, Response, StatusCode, header};
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
 use secrecy::{ExposeSecret, SecretString};
 use url::{Url, form_urlencoded};
@@ -14,6 +14,7 @@ use super::Trouble;
 use super::answers::Refusal;
 use super::clock::Watch;
 use super::credential::{Credential, Proof, Purpose};
+use super::http::{self, Unread};
 
 /// An answer with a token has a few thousand bytes.
 const LARGEST: usize = 1 << 20;
@@ -131,8 +132,7 @@ impl<'a> Transport<'a> {
         let response = self.http.execute(request).await.map_err(|error| unreachable(&error))?;
         let status = response.status();
         self.watch.hear(response.headers().get(header::DATE));
-        self.last().retry_after =
-            wait(response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()));
+        self.last().retry_after = wait(response.headers());
         let body = read(response).await?;
         let refusal = if status == StatusCode::OK { None } else { Refusal::read(&body) };
         self.last().refusal.clone_from(&refusal);
@@ -179,15 +179,11 @@ impl<'c> AsyncHttpClient<'c> for Transport<'_> {
     }
 }
 
-async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, NoAnswer> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
-        if body.len() + chunk.len() > LARGEST {
-            return Err(NoAnswer(format!("sends more than {} KiB where a token is expected", LARGEST >> 10)));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
+async fn read(response: reqwest::Response) -> Result<Vec<u8>, NoAnswer> {
+    http::body(response, LARGEST).await.map_err(|unread| match unread {
+        Unread::Broken(error) => unreachable(&error),
+        Unread::TooLarge => NoAnswer(format!("sends more than {} KiB where a token is expected", LARGEST >> 10)),
+    })
 }
 
 fn is_object(body: &[u8]) -> bool {
@@ -202,32 +198,14 @@ fn not_entra(status: StatusCode) -> NoAnswer {
     ))
 }
 
+/// The URL holds no secret and helps.
 fn unreachable(error: &reqwest::Error) -> NoAnswer {
-    NoAnswer(format!("does not answer: {}", causes(error)))
+    NoAnswer(format!("does not answer: {}", http::causes(error)))
 }
 
-/// The causes that reqwest found, from the outermost to the first; the URL holds no secret and helps.
-pub(super) fn causes(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
-}
-
-/// Retry-After as seconds or as a date.
-fn wait(value: Option<&str>) -> Option<Duration> {
-    let value = value?.trim();
-    let wait = match value.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let date = jiff::fmt::rfc2822::parse(value).ok()?.timestamp();
-            Duration::try_from(date.duration_since(jiff::Timestamp::now())).unwrap_or_default()
-        }
-    };
-    Some(wait.min(LONGEST_WAIT))
+/// Retry-After, as far as it is believed.
+fn wait(headers: &HeaderMap) -> Option<Duration> {
+    Some(http::retry_after(headers, Timestamp::now())?.min(LONGEST_WAIT))
 }
 
 #[cfg(test)]
@@ -236,6 +214,9 @@ mod tests {
 
     #[test]
     fn retry_after_is_seconds_or_a_date_and_never_much_longer_than_an_hour() {
+        let wait = |value: Option<&str>| {
+            wait(&value.map(|value| (header::RETRY_AFTER, value.parse().unwrap())).into_iter().collect())
+        };
         assert_eq!(wait(Some("41")), Some(Duration::from_secs(41)));
         assert_eq!(wait(Some("99999999999")), Some(LONGEST_WAIT));
         assert_eq!(wait(Some("Wed, 21 Oct 2015 07:28:00 GMT")), Some(Duration::ZERO));

@@ -14,8 +14,9 @@ use url::Url;
 
 use super::challenge::claims;
 use super::limit::Turnstile;
-use super::trouble::{Question, Refusal, Trouble, retry_after};
+use super::trouble::{Question, Refusal, Trouble};
 use super::{BATCH, answer};
+use crate::entra::http::{self, Unread};
 use crate::entra::{AccessToken, Principal, Tokens};
 use crate::presence::{ObjectId, Reading};
 use crate::settings;
@@ -167,7 +168,7 @@ impl Client {
 
     fn trouble(&self, question: Question<'_>, who: &Principal, turnstile: &Turnstile, refused: &Refused) -> Trouble {
         let Refused { status, headers, body } = refused;
-        let mut after = retry_after(headers, Timestamp::now());
+        let mut after = http::retry_after(headers, Timestamp::now());
         if *status == StatusCode::TOO_MANY_REQUESTS {
             self.inner.throttled.fetch_add(1, Ordering::Relaxed);
             after = Some(turnstile.refused(after));
@@ -207,29 +208,16 @@ fn asked(ids: &[ObjectId]) -> Vec<u8> {
     body
 }
 
-async fn read(mut response: Response, most: usize) -> Result<Vec<u8>, Trouble> {
-    let expected = response.content_length().map_or(0, |length| length.min(most as u64) as usize);
-    let mut body = Vec::with_capacity(expected);
-    while let Some(chunk) = response.chunk().await.map_err(no_answer)? {
-        if body.len() + chunk.len() > most {
-            return Err(Trouble::passing(format!("Graph's answer is larger than {most} bytes")));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
+async fn read(response: Response, most: usize) -> Result<Vec<u8>, Trouble> {
+    http::body(response, most).await.map_err(|unread| match unread {
+        Unread::Broken(error) => no_answer(error),
+        Unread::TooLarge => Trouble::passing(format!("Graph's answer is larger than {most} bytes")),
+    })
 }
 
 /// The URL holds no secret, but a user's name may be in it: the cause alone is told.
 fn no_answer(error: reqwest::Error) -> Trouble {
-    let error = error.without_url();
-    let mut causes = vec![error.to_string()];
-    let mut cause = std::error::Error::source(&error);
-    while let Some(inner) = cause {
-        causes.push(inner.to_string());
-        cause = inner.source();
-    }
-    causes.dedup();
-    Trouble::passing(format!("Graph did not answer: {}", causes.join(": ")))
+    Trouble::passing(format!("Graph did not answer: {}", http::causes(&error.without_url())))
 }
 
 #[cfg(test)]

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::StatusCode;
-use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::header::HeaderMap;
 use serde::Deserialize;
 
 use super::challenge;
@@ -175,40 +173,12 @@ struct InnerError<'a> {
     request_id: Text<'a>,
 }
 
-/// Retry-After as seconds or as a date, the latter measured by the answer's own clock where it shows one.
-pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = |text: &str| DateTimeParser::new().parse_timestamp(text).ok();
-    let servers_now = headers.get(DATE).and_then(|value| date(value.to_str().ok()?)).unwrap_or(now);
-    Some(date(text)?.duration_since(servers_now).try_into().unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
-    }
-
-    #[test]
-    fn retry_after_comes_as_seconds_or_as_a_date() {
-        type Case<'a> = (&'a [(&'static str, &'a str)], Option<u64>);
-        let now: Timestamp = "2026-11-24T08:00:00Z".parse().unwrap();
-        let cases: [Case<'_>; 6] = [
-            (&[("retry-after", "41")], Some(41)),
-            (&[("retry-after", "Tue, 24 Nov 2026 08:05:15 GMT")], Some(315)),
-            (&[("retry-after", "Tue, 24 Nov 2026 07:00:00 GMT")], Some(0)),
-            (&[("retry-after", "Tue, 24 Nov 2026 08:05:15 GMT"), ("date", "Tue, 24 Nov 2026 08:05:00 GMT")], Some(15)),
-            (&[("retry-after", "soon")], None),
-            (&[], None),
-        ];
-        for (pairs, expected) in cases {
-            assert_eq!(retry_after(&headers(pairs), now).map(|after| after.as_secs()), expected, "{pairs:?}");
-        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::identity::Identity;
 use super::{ASSERTION_TYPE, federated};
 use crate::entra::Trouble;
 use crate::entra::answers::{Refusal, Subject};
-use crate::entra::transport::causes;
+use crate::entra::http::{self, Unread, causes};
 use crate::settings::{Azure, Cloud, Entra};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -84,15 +84,13 @@ async fn exchange(request: reqwest::RequestBuilder, assertion: &SecretString) ->
     let later = |error: reqwest::Error| {
         Trouble::later(format!("{who}: Entra does not answer: {}; it is tried again", causes(&error.without_url())))
     };
-    let mut response = request.send().await.map_err(later)?;
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(later)? {
-        body.extend_from_slice(&chunk);
-        if body.len() > LARGEST {
-            return Err(Trouble::later(format!("{who}: Entra sends more than a token; it is tried again")));
-        }
-    }
-    if let (200, Ok(token)) = (response.status().as_u16(), serde_json::from_slice::<Token>(&body)) {
+    let response = request.send().await.map_err(later)?;
+    let status = response.status().as_u16();
+    let body = http::body(response, LARGEST).await.map_err(|unread| match unread {
+        Unread::Broken(error) => later(error),
+        Unread::TooLarge => Trouble::later(format!("{who}: Entra sends more than a token; it is tried again")),
+    })?;
+    if let (200, Ok(token)) = (status, serde_json::from_slice::<Token>(&body)) {
         return Ok(token.access_token);
     }
     let subject = Subject {

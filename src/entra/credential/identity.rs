@@ -18,7 +18,7 @@ use url::Url;
 use super::backoff::Backoff;
 use crate::entra::Trouble;
 use crate::entra::application::Issued;
-use crate::entra::transport::causes;
+use crate::entra::http::{self, Unread, causes};
 use crate::settings::Azure;
 
 /// The instance metadata service of virtual machines.
@@ -246,17 +246,11 @@ fn arc_key(response: &Response, folder: &Path) -> Result<SecretString, Trouble> 
     Ok(key.trim().into())
 }
 
-async fn read(mut response: Response) -> Result<Vec<u8>, Trouble> {
-    let mut body = Vec::new();
-    let cut =
-        |error: reqwest::Error| Trouble::later(format!("entra.managed_identity: {}", causes(&error.without_url())));
-    while let Some(chunk) = response.chunk().await.map_err(cut)? {
-        if body.len() + chunk.len() > LARGEST {
-            return Err(Trouble::later("entra.managed_identity: the answer is larger than any token"));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
+async fn read(response: Response) -> Result<Vec<u8>, Trouble> {
+    http::body(response, LARGEST).await.map_err(|unread| match unread {
+        Unread::Broken(error) => Trouble::later(format!("entra.managed_identity: {}", causes(&error.without_url()))),
+        Unread::TooLarge => Trouble::later("entra.managed_identity: the answer is larger than any token"),
+    })
 }
 
 #[cfg(feature = "demo")]

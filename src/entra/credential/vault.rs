@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::header::RETRY_AFTER;
+use jiff::Timestamp;
 use reqwest::{Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -20,7 +20,7 @@ use super::backoff::Backoff;
 use super::certificate::Certificate;
 use super::entry::Entry;
 use crate::entra::Trouble;
-use crate::entra::transport::causes;
+use crate::entra::http::{self, Unread, causes};
 use crate::settings::Holds;
 
 const VERSION: &str = "2025-07-01";
@@ -171,22 +171,17 @@ impl Vault {
             ),
             StatusCode::NOT_FOUND => self.wrong("there is none of this name in the vault"),
             status => {
-                let after = response.headers().get(RETRY_AFTER).and_then(|after| after.to_str().ok()?.parse().ok());
-                self.later(after.map(Duration::from_secs), format!("answers {}", status.as_u16()))
+                let after = http::retry_after(response.headers(), Timestamp::now());
+                self.later(after, format!("answers {}", status.as_u16()))
             }
         }
     }
 
-    async fn body(&self, mut response: Response) -> Result<Vec<u8>, Trouble> {
-        let mut body = Vec::new();
-        let cut = |error: reqwest::Error| self.later(None, format!("breaks off: {}", causes(&error.without_url())));
-        while let Some(chunk) = response.chunk().await.map_err(cut)? {
-            if body.len() + chunk.len() > LARGEST {
-                return Err(self.later(None, "sends more than any secret has".to_owned()));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
+    async fn body(&self, response: Response) -> Result<Vec<u8>, Trouble> {
+        http::body(response, LARGEST).await.map_err(|unread| match unread {
+            Unread::Broken(error) => self.later(None, format!("breaks off: {}", causes(&error.without_url()))),
+            Unread::TooLarge => self.later(None, "sends more than any secret has".to_owned()),
+        })
     }
 
     fn wrong(&self, what: &str) -> Trouble {
