@@ -3,6 +3,7 @@
 //! The rules know [`Light`] and nothing else of a vendor. A [`Hub`] is what shares one set of
 //! limits and one fate: a hub with its lights, or a light that is its own hub.
 
+mod body;
 mod check;
 pub mod hue;
 mod light;

@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use super::certificate::{Known, Pin, Refused, Taken, Verifier};
 use crate::lights::Trouble;
+use crate::lights::body::{self, Unread};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
@@ -110,16 +111,13 @@ impl Client {
         self.whole(response).await
     }
 
-    async fn whole(&self, mut response: reqwest::Response) -> Result<Answer, Trouble> {
+    async fn whole(&self, response: reqwest::Response) -> Result<Answer, Trouble> {
         let status = response.status();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(seconds);
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(error))? {
-            if body.len() + chunk.len() > LARGEST_ANSWER {
-                return Err(busy(&self.place.hub, None, "the answer has no end: this is no Hue hub"));
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body = body::read(response, LARGEST_ANSWER).await.map_err(|unread| match unread {
+            Unread::Broken(error) => self.failed(error),
+            Unread::TooLarge => busy(&self.place.hub, None, "the answer has no end: this is no Hue hub"),
+        })?;
         Ok(Answer { status, retry_after, body })
     }
 

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::certificate::Known;
 use super::client::{Client, Place};
 use super::v2::answer::plain;
+use crate::lights::body::{self, Unread};
 
 /// Signify's list of hubs. It answers 429 when it is asked often.
 pub const DISCOVERY: &str = "https://discovery.meethue.com";
@@ -118,19 +119,17 @@ async fn listed(http: &reqwest::Client, url: &str) -> Result<BTreeMap<String, St
         internalipaddress: String,
         port: Option<u16>,
     }
-    let mut answer = http.get(url).send().await.map_err(|error| error.without_url().to_string())?;
+    let failed = |error: reqwest::Error| error.without_url().to_string();
+    let answer = http.get(url).send().await.map_err(failed)?;
     match answer.status().as_u16() {
         200 => {}
         429 => return Err("asked too often; try again in a quarter of an hour".into()),
         status => return Err(format!("answers {status}")),
     }
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|error| error.without_url().to_string())? {
-        if body.len() + chunk.len() > LARGEST_LIST {
-            return Err("answers without an end".into());
-        }
-        body.extend_from_slice(&chunk);
-    }
+    let body = body::read(answer, LARGEST_LIST).await.map_err(|unread| match unread {
+        Unread::Broken(error) => failed(error),
+        Unread::TooLarge => "answers without an end".to_owned(),
+    })?;
     let entries: Vec<Entry> =
         serde_json::from_slice(&body).map_err(|_| "answers, but with no list of hubs".to_owned())?;
     let entry = |Entry { id, internalipaddress, port }: Entry| {

@@ -6,6 +6,7 @@ use reqwest::{Method, redirect};
 use serde_json::Value;
 
 use crate::lights::Trouble;
+use crate::lights::body::{self, Unread};
 use crate::presence::Name;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -56,15 +57,12 @@ impl Client {
             let why = if error.is_timeout() { "does not answer in time" } else { "cannot be talked to" };
             self.busy(&format!("{} {why}: is it on, and lights.{}.wled right?", self.base, self.light))
         };
-        let mut response = request.send().await.map_err(failed)?;
+        let response = request.send().await.map_err(failed)?;
         let status = response.status();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > LARGEST_ANSWER {
-                return Err(self.busy("the answer has no end: this is no WLED"));
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body = body::read(response, LARGEST_ANSWER).await.map_err(|unread| match unread {
+            Unread::Broken(error) => failed(error),
+            Unread::TooLarge => self.busy("the answer has no end: this is no WLED"),
+        })?;
         if !status.is_success() {
             return Err(self.busy(&format!("{} answers {status}", self.base)));
         }
