@@ -143,9 +143,6 @@ pub(super) const KEYS: &[Key] = &[
     open("colors.*", Kind::Color, "The colour for a status: an activity, an availability, or default.", "#6bb700"),
 ];
 
-/// Keys of later versions: worth a better answer than "unknown".
-pub(super) const LATER: &[&str] = &[];
-
 /// The members of a colour that is written as a map: name, default, what it is for, example.
 pub(super) const COLOR_FIELDS: &[(&str, Option<&str>, &str, &str)] = &[
     (
@@ -217,7 +214,6 @@ pub(super) enum Place {
     ColorField,
     /// Something that holds keys.
     Section,
-    Later,
     Unknown,
 }
 
@@ -237,9 +233,6 @@ pub(super) fn find(path: &str) -> Place {
     if KEYS.iter().any(|key| covers(key.path, path) == Cover::Start) {
         return Place::Section;
     }
-    if LATER.iter().any(|later| matches!(covers(later, path), Cover::Whole | Cover::Beyond)) {
-        return Place::Later;
-    }
     Place::Unknown
 }
 
@@ -249,8 +242,6 @@ enum Cover {
     Whole,
     /// The path ends before the pattern.
     Start,
-    /// The path goes on behind the pattern.
-    Beyond,
     Not,
 }
 
@@ -261,7 +252,7 @@ fn covers(pattern: &str, path: &str) -> Cover {
         match (wanted.next(), given.next()) {
             (None, None) => return Cover::Whole,
             (Some(_), None) => return Cover::Start,
-            (None, Some(_)) => return Cover::Beyond,
+            (None, Some(_)) => return Cover::Not,
             (Some("*"), Some(word)) if parent == "colors" && status(word).is_none() => return Cover::Not,
             (Some("*"), Some(_)) => {}
             (Some(part), Some(word)) if part == word => parent = part,

@@ -175,10 +175,6 @@ impl Layer {
     fn put(&mut self, path: &str, content: Content, origin: Origin, mistakes: &mut Mistakes) {
         match (keys::find(path), content) {
             (Place::Unknown, content) => mistakes.add(unknown(path, &content, origin)),
-            (Place::Later, _) => {
-                let remedy = "Leave the key out; the changelog tells which version brings it.";
-                mistakes.add(Mistake::new(path, "is not in this version yet", remedy).at(origin));
-            }
             (Place::Section, Content::Null) => self.hold(path, origin),
             (Place::Section, _) => {
                 let remedy = format!("Set the keys below it, such as {}.", keys::nearest(&format!("{path}.")));
