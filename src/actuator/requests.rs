@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::board::LightState;
 use super::drive::Flash;
-use crate::mqtt::{Answer, Request, Ticket};
+use crate::mqtt::{Answer, Arguments, Request, Ticket};
 use crate::presence::Name;
 
 const COMMANDS: &str = "health_check, test";
@@ -28,11 +28,11 @@ pub(super) type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
 pub(super) fn answer(request: Request, ways: &Ways, lights: &[LightState]) -> Answering {
     let Request { command, members, ticket } = request;
     match command.as_str() {
-        "health_check" => at_once(match nothing_but(&members, &[]) {
-            Ok(()) => ticket.ok(health(lights)),
+        "health_check" => at_once(match Arguments::new(members, &[]) {
+            Ok(_) => ticket.ok(health(lights)),
             Err(wrong) => ticket.error(&wrong),
         }),
-        "test" => test(&members, ticket, ways),
+        "test" => test(members, ticket, ways),
         _ => at_once(ticket.error(&format!("there is no such request here; there are {COMMANDS}"))),
     }
 }
@@ -48,10 +48,10 @@ fn health(lights: &[LightState]) -> Value {
     json!({ "healthy": healthy, "lights": lights.iter().map(light).collect::<Map<_, _>>() })
 }
 
-fn test(members: &Map<String, Value>, ticket: Ticket, ways: &Ways) -> Answering {
+fn test(members: Map<String, Value>, ticket: Ticket, ways: &Ways) -> Answering {
     let names = || ways.iter().map(|(name, ..)| name.as_str()).collect::<Vec<_>>().join(", ");
-    let asked = nothing_but(members, &["light"]).and_then(|()| {
-        let name = members.get("light").and_then(Value::as_str);
+    let asked = Arguments::new(members, &["light"]).and_then(|arguments| {
+        let name = arguments.text("light")?;
         let name = name.ok_or_else(|| format!(r#"say which light, such as {{"light":"…"}}; there are {}"#, names()))?;
         let way = ways.iter().find(|(known, ..)| known.as_str() == name);
         way.ok_or_else(|| format!("there is no such light here; there are {}", names()))
@@ -69,14 +69,4 @@ fn test(members: &Map<String, Value>, ticket: Ticket, ways: &Ways) -> Answering 
             _ => ticket.error("the actuator is stopping; ask again"),
         }
     })
-}
-
-/// A member that is not known is a mistake worth telling.
-fn nothing_but(members: &Map<String, Value>, known: &[&str]) -> Result<(), String> {
-    let unknown = members.keys().any(|member| !known.contains(&member.as_str()));
-    let takes = match known {
-        [] => "nothing but a transaction".to_owned(),
-        known => known.join(", "),
-    };
-    if unknown { Err(format!("a member is not known; this request takes {takes}")) } else { Ok(()) }
 }

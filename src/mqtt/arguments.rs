@@ -7,11 +7,11 @@ const LONGEST_QUOTE: usize = 64;
 
 /// The members of a request's JSON object.
 #[derive(Debug)]
-pub(super) struct Arguments(Map<String, Value>);
+pub struct Arguments(Map<String, Value>);
 
 impl Arguments {
     /// Refuses members that the command does not take.
-    pub(super) fn new(members: Map<String, Value>, takes: &[&str]) -> Result<Self, String> {
+    pub fn new(members: Map<String, Value>, takes: &[&str]) -> Result<Self, String> {
         let Some(unknown) = members.keys().find(|key| !takes.contains(&key.as_str())) else {
             return Ok(Self(members));
         };
@@ -20,7 +20,7 @@ impl Arguments {
     }
 
     /// A text, where it is there.
-    pub(super) fn text(&self, name: &str) -> Result<Option<&str>, String> {
+    pub fn text(&self, name: &str) -> Result<Option<&str>, String> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
@@ -29,13 +29,13 @@ impl Arguments {
     }
 
     /// A text that has to be there.
-    pub(super) fn required(&self, name: &str) -> Result<&str, String> {
+    pub fn required(&self, name: &str) -> Result<&str, String> {
         self.text(name)?.ok_or_else(|| format!("{name} is missing"))
     }
 }
 
 /// The beginning of somebody's words, as it may stand in an answer.
-pub(super) fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let start: String = text.chars().take(LONGEST_QUOTE).collect();
     format!("{start:?}")
 }

@@ -11,8 +11,10 @@
 //! - `subscribing`: what was subscribed, and which messages were given to us out of a group.
 //! - `dialect`: the options that rumqttc is given; `tls`: its certificates.
 //! - `trouble`: what went wrong, in words for people, and how long to wait.
-//! - `requests`: what others ask a role on `<room>/request/<command>`, and the shape of the answers.
+//! - `requests`: what others ask a role on `<room>/request/<command>`, and the shape of the answers;
+//!   `arguments`: the members of such a request.
 
+mod arguments;
 mod backoff;
 mod connection;
 mod dialect;
@@ -25,6 +27,7 @@ mod subscribing;
 mod tls;
 mod trouble;
 
+pub use arguments::{Arguments, quoted};
 pub use connection::Connection;
 pub use requests::{Answer, Refused, Request, Requests, Ticket};
 

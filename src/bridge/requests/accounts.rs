@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::arguments::{Arguments, quoted};
 use super::{Finished, Outcome, done};
 use crate::bridge::agenda::Index;
 use crate::bridge::running::Bridge;
 use crate::entra::Progress;
+use crate::mqtt::{Arguments, quoted};
 use crate::presence::AccountName;
 
 /// An answer of Graph that is younger is as good as another one: nobody makes us ask faster than the

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::arguments::{Arguments, quoted};
 use super::{Outcome, done, nothing};
 use crate::bridge::control::LEVELS;
 use crate::bridge::info;
 use crate::bridge::running::Bridge;
+use crate::mqtt::{Arguments, quoted};
 
 /// `discovery/publish`: everything is said to Home Assistant again, also after `discovery/clear`.
 pub(super) fn publish_discovery(bridge: &mut Bridge, _: &Arguments) -> Result<Outcome, String> {

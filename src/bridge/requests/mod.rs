@@ -4,18 +4,15 @@
 //! Entra, Graph or the store becomes a job, so that polling never waits for it.
 
 mod accounts;
-mod arguments;
 mod house;
 mod person;
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use arguments::Arguments;
-
 use super::jobs::{Done, Job};
 use super::running::Bridge;
-use crate::mqtt::{Received, Refused, Request, Ticket};
+use crate::mqtt::{Arguments, Received, Refused, Request, Ticket};
 use crate::settings::Requests;
 
 /// One thing that can be asked for.

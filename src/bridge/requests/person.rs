@@ -7,13 +7,13 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::arguments::{Arguments, quoted};
 use super::{Finished, Outcome, accounts};
 use crate::bridge::account::Moment;
 use crate::bridge::agenda::Way;
 use crate::bridge::running::Bridge;
 use crate::entra::Principal;
 use crate::graph::{Client, Trouble};
+use crate::mqtt::{Arguments, quoted};
 use crate::presence::{AccountName, Availability, ObjectId, PREFERRED, Preferred, Reading};
 
 /// What clears a preferred presence.
