@@ -6,6 +6,7 @@
 
 mod broker;
 mod cloud;
+mod fallible;
 mod fault;
 mod guid;
 mod hub;

@@ -11,7 +11,8 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::fault::{Fault, Faults};
+use super::fallible::fallible;
+use super::fault::Faults;
 use super::server::{Conn, Server};
 
 /// A strip. Cheap to clone; the listener ends with the last clone.
@@ -20,6 +21,8 @@ pub struct Wled {
     shared: Arc<Shared>,
     server: Arc<Server>,
 }
+
+fallible!(Wled);
 
 struct Shared {
     state: Mutex<Value>,
@@ -77,26 +80,6 @@ impl Wled {
     /// Somebody changes it by an app; `part` is what a command would hold.
     pub fn hand(&self, part: &Value) {
         change(&mut self.shared.state(), part);
-    }
-
-    /// Lets something go wrong.
-    pub fn fault(&self, fault: Fault) {
-        self.shared.faults.add(fault);
-    }
-
-    /// Nothing goes wrong any more.
-    pub fn clear_faults(&self) {
-        self.shared.faults.clear();
-    }
-
-    /// Closes the port and all connections.
-    pub async fn down(&self) {
-        self.server.down().await;
-    }
-
-    /// Opens the same port again.
-    pub async fn up(&self) -> io::Result<()> {
-        self.server.up().await
     }
 }
 

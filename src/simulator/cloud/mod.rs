@@ -35,7 +35,8 @@ pub use device::CodeError;
 pub use directory::{Application, Platform, Refusal};
 pub use presence::Shown;
 
-use super::fault::{Fault, Faults};
+use super::fallible::fallible;
+use super::fault::Faults;
 use super::log::Log;
 use super::server::Server;
 use directory::Directory;
@@ -84,6 +85,8 @@ pub struct Cloud {
     shared: Arc<Shared>,
     server: Arc<Server>,
 }
+
+fallible!(Cloud);
 
 /// What the handle and the requests share.
 struct Shared {
@@ -164,26 +167,6 @@ impl Cloud {
     /// Every request that was answered, or is not going to be.
     pub fn calls(&self) -> &Log<Call> {
         &self.shared.calls
-    }
-
-    /// Lets something go wrong.
-    pub fn fault(&self, fault: Fault) {
-        self.shared.faults.add(fault);
-    }
-
-    /// Nothing goes wrong any more. Requests that hang stay so.
-    pub fn clear_faults(&self) {
-        self.shared.faults.clear();
-    }
-
-    /// Closes the port and all connections.
-    pub async fn down(&self) {
-        self.server.down().await;
-    }
-
-    /// Opens the same port again.
-    pub async fn up(&self) -> io::Result<()> {
-        self.server.up().await
     }
 
     /// Changes times and sizes. Tokens and codes that are out keep theirs.

@@ -26,7 +26,8 @@ use tokio::sync::broadcast;
 pub use certificate::{Certificate, Root};
 pub use lamp::{Gamut, Kind, LampState};
 
-use super::fault::{Fault, Faults};
+use super::fallible::fallible;
+use super::fault::Faults;
 use super::guid::guid;
 use super::log::Log;
 use super::server::Server;
@@ -95,6 +96,8 @@ pub struct Hub {
     shared: Arc<Shared>,
     server: Arc<Server>,
 }
+
+fallible!(Hub);
 
 /// What the handle and the requests share.
 struct Shared {
@@ -317,26 +320,6 @@ impl Hub {
         self.shared.commands.keep(keeping);
         self.shared.requests.keep(keeping);
         self.shared.changes.keep(keeping);
-    }
-
-    /// Lets something go wrong.
-    pub fn fault(&self, fault: Fault) {
-        self.shared.faults.add(fault);
-    }
-
-    /// Nothing goes wrong any more. Requests that hang stay so.
-    pub fn clear_faults(&self) {
-        self.shared.faults.clear();
-    }
-
-    /// Closes the port and all connections.
-    pub async fn down(&self) {
-        self.server.down().await;
-    }
-
-    /// Opens the same port again.
-    pub async fn up(&self) -> io::Result<()> {
-        self.server.up().await
     }
 
     /// Ends every connection, event streams included.
