@@ -133,7 +133,7 @@ impl World {
     }
 
     fn clock(&self) -> Now {
-        let time = Timestamp::from_second(1_795_000_000).unwrap() + self.now;
+        let time = Timestamp::from_second(1_795_000_000).expect("the model begins at a time that there is") + self.now;
         Now { instant: self.start + self.now, time }
     }
 
@@ -266,7 +266,7 @@ impl World {
         self.land(at);
         let Some(member) = self.members[at].as_mut().filter(|member| !member.is_frozen) else { return false };
         if member.under.as_ref().is_some_and(|under| under.lands.is_none() && under.back <= time) {
-            let under = member.under.take().unwrap();
+            let under = member.under.take().expect("it is under way");
             let result = match under.fails {
                 false => Ok(Obeyed::default()),
                 true => Err(Trouble::Hub { after: None, reason: "no hub".into() }),
@@ -294,7 +294,8 @@ impl World {
         }
         if let Some(letter) = member.inbox.pop_front_if(|letter| letter.arrives <= time) {
             let about = self.abouts[&letter.topic].clone();
-            let todo = member.mind.take(&about, &letter.payload, letter.given, now).unwrap();
+            let todo =
+                member.mind.take(&about, &letter.payload, letter.given, now).expect("what the model says is taken");
             self.apply(at, todo);
             return true;
         }
