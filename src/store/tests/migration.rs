@@ -33,6 +33,7 @@ async fn a_store_of_the_version_before_is_brought_up_to_date_and_nothing_in_it_i
     key::Key::make(&home.key()).unwrap();
     fs::write(home.key(), "ab".repeat(32)).unwrap();
     fs::write(home.db(), "").unwrap();
+    sqlx::any::install_default_drivers();
     let old = AnyPool::connect(&format!("sqlite://{}", home.db().display())).await.unwrap();
     sqlx::raw_sql(include_str!("version_0_1_0.sql")).execute(&old).await.unwrap();
     old.close().await;
