@@ -1,0 +1,114 @@
+//! From presences to what a light shows.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::world::{BLUE, GREEN, PATIENCE, RED, World};
+
+#[tokio::test]
+async fn a_presence_becomes_a_colour_and_what_is_shown_is_published() {
+    let mut world = World::with(&["alex"]).await;
+    let actuator = world.actuator().await;
+    world.presence("alex", "Busy").await;
+    world.shows("Desk", RED).await;
+    let light = world.published("desk", |light| light["shown"].is_object()).await;
+    assert_eq!(light["wanted"], light["shown"]);
+    assert_eq!(light["shown"]["account"], "alex");
+    assert_eq!(light["shown"]["availability"], "Busy");
+    assert_eq!(light["shown"]["color"], "#ff0000");
+    assert_eq!((&light["inputs"]["alex"], &light["reachable"]), (&world.sequence.into(), &true.into()));
+    assert!(light["since"].is_string() && light["error"].is_null());
+    assert!(!world.hub.lamp("Ceiling").on);
+
+    world.presence("alex", "Offline").await;
+    world.hub.wait_for("Desk", PATIENCE, |lamp| !lamp.on).await.unwrap();
+    world.published("desk", |light| light["shown"]["color"] == "off").await;
+    assert!(actuator.state.is_connected() && actuator.state.lights()[0].commands == 2);
+    actuator.stop().await;
+    world.bridge.until_is("graph2mqtt/actuator/home/state", "offline").await;
+}
+
+#[tokio::test]
+async fn forty_changes_within_a_second_end_at_the_newest_within_the_hubs_limit() {
+    let mut world = World::with(&["alex"]).await;
+    world.hub.adjust(|limits| limits.group_gap = Duration::ZERO);
+    let actuator = world.actuator_with(
+        "  desk: { hub: office, target: Office, follow: alex }\n  hall: { hub: office, target: Hall, follow: alex }\n",
+    );
+    let actuator = actuator.await;
+    let mut pace = tokio::time::interval(Duration::from_millis(24));
+    for change in 0..40 {
+        pace.tick().await;
+        world.presence("alex", ["Available", "Busy", "DoNotDisturb"][change % 3]).await;
+    }
+    world.presence("alex", "Away").await;
+    world.shows("Desk", BLUE).await;
+    world.shows("Ceiling", BLUE).await;
+    let at: Vec<Instant> = world.hub.commands().all().iter().map(|command| command.at).collect();
+    for pair in at.windows(2) {
+        assert!(pair[1] - pair[0] >= Duration::from_millis(900), "group commands {:?} apart", pair[1] - pair[0]);
+    }
+    assert!(at.len() <= 6, "{} commands for 41 changes on two lights", at.len());
+    actuator.stop().await;
+}
+
+#[tokio::test]
+async fn what_changes_nothing_is_not_sent() {
+    let mut world = World::with(&["alex"]).await;
+    let actuator = world.actuator().await;
+    world.presence("alex", "Busy").await;
+    world.shows("Desk", RED).await;
+    world.presence("alex", "Busy").await;
+    world.bridge.publish("graph2mqtt/bridge/state", "offline", true).await;
+    world.bridge.publish("graph2mqtt/bridge/state", "online", true).await;
+    // Until its report is out, a command may have crossed with another member's.
+    world.published("desk", |light| light["shown"].is_object()).await;
+    world.barrier().await;
+    assert_eq!(world.commands(), 2);
+    let bodies: Vec<Value> = world.hub.commands().all().into_iter().map(|command| command.body).collect();
+    assert_eq!(bodies[0]["on"]["on"], true);
+    assert!(bodies[1].get("on").is_none(), "it is on: {}", bodies[1]);
+    actuator.stop().await;
+}
+
+#[tokio::test]
+async fn an_older_presence_that_comes_late_changes_nothing() {
+    let mut world = World::with(&["alex"]).await;
+    let actuator = world.actuator().await;
+    world.presence("alex", "Busy").await;
+    world.shows("Desk", RED).await;
+    world.presence_numbered("alex", "Available", world.sequence - 1).await;
+    world.barrier().await;
+    assert_eq!(world.commands(), 2);
+    actuator.stop().await;
+}
+
+#[tokio::test]
+async fn while_the_bridge_or_the_account_is_offline_the_light_shows_what_the_configuration_says() {
+    let mut world = World::with(&["alex"]).await;
+    let lights = "  desk: { hub: office, target: Office, follow: alex, offline: off }\n";
+    let actuator = world.actuator_with(lights).await;
+    world.presence("alex", "Busy").await;
+    for topic in ["graph2mqtt/bridge/state", "graph2mqtt/account/alex/state"] {
+        world.shows("Desk", RED).await;
+        world.bridge.publish(topic, "offline", true).await;
+        world.hub.wait_for("Desk", PATIENCE, |lamp| !lamp.on).await.unwrap();
+        world.bridge.publish(topic, "online", true).await;
+    }
+    world.shows("Desk", RED).await;
+    actuator.stop().await;
+}
+
+#[tokio::test]
+async fn of_several_accounts_the_busiest_is_shown() {
+    let mut world = World::with(&["alex", "sam"]).await;
+    world.presence("alex", "Busy").await;
+    world.presence("sam", "Available").await;
+    let actuator = world.actuator_with("  desk: { hub: office, target: Office, follow: [sam, alex] }\n").await;
+    world.shows("Desk", RED).await;
+    assert_eq!(world.commands(), 1, "both were known before the first command");
+    world.presence("alex", "Away").await;
+    world.shows("Desk", GREEN).await;
+    actuator.stop().await;
+}

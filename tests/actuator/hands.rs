@@ -1,0 +1,59 @@
+//! A person's hand at the light, and what is no hand.
+
+use graph2mqtt::simulator::LampState;
+use serde_json::Value;
+
+use crate::world::{BLUE, PATIENCE, RED, World};
+
+#[tokio::test]
+async fn a_light_that_somebody_switched_off_comes_on_with_the_next_status() {
+    let mut world = World::with(&["alex"]).await;
+    let actuator = world.actuator().await;
+    world.presence("alex", "Busy").await;
+    world.shows("Desk", RED).await;
+    world.hub.hand("Desk", &serde_json::json!({"on": {"on": false}}));
+    world.barrier().await;
+    actuator.stop().await;
+}
+
+#[tokio::test]
+async fn a_persons_hand_is_left_alone_until_the_next_status() {
+    let mut world = World::with(&["alex"]).await;
+    let actuator = world.actuator().await;
+    world.presence("alex", "Busy").await;
+    world.shows("Desk", RED).await;
+    world.watched().await;
+    world.hand_until(|light| light["hand"]["until"] == "change").await;
+    let light = world.published("desk", |light| light["hand"]["until"] == "change").await;
+    assert_eq!((&light["wanted"]["color"], &light["hand"]["status"]["account"]), (&"keep".into(), &"alex".into()));
+    let since = jiff::Timestamp::from_second(world.sequence as i64).unwrap();
+    world.sequence += 1;
+    world.presence_since("alex", "Busy", since, world.sequence).await;
+    world.published("desk", |light| light["inputs"]["alex"] == world.sequence).await;
+    assert!(world.hub.lamp("Desk").brightness < 50.0, "the same status may be said again");
+    world.presence("alex", "Away").await;
+    world.shows("Desk", BLUE).await;
+    world.published("desk", |light| light["hand"]["until"].is_null() && light["shown"] == light["wanted"]).await;
+    actuator.stop().await;
+}
+
+#[tokio::test]
+async fn a_hand_counts_for_a_time_or_not_at_all_where_the_rules_say_so() {
+    for rule in ["2s", "ignore"] {
+        let mut world = World::with(&["alex"]).await;
+        let lights = format!("  desk: {{ hub: office, target: Office, follow: alex, hand: {rule} }}\n");
+        let actuator = world.actuator_with(&lights).await;
+        world.presence("alex", "Busy").await;
+        world.shows("Desk", RED).await;
+        world.watched().await;
+        let before = world.commands();
+        let until = |light: &Value| light["hand"]["until"].as_str().is_some_and(|until| until.ends_with('Z'));
+        match rule {
+            "2s" => world.hand_until(until).await,
+            _ => world.hand_until(|_| world.commands() > before).await,
+        }
+        let again = |lamp: &LampState| lamp.brightness == 100.0;
+        world.hub.wait_for("Desk", PATIENCE, again).await.unwrap();
+        actuator.stop().await;
+    }
+}

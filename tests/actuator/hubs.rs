@@ -1,0 +1,150 @@
+//! Hubs and lamps that fail, refuse or come back.
+
+use std::time::{Duration, Instant};
+
+use graph2mqtt::simulator::{Certificate, Command, Fault, Request, What};
+
+use crate::world::{BLUE, PATIENCE, RED, Running, World};
+
+#[tokio::test]
+async fn a_hub_that_was_down_converges_to_the_newest() {
+    let mut world = World::with(&["alex"]).await;
+    let actuator = world.actuator().await;
+    world.presence("alex", "Busy").await;
+    world.shows("Desk", RED).await;
+    world.hub.down().await;
+    for availability in ["Available", "DoNotDisturb", "Available"] {
+        world.presence("alex", availability).await;
+    }
+    let lost = world.published("desk", |light| light["reachable"] == false).await;
+    assert!(lost["error"].as_str().unwrap().contains("office"), "{lost}");
+    world.presence("alex", "Away").await;
+    world.published("desk", |light| light["wanted"]["availability"] == "Away").await;
+    world.hub.up().await.unwrap();
+    world.shows("Desk", BLUE).await;
+    world.published("desk", |light| light["reachable"] == true && light["error"].is_null()).await;
+    assert_eq!(world.commands(), 2, "never a backlog");
+    actuator.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_that_the_hub_does_not_know_is_not_tried_again() {
+    let mut world = World::with(&["alex"]).await;
+    let actuator = world.actuator().await;
+    world.presence("alex", "Busy").await;
+    world.shows("Desk", RED).await;
+    world.hub.revoke_key();
+    world.hub.requests().clear();
+    world.presence("alex", "Available").await;
+    let light = world.published("desk", |light| light["reachable"] == false).await;
+    assert!(light["error"].as_str().unwrap().contains("link button"), "{light}");
+    world.presence("alex", "Away").await;
+    world.published("desk", |light| light["wanted"]["availability"] == "Away").await;
+    // None where the stream of events was refused before the change came.
+    assert!(world.hub.requests().count(|request| !request.route.contains("eventstream")) <= 1);
+    actuator.stop().await;
+}
+
+#[tokio::test]
+async fn the_hub_is_read_ahead_so_that_the_first_change_costs_one_request() {
+    let mut world = World::with(&["alex"]).await;
+    let actuator = world.actuator().await;
+    let read = |requests: &[Request]| requests.iter().any(|request| request.route == "GET /clip/v2/resource");
+    world.hub.requests().wait_for(PATIENCE, read).await.unwrap();
+    world.hub.requests().clear();
+    world.presence("alex", "Busy").await;
+    world.shows("Desk", RED).await;
+    assert_eq!(world.hub.requests().count(|request| !request.route.contains("eventstream")), 1);
+    actuator.stop().await;
+}
+
+#[tokio::test]
+async fn a_wrong_key_or_target_is_known_before_anything_is_wanted() {
+    let world = World::with(&["alex"]).await;
+    let until_it_says = async |actuator: &Running, text: &str| {
+        let says = || actuator.state.lights()[0].error.as_ref().is_some_and(|error| error.contains(text));
+        let until = async {
+            while !says() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, until).await.unwrap_or_else(|_| panic!("{:?}", actuator.state.lights()));
+    };
+    let actuator = world.actuator_with("  desk: { hub: office, target: Atrium, follow: alex }\n").await;
+    until_it_says(&actuator, "room/Office").await;
+    actuator.stop().await;
+    world.hub.fault(Fault::new("GET /clip", What::status(403, "")));
+    let actuator = world.actuator().await;
+    until_it_says(&actuator, "link button").await;
+    actuator.stop().await;
+    assert_eq!(world.commands(), 0);
+}
+
+#[tokio::test]
+async fn a_light_without_a_target_stays_unreachable_beside_one_that_obeys() {
+    let mut world = World::with(&["alex"]).await;
+    let lights = "  desk: { hub: office, target: Office, follow: alex }\n  lost: { hub: office, target: Atrium, follow: alex }\n";
+    let actuator = world.actuator_with(lights).await;
+    for availability in ["Busy", "Away", "Busy"] {
+        world.presence("alex", availability).await;
+        world.published("desk", |light| light["shown"]["availability"] == availability).await;
+        let lost = world.published("lost", |light| light["wanted"]["availability"] == availability).await;
+        assert_eq!(lost["reachable"], false, "{lost}");
+        assert!(lost["error"].as_str().unwrap().contains("lights.lost.target"), "{lost}");
+    }
+    actuator.stop().await;
+}
+
+#[tokio::test]
+async fn retry_after_is_obeyed_and_the_newest_wish_sent() {
+    let mut world = World::with(&["alex"]).await;
+    let actuator = world.actuator().await;
+    world.presence("alex", "Busy").await;
+    world.shows("Desk", RED).await;
+    world.hub.fault(Fault::new("PUT", What::retry_after(429, 3)).times(1));
+    world.hub.requests().clear();
+    world.presence("alex", "Available").await;
+    world.published("desk", |light| light["reachable"] == false).await;
+    world.presence("alex", "Away").await;
+    world.shows("Desk", BLUE).await;
+    let at: Vec<Instant> =
+        world.hub.requests().all().iter().filter(|it| it.route.starts_with("PUT")).map(|it| it.at).collect();
+    assert_eq!(at.len(), 2);
+    assert!(at[1] - at[0] >= Duration::from_secs(3), "{:?}", at[1] - at[0]);
+    actuator.stop().await;
+}
+
+#[tokio::test]
+async fn a_changed_certificate_is_refused_with_the_remedy() {
+    let mut world = World::with(&["alex"]).await;
+    let actuator = world.actuator().await;
+    world.presence("alex", "Busy").await;
+    world.shows("Desk", RED).await;
+    world.hub.present(Certificate::self_signed(&world.hub.bridge_id()));
+    world.hub.requests().clear();
+    world.presence("alex", "Away").await;
+    let light = world.published("desk", |light| light["error"].to_string().contains("certificate_sha256")).await;
+    assert!(light["error"].to_string().contains(&world.hub.certificate_sha256()), "{light}");
+    assert_eq!(world.hub.requests().count(|_| true), 0);
+    actuator.stop().await;
+}
+
+#[tokio::test]
+async fn a_lamp_that_comes_back_gets_its_look_once_more() {
+    let mut world = World::with(&["alex"]).await;
+    let actuator = world.actuator().await;
+    world.presence("alex", "Busy").await;
+    world.shows("Desk", RED).await;
+    world.watched().await;
+    world.hand_until(|light| light["hand"]["until"] == "change").await;
+    world.presence("alex", "Away").await;
+    world.shows("Desk", BLUE).await;
+    world.hub.unreachable("Desk");
+    world.published("desk", |light| light["reachable"] == false).await;
+    let before = world.commands();
+    world.hub.reachable("Desk");
+    let more = |commands: &[Command]| commands.len() > before;
+    world.hub.commands().wait_for(PATIENCE, more).await.unwrap();
+    world.published("desk", |light| light["reachable"] == true && light["shown"] == light["wanted"]).await;
+    actuator.stop().await;
+}

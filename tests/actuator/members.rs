@@ -1,0 +1,123 @@
+//! Several actuators of one location, and several locations.
+
+use graph2mqtt::settings::{self, Settings};
+use graph2mqtt::simulator::Request;
+use serde_json::Value;
+
+use crate::support::observer::Seen;
+use crate::world::{BLUE, GREEN, PATIENCE, RED, World};
+
+#[tokio::test]
+async fn what_others_have_acted_upon_is_waited_for_and_never_published_over() {
+    let mut world = World::with(&["alex"]).await;
+    let ahead = world.sequence + 2;
+    let topic = "graph2mqtt/actuator/home/light/desk";
+    world.bridge.publish(topic, format!(r#"{{"inputs":{{"alex":{ahead}}}}}"#), true).await;
+    world.presence("alex", "Busy").await;
+    let actuator = world.actuator().await;
+    world.presence("alex", "Away").await;
+    world.shows("Desk", BLUE).await;
+    let light = world.published("desk", |light| light["shown"].is_object()).await;
+    assert_eq!(light["inputs"]["alex"], ahead);
+    assert_eq!(world.commands(), 1, "the older presence was not shown");
+    actuator.stop().await;
+}
+
+#[tokio::test]
+async fn however_many_actuators_share_a_location_the_light_ends_at_the_newest() {
+    let mut world = World::with(&["alex"]).await;
+    let lights = "  desk: { hub: office, target: light/Desk, follow: alex }\n";
+    let members = [world.actuator_with(lights).await, world.actuator_with(lights).await];
+    let killed = world.actuator_with(lights).await;
+    for change in 0..12 {
+        world.presence("alex", ["Available", "Busy", "DoNotDisturb"][change % 3]).await;
+        if change == 6 {
+            killed.task.abort();
+        }
+    }
+    world.presence("alex", "Away").await;
+    world.shows("Desk", BLUE).await;
+    let newest = world.sequence;
+    world.published("desk", |light| light["inputs"]["alex"] == newest && light["shown"] == light["wanted"]).await;
+    for member in members {
+        member.stop().await;
+    }
+    assert_eq!(world.hub.lamp("Desk").xy, Some(BLUE), "nobody set it back");
+}
+
+#[tokio::test]
+async fn of_two_locations_each_goes_its_own_way() {
+    let mut world = World::with(&["alex"]).await;
+    let at_home = world.actuator_with("  desk: { hub: office, target: Office, follow: alex }\n").await;
+    world.presence("alex", "Busy").await;
+    world.shows("Desk", RED).await;
+    let settings = world.settings("  desk: { hub: office, target: Hall, follow: alex }\n");
+    let cabin = Settings { actuator: settings::Actuator { location: "cabin".parse().unwrap() }, ..settings };
+    let at_cabin = world.run(cabin).await;
+    world.shows("Ceiling", RED).await;
+    world.bridge.publish("graph2mqtt/actuator/cabin/light/desk/set", r#"{"paused":true}"#, false).await;
+    let paused = |seen: &Seen| {
+        seen.topic == "graph2mqtt/actuator/cabin/light/desk"
+            && seen.payload.contains(r#""paused":{"version""#)
+            && seen.payload.contains(r#""value":true"#)
+    };
+    world.bridge.until("the cabin is paused", paused).await;
+    world.presence("alex", "Available").await;
+    world.shows("Desk", GREEN).await;
+    world.presence("alex", "Away").await;
+    world.shows("Desk", BLUE).await;
+    assert_eq!(world.hub.lamp("Ceiling").xy, Some(RED), "paused there alone");
+    at_home.stop().await;
+    at_cabin.stop().await;
+}
+
+#[tokio::test]
+async fn only_the_last_member_does_what_on_stop_says() {
+    let mut world = World::with(&["alex"]).await;
+    let lights = "  desk: { hub: office, target: Office, follow: alex, on_stop: off }\n";
+    let (first, last) = (world.actuator_with(lights).await, world.actuator_with(lights).await);
+    world.presence("alex", "Busy").await;
+    world.shows("Desk", RED).await;
+    for member in [&first, &last] {
+        member.connected().await;
+    }
+    first.stop().await;
+    assert!(world.hub.lamp("Desk").on, "another member goes on");
+    world.bridge.until_is("graph2mqtt/actuator/home/state", "online").await;
+    last.stop().await;
+    world.hub.wait_for("Desk", PATIENCE, |lamp| !lamp.on).await.unwrap();
+    world.bridge.until_is("graph2mqtt/actuator/home/state", "offline").await;
+}
+
+#[tokio::test]
+async fn requests_are_answered_once_however_many_members_there_are() {
+    let world = World::with(&["alex"]).await;
+    let (one, other) = (world.actuator().await, world.actuator().await);
+    world.bridge.until_is("graph2mqtt/actuator/home/state", "online").await;
+    for member in [&one, &other] {
+        member.connected().await;
+    }
+    let asked = async |command: &str, payload: &str| {
+        world.bridge.publish(&format!("graph2mqtt/actuator/home/request/{command}"), payload, false).await;
+        let topic = format!("graph2mqtt/actuator/home/response/{command}");
+        let answer = world.bridge.until(&topic, |seen| seen.topic == topic).await;
+        let answer: Value = serde_json::from_str(&answer.payload).unwrap();
+        (answer["status"].clone(), answer)
+    };
+    let (status, answer) = asked("health_check", r#"{"transaction":"t1"}"#).await;
+    assert_eq!((status, &answer["transaction"], &answer["data"]["healthy"]), ("ok".into(), &"t1".into(), &true.into()));
+    let (status, answer) = asked("test", r#"{"light":"desk"}"#).await;
+    assert_eq!((status, &answer["data"]["light"]), ("ok".into(), &"desk".into()), "{answer}");
+    let flashed = |requests: &[Request]| requests.iter().any(|request| request.route.starts_with("PUT"));
+    world.hub.requests().wait_for(PATIENCE, flashed).await.unwrap();
+    world.bridge.forget();
+    let (status, answer) = asked("test", r#"{"light":"attic"}"#).await;
+    assert_eq!(status, "error");
+    assert!(answer["error"].as_str().unwrap().contains("desk"), "{answer}");
+    assert_eq!(asked("dance", "{}").await.0, "error");
+    let seen = world.bridge.seen();
+    let answers = seen.iter().filter(|seen| seen.topic.contains("/response/")).count();
+    assert_eq!(answers, 2, "{seen:?}");
+    one.stop().await;
+    other.stop().await;
+}

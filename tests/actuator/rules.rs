@@ -1,0 +1,88 @@
+//! Hours, pauses, restoring.
+
+use graph2mqtt::simulator::LampState;
+
+use crate::support::Observer;
+use crate::world::{BLUE, PATIENCE, RED, World};
+
+#[tokio::test]
+async fn a_paused_light_stays_as_it_is_over_a_restart_until_it_is_let_go() {
+    let mut world = World::with(&["alex"]).await;
+    let set = "graph2mqtt/actuator/home/light/desk/set";
+    let actuator = world.actuator().await;
+    world.presence("alex", "Busy").await;
+    world.shows("Desk", RED).await;
+    world.bridge.publish(set, r#"{"paused":true}"#, false).await;
+    let light = world.published("desk", |light| light["paused"]["value"] == true).await;
+    assert_eq!(light["wanted"]["color"], "keep", "{light}");
+    actuator.stop().await;
+    world.broker.kill();
+    world.broker.restart();
+    world.bridge = Observer::connect(world.broker.address(), "graph2mqtt/actuator/#").await;
+    world.online(&["alex"]).await;
+    let actuator = world.actuator().await;
+    world.presence("alex", "Away").await;
+    world
+        .published("desk", |light| light["paused"]["value"] == true && light["wanted"]["availability"] == "Away")
+        .await;
+    assert_eq!(world.hub.lamp("Desk").xy, Some(RED), "the store remembers what the broker does not");
+    for odd in ["", "yes", "{}", r#"{"paused":1}"#, r#"{"paused":false,"until":3}"#] {
+        world.bridge.publish(set, odd, false).await;
+    }
+    world.bridge.publish(set, r#"{"paused":false}"#, false).await;
+    world.shows("Desk", BLUE).await;
+    world.published("desk", |light| light["paused"]["value"] == false && light["shown"] == light["wanted"]).await;
+    actuator.stop().await;
+}
+
+#[tokio::test]
+async fn outside_its_hours_a_light_does_what_the_rules_say_also_at_the_start() {
+    let mut world = World::with(&["alex"]).await;
+    let now = jiff::Timestamp::now().as_second();
+    let hour = |from_now: i64| {
+        let minutes = (now / 60 + from_now * 60).rem_euclid(24 * 60);
+        format!("\"{:02}:{:02}\"", minutes / 60, minutes % 60)
+    };
+    let lights = |from: i64, to: i64| {
+        let (from, to) = (hour(from), hour(to));
+        format!(
+            "  desk: {{ hub: office, target: Office, follow: alex, hours: {{ from: {from}, to: {to}, time_zone: UTC, outside: off }} }}\n"
+        )
+    };
+    world.hub.hand("Desk", &serde_json::json!({"on": {"on": true}}));
+    world.presence("alex", "Busy").await;
+    let outside = world.actuator_with(&lights(2, 4)).await;
+    world.hub.wait_for("Desk", PATIENCE, |lamp| !lamp.on).await.unwrap();
+    world.presence("alex", "Away").await;
+    let light = world.published("desk", |light| light["wanted"]["availability"] == "Away").await;
+    assert_eq!((&light["wanted"]["color"], &light["hours"]["inside"]), (&"off".into(), &false.into()));
+    outside.stop().await;
+    let inside = world.actuator_with(&lights(-2, 2)).await;
+    world.shows("Desk", BLUE).await;
+    inside.stop().await;
+}
+
+#[tokio::test]
+async fn restore_shows_what_the_light_showed_before_it_was_touched_and_then_lets_go() {
+    let mut world = World::with(&["alex"]).await;
+    world.hub.hand("Desk", &serde_json::json!({"on": {"on": true}, "dimming": {"brightness": 42.0}, "color": {"xy": {"x": 0.4, "y": 0.4}}}));
+    let lights =
+        "  desk: { hub: office, target: Office, follow: alex, on_stop: restore, colors: { Offline: restore } }\n";
+    let actuator = world.actuator_with(lights).await;
+    let restored = |lamp: &LampState| lamp.on && lamp.brightness == 42.0 && lamp.xy == Some((0.4, 0.4));
+    for _ in 0..2 {
+        world.presence("alex", "Busy").await;
+        world.shows("Desk", RED).await;
+        world.presence("alex", "Away").await;
+        world.shows("Desk", BLUE).await;
+        world.presence("alex", "Offline").await;
+        world.hub.wait_for("Desk", PATIENCE, restored).await.unwrap();
+        world
+            .published("desk", |light| light["before"]["seen"].is_null() && light["wanted"]["color"] == "restore")
+            .await;
+    }
+    world.presence("alex", "Busy").await;
+    world.shows("Desk", RED).await;
+    actuator.stop().await;
+    world.hub.wait_for("Desk", PATIENCE, restored).await.unwrap();
+}

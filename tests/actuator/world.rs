@@ -1,0 +1,183 @@
+//! A hub with two rooms, a broker, a stand-in for the bridge, and actuators between them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use graph2mqtt::actuator::{Actuator, State};
+use graph2mqtt::settings::{self, Settings};
+use graph2mqtt::simulator::{Gamut, Hub, Kind, LampState, Request};
+use graph2mqtt::store::Store;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{Broker, Observer};
+
+pub const PATIENCE: Duration = Duration::from_secs(15);
+pub const COLORS: &str = "colors: { Available: \"#00ff00\", Busy: \"#ff0000\", Away: \"#0000ff\", DoNotDisturb: \"#ff00ff\", Offline: off }\n";
+pub const RED: (f64, f64) = (0.6915, 0.3083);
+pub const BLUE: (f64, f64) = (0.1532, 0.0475);
+pub const GREEN: (f64, f64) = (0.17, 0.7);
+
+/// A hub with two rooms, a broker, and a stand-in for the bridge.
+pub struct World {
+    pub hub: Hub,
+    pub broker: Broker,
+    pub bridge: Observer,
+    pub folder: TempDir,
+    pub sequence: u64,
+}
+
+pub struct Running {
+    pub state: State,
+    pub shutdown: CancellationToken,
+    pub task: JoinHandle<()>,
+}
+
+impl Running {
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        tokio::time::timeout(PATIENCE, self.task).await.expect("it stops").unwrap();
+    }
+
+    /// Until its connection to the broker stands.
+    pub async fn connected(&self) {
+        let connected = async {
+            while !self.state.is_connected() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, connected).await.expect("it connects");
+    }
+
+    /// Ends without a word, as by a crash.
+    pub fn kill(self) {
+        self.task.abort();
+    }
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let hub = Hub::plan()
+            .room("Office", &[("Desk", Kind::Color(Gamut::C))])
+            .room("Hall", &[("Ceiling", Kind::Color(Gamut::C))])
+            .start()
+            .await
+            .unwrap();
+        let broker = Broker::start();
+        let bridge = Observer::connect(broker.address(), "graph2mqtt/actuator/#").await;
+        Self { hub, broker, bridge, folder: tempfile::tempdir().unwrap(), sequence: 1_000 }
+    }
+
+    /// A bridge is online, and these accounts with it.
+    pub async fn with(accounts: &[&str]) -> Self {
+        let world = Self::new().await;
+        world.online(accounts).await;
+        world
+    }
+
+    pub async fn online(&self, accounts: &[&str]) {
+        self.bridge.publish("graph2mqtt/bridge/state", "online", true).await;
+        for account in accounts {
+            self.bridge.publish(&format!("graph2mqtt/account/{account}/state"), "online", true).await;
+        }
+    }
+
+    /// The next presence of an account.
+    pub async fn presence(&mut self, account: &str, availability: &str) {
+        self.sequence += 1;
+        self.presence_numbered(account, availability, self.sequence).await;
+    }
+
+    pub async fn presence_numbered(&self, account: &str, availability: &str, sequence: u64) {
+        let since = jiff::Timestamp::from_second(sequence as i64).unwrap();
+        self.presence_since(account, availability, since, sequence).await;
+    }
+
+    pub async fn presence_since(&self, account: &str, availability: &str, since: jiff::Timestamp, sequence: u64) {
+        let payload = format!(
+            r#"{{"account":"{account}","availability":"{availability}","activity":"{availability}","since":"{since}","sequence":{sequence}}}"#
+        );
+        self.bridge.publish(&format!("graph2mqtt/account/{account}/presence"), payload, true).await;
+    }
+
+    pub fn settings(&self, lights: &str) -> Settings {
+        let (broker, hub) = (self.broker.url(), &self.hub);
+        let (address, id, key) = (hub.address(), hub.bridge_id(), hub.key());
+        let yaml = format!(
+            "mqtt: {{ url: \"{broker}\" }}\nhubs:\n  office: {{ host: \"{address}\", id: \"{id}\", key: \"{key}\" }}\n{COLORS}lights:\n{lights}"
+        );
+        settings::from_yaml(&yaml, self.folder.path()).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+    }
+
+    /// An actuator with the light `desk` on the office, following alex.
+    pub async fn actuator(&self) -> Running {
+        self.actuator_with("  desk: { hub: office, target: Office, follow: alex }\n").await
+    }
+
+    pub async fn actuator_with(&self, lights: &str) -> Running {
+        self.run(self.settings(lights)).await
+    }
+
+    pub async fn run(&self, settings: Settings) -> Running {
+        let url = format!("sqlite://{}", self.folder.path().join("store.db").display());
+        let store = Store::open(&url, &self.folder.path().join("store.key")).await.unwrap();
+        let actuator = Actuator::new(Arc::new(settings), store);
+        let (state, shutdown) = (actuator.state(), CancellationToken::new());
+        let token = shutdown.clone();
+        let task = tokio::spawn(async move { actuator.run(token).await.unwrap() });
+        Running { state, shutdown, task }
+    }
+
+    /// Waits until a lamp shows a colour.
+    pub async fn shows(&self, lamp: &str, xy: (f64, f64)) {
+        let such = |state: &LampState| state.on && state.xy == Some(xy);
+        if let Err(late) = self.hub.wait_for(lamp, PATIENCE, such).await {
+            panic!("{lamp} does not show {xy:?}: {:?}, {late:?}", self.hub.lamp(lamp));
+        }
+    }
+
+    /// The newest that is published of a light, once it fits.
+    pub async fn published(&self, light: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        let topic = format!("graph2mqtt/actuator/home/light/{light}");
+        self.bridge
+            .wait(&topic, |seen| {
+                let newest = seen.iter().rev().find(|seen| seen.topic == topic)?;
+                serde_json::from_str(&newest.payload).ok().filter(&fits)
+            })
+            .await
+    }
+
+    /// A change goes through after all that happened: a barrier for what must not have happened before.
+    pub async fn barrier(&mut self) {
+        self.presence("alex", "Away").await;
+        self.shows("Desk", BLUE).await;
+    }
+
+    /// The hub's event stream is listened to, and what is shown was published.
+    pub async fn watched(&self) {
+        let watched = |requests: &[Request]| requests.iter().any(|request| request.route.contains("eventstream"));
+        self.hub.requests().wait_for(PATIENCE, watched).await.unwrap();
+        self.published("desk", |light| light["shown"].is_object()).await;
+    }
+
+    /// Somebody dims the lamp, again and again until the light's topic says so: the first events of a stream
+    /// may be old ones, and are passed over.
+    pub async fn hand_until(&self, said: impl Fn(&Value) -> bool) {
+        let topic = "graph2mqtt/actuator/home/light/desk";
+        for step in 0..150 {
+            self.hub.hand("Desk", &serde_json::json!({"dimming": {"brightness": 20.0 + f64::from(step) / 10.0}}));
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let newest = self.bridge.newest().get(topic).and_then(|payload| serde_json::from_str(payload).ok());
+            if newest.is_some_and(|light: Value| said(&light)) {
+                return;
+            }
+        }
+        panic!("nobody noticed the hand: {:?}", self.bridge.newest());
+    }
+
+    pub fn commands(&self) -> usize {
+        self.hub.commands().count(|_| true)
+    }
+}
