@@ -1,11 +1,11 @@
 //! What the actuator wants of its lights and what they show: written by the rules and by the hubs'
 //! loops, read by whoever publishes, or serves health.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::duty::GRACE;
-use super::entry::Entry;
+use super::entry::{Entry, Now};
 use super::payload;
 use super::topics::Topics;
 use crate::mqtt::{Message, Slot, Wanted};
@@ -26,10 +26,14 @@ pub struct LightState {
     pub error: Option<String>,
 }
 
+/// What tells the time of day.
+pub type Clock = Arc<dyn Fn() -> jiff::Timestamp + Send + Sync>;
+
 pub(super) struct Board {
     topics: Topics,
     /// Who we are among the location's members.
     me: String,
+    clock: Clock,
     inner: Mutex<Inner>,
 }
 
@@ -43,13 +47,23 @@ struct Inner {
 
 impl Board {
     /// `me`: who we are among the location's members.
-    pub fn new(topics: Topics, me: String, chance: fastrand::Rng) -> Self {
+    pub fn new(topics: Topics, me: String, chance: fastrand::Rng, clock: Clock) -> Self {
         let lights = topics.lights().iter().map(|_| Entry::default()).collect();
-        Self { topics, me, inner: Mutex::new(Inner { connected: false, read: false, lights, chance }) }
+        Self { topics, me, clock, inner: Mutex::new(Inner { connected: false, read: false, lights, chance }) }
     }
 
     pub fn me(&self) -> &str {
         &self.me
+    }
+
+    /// Both clocks.
+    pub fn now(&self) -> Now {
+        Now { instant: Instant::now(), time: (self.clock)() }
+    }
+
+    /// From 0 up to 1, by chance.
+    pub fn chance(&self) -> f64 {
+        self.inner().chance.f64()
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -58,7 +72,7 @@ impl Board {
 
     /// How long others are left to do what the broker did not give to us; differs by chance.
     pub fn grace(&self) -> Duration {
-        GRACE + GRACE.mul_f64(self.inner().chance.f64())
+        GRACE + GRACE.mul_f64(self.chance())
     }
 
     /// Looks at one light, or changes it.

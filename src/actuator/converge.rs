@@ -2,10 +2,16 @@
 //!
 //! The newest wish of a light replaces every older one, so a burst costs one command for each light
 //! and limit window. What is wanted counts as shown when the hub said so, and not before: a command
-//! whose fate is unknown is sent again. Lights share the hub's limits by whose turn is longest ago.
+//! whose fate is unknown is sent again. Lights share the hub's limits by whose turn is longest ago, and
+//! with what other members of the location send, as far as it is heard. Lights that together are a room are
+//! served by one command where `together` says that nobody waits for it.
 
+mod together;
+
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::pace::Pace;
 use crate::lights::{Limits, Load, Look, Obeyed, Trouble};
 
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -21,6 +27,16 @@ pub enum Step {
         /// What it is to show.
         look: Look,
         /// It is known to be on.
+        on: bool,
+    },
+    /// The same for all of these lights by one command: each is reported by [`Convergence::ended`], or, where it
+    /// is not known which of them obeyed, by [`Convergence::parted`].
+    Together {
+        /// Which lights: one of the sets that were given.
+        lights: Vec<usize>,
+        /// What they are to show.
+        look: Look,
+        /// They are known to be on.
         on: bool,
     },
     /// Nothing before this time, unless something is wanted or ends; `None`: nothing at all.
@@ -44,8 +60,10 @@ pub enum Aim {
 pub struct Convergence {
     limits: Limits,
     lights: Vec<State>,
-    single_free: Option<Instant>,
-    group_free: Option<Instant>,
+    single: Pace,
+    group: Pace,
+    /// Sets of lights that one command can serve, the largest first.
+    sets: Arc<[Vec<usize>]>,
     retry: Retry,
     stopped: bool,
 }
@@ -60,6 +78,8 @@ struct State {
     again: Option<Instant>,
     last_sent: Option<Instant>,
     retry: Retry,
+    /// It needs a command of its own.
+    apart: Apart,
 }
 
 #[derive(Debug)]
@@ -102,7 +122,27 @@ impl Retry {
     }
 }
 
+/// Why a light is not served together with others.
+#[derive(Debug, Clone, Copy, Default)]
+struct Apart {
+    /// Its last command was not obeyed without a word.
+    after_own: bool,
+    /// Something is to be read of it first.
+    by_rule: bool,
+}
+
 impl State {
+    fn sent(&mut self, now: Instant, command: Command) {
+        self.under_way = Some(command);
+        self.last_sent = Some(now);
+        (self.shown, self.again) = (None, None);
+    }
+
+    /// It is known to be on, by our own command.
+    fn is_on(&self) -> bool {
+        self.shown.as_ref().is_some_and(|shown| shown.ours && shown.look.is_on())
+    }
+
     /// The look to send, if any, and before when not.
     fn due(&self) -> Option<(Look, Option<Instant>)> {
         let Aim::Show(wanted) = &self.wanted else { return None };
@@ -123,8 +163,9 @@ impl Convergence {
         Self {
             limits,
             lights: std::iter::repeat_with(State::default).take(lights).collect(),
-            single_free: None,
-            group_free: None,
+            single: Pace::new(limits.single),
+            group: Pace::new(limits.group),
+            sets: Arc::default(),
             retry: Retry::default(),
             stopped: false,
         }
@@ -141,14 +182,19 @@ impl Convergence {
 
     /// What to do now. `load` tells which limit a light's command counts against.
     pub fn next(&mut self, now: Instant, load: impl Fn(usize) -> Load) -> Step {
-        let under_way = self.lights.iter().filter(|state| state.under_way.is_some()).count();
+        let is_group = |state: &State| state.under_way.as_ref().is_some_and(|command| command.load == Load::Group);
+        let group_under_way = self.lights.iter().any(is_group);
+        let singles = self.lights.iter().filter(|state| state.under_way.is_some() && !is_group(state)).count();
+        // A command to several lights is one.
+        let under_way = singles + usize::from(group_under_way);
         // A hub in trouble is tried with one command, not with all that wait for it.
         let at_once = if self.retry.is_failing() { 1 } else { self.limits.at_once };
         if self.stopped || under_way >= at_once {
             return Step::Wait(None);
         }
-        let group_under_way =
-            self.lights.iter().any(|state| state.under_way.as_ref().is_some_and(|command| command.load == Load::Group));
+        if !group_under_way && let Some(step) = self.together(now, &load) {
+            return step;
+        }
         let mut soonest: Option<Instant> = None;
         let mut chosen: Option<(Option<Instant>, usize, Command)> = None;
         for (light, state) in self.lights.iter().enumerate() {
@@ -157,13 +203,13 @@ impl Convergence {
             if load == Load::Group && group_under_way {
                 continue;
             }
-            let limit = if load == Load::Group { self.group_free } else { self.single_free };
+            let limit = if load == Load::Group { self.group.free() } else { self.single.free() };
             let ready = [self.retry.at, state.retry.at, limit, not_before].into_iter().flatten().max();
             if let Some(ready) = ready.filter(|ready| *ready > now) {
                 soonest = Some(soonest.map_or(ready, |soonest| soonest.min(ready)));
                 continue;
             }
-            let on = state.shown.as_ref().is_some_and(|shown| shown.ours && shown.look.is_on());
+            let on = state.is_on();
             if chosen.as_ref().is_none_or(|(turn, ..)| state.last_sent < *turn) {
                 chosen = Some((state.last_sent, light, Command { look, load, on, doubted: false }));
             }
@@ -175,16 +221,22 @@ impl Convergence {
     }
 
     fn send(&mut self, now: Instant, light: usize, command: Command) -> Step {
-        match command.load {
-            Load::Group => self.group_free = Some(now + self.limits.group),
-            Load::Single => self.single_free = Some(now + self.limits.single),
-        }
-        let state = &mut self.lights[light];
+        self.pace(command.load).sent(now);
         let step = Step::Send { light, look: command.look.clone(), on: command.on };
-        state.under_way = Some(command);
-        state.last_sent = Some(now);
-        (state.shown, state.again) = (None, None);
+        self.lights[light].sent(now, command);
         step
+    }
+
+    fn pace(&mut self, load: Load) -> &mut Pace {
+        match load {
+            Load::Group => &mut self.group,
+            Load::Single => &mut self.single,
+        }
+    }
+
+    /// Another member of the location has just sent a command of this kind. `chance`: from 0 up to 1.
+    pub fn heard(&mut self, load: Load, who: &str, now: Instant, chance: f64) {
+        self.pace(load).heard(who, now, chance);
     }
 
     /// A light may show something else than what is known, by whatever was sent or not.
@@ -216,9 +268,7 @@ impl Convergence {
         let state = &mut self.lights[light];
         let Some(command) = state.under_way.take() else { return false };
         if command.load == Load::Group {
-            // It may have reached the hub as late as now; the next one must not come too close behind it.
-            let earliest = now + self.limits.group.mul_f64(0.9);
-            self.group_free = self.group_free.max(Some(earliest));
+            self.group.ended(now);
         }
         match result {
             Ok(obeyed) => {
@@ -229,6 +279,8 @@ impl Convergence {
                 let certain = !to_be_switched_on && !left_alone && !command.doubted;
                 state.shown = certain.then_some(Shown { look: command.look, ours: true });
                 state.again = obeyed.again.map(|again| now + again);
+                // A lamp that does not hear would spoil every command to all.
+                state.apart.after_own = *obeyed != Obeyed { again: obeyed.again, ..Obeyed::default() };
             }
             Err(trouble) => self.failed(now, light, trouble),
         }

@@ -21,6 +21,8 @@ use crate::settings::OnHand;
 /// How long after the start the hub is read ahead, unless a command came first: a handshake costs
 /// milliseconds of the one thread, and the bridge's first refresh and presence beside us go before.
 const QUIET_START: Duration = Duration::from_secs(1);
+/// A hub that is listened to so soon has told all since its lights got their first look.
+const PROMPT: Duration = Duration::from_secs(5);
 /// How long a stop waits for commands.
 const LAST_COMMANDS: Duration = Duration::from_secs(5);
 /// How many events of a hub wait for us.
@@ -57,11 +59,22 @@ pub(super) struct Drive {
 
 /// A command that came to its end.
 struct Ended {
-    light: usize,
+    /// Whom it was for, and by which wish.
+    lights: Vec<(usize, Arc<Wish>)>,
     look: Look,
-    wish: Arc<Wish>,
     took: Duration,
     result: Result<Obeyed, Trouble>,
+}
+
+impl Ended {
+    /// Whether it is not known which of several lights obeyed.
+    fn leaves_doubt(&self) -> bool {
+        self.lights.len() > 1
+            && match &self.result {
+                Ok(obeyed) => *obeyed != Obeyed::default(),
+                Err(trouble) => matches!(trouble, Trouble::Light { .. }),
+            }
+    }
 }
 
 impl Drive {
@@ -74,7 +87,8 @@ impl Drive {
         let (mut flashing, mut reading) = (FuturesUnordered::new(), FuturesUnordered::new());
         let (tell, mut told) = mpsc::channel(EVENTS);
         let mut watch = pin!(self.watch(tell));
-        let (mut ahead, mut has_missed, mut give_up) = (Some(Instant::now() + QUIET_START), false, None);
+        let began = Instant::now();
+        let (mut ahead, mut has_missed, mut give_up) = (Some(began + QUIET_START), false, None);
         loop {
             let wait = self.send(&mut convergence, |command| {
                 ahead = None;
@@ -91,7 +105,7 @@ impl Drive {
                 () = self.wake.notified() => {}
                 Some(ended) = under_way.next() => self.ended(&mut convergence, &ended, &mut complaints),
                 Some(event) = told.recv() => match event {
-                    Event::Missed if has_missed => reading.push(self.read_all()),
+                    Event::Missed if has_missed || began.elapsed() > PROMPT => reading.push(self.read_all()),
                     Event::Missed => has_missed = true,
                     Event::Mended => convergence.mended(),
                     event => self.take(&event),
@@ -125,6 +139,14 @@ impl Drive {
                     self.board.light(self.manners[light].place, |entry| entry.sent());
                     put(Box::pin(self.command(light, look, on, wish)));
                 }
+                Step::Together { lights, look, on } => {
+                    let wish_of = |light: usize| wishes[light].clone().expect("only what is wished for is sent");
+                    let lights: Vec<_> = lights.into_iter().map(|light| (light, wish_of(light))).collect();
+                    for (light, _) in &lights {
+                        self.board.light(self.manners[*light].place, |entry| entry.sent());
+                    }
+                    put(Box::pin(self.command_to_all(lights, look, on)));
+                }
                 Step::Wait(at) => return at,
             }
         }
@@ -133,9 +155,18 @@ impl Drive {
 
     /// Takes the newest wishes over.
     fn want(&self, convergence: &mut Convergence) -> Vec<Option<Arc<Wish>>> {
+        if let Some(together) = &self.hub.together {
+            convergence.know_sets(together.sets());
+        }
         let take = |(light, manner): (usize, &Manner)| {
-            let (wish, aim, news) =
-                self.board.light(manner.place, |entry| (entry.wish.clone(), entry.aim(), entry.take_news()));
+            let (wish, aim, news, heard, reads) = self.board.light(manner.place, |entry| {
+                let reads = manner.restores && entry.is_untouched();
+                (entry.wish.clone(), entry.aim(), entry.take_news(), entry.take_heard(), reads)
+            });
+            if let Some(who) = heard {
+                convergence.heard(self.hub.lights[light].1.load(), &who, Instant::now(), self.board.chance());
+            }
+            convergence.set_apart(light, reads);
             match news {
                 Some(News::Doubt) => convergence.doubt(light),
                 Some(News::Shows(look)) => convergence.shows(light, look),
@@ -153,30 +184,57 @@ impl Drive {
         let reads = manner.restores && self.board.light(manner.place, |entry| entry.is_untouched());
         if reads && let Ok(seen) = it.read().await {
             let agrees = |look: &Look| it.agrees(look, &seen);
-            self.board.light(manner.place, |entry| entry.before(seen.clone(), agrees, Now::read()));
+            self.board.light(manner.place, |entry| entry.before(seen.clone(), agrees, self.board.now()));
         }
         let result = it.show(look.clone(), on).await;
-        Ended { light, look, wish, took: started.elapsed(), result }
+        Ended { lights: vec![(light, wish)], look, took: started.elapsed(), result }
+    }
+
+    async fn command_to_all(&self, lights: Vec<(usize, Arc<Wish>)>, look: Look, on: bool) -> Ended {
+        let started = Instant::now();
+        let set: Vec<usize> = lights.iter().map(|(light, _)| *light).collect();
+        let together = self.hub.together.as_ref().expect("sets of lights come from there");
+        let result = together.show(&set, look.clone(), on).await;
+        Ended { lights, look, took: started.elapsed(), result }
     }
 
     fn ended(&self, convergence: &mut Convergence, ended: &Ended, complaints: &mut Complaints<'_>) {
-        let now = Now::read();
-        let shows = convergence.ended(now.instant, ended.light, &ended.result);
-        let place = self.manners[ended.light].place;
+        let now = self.board.now();
+        for (light, wish) in &ended.lights {
+            if ended.leaves_doubt() {
+                tracing::debug!(hub = %self.hub.name, result = ?ended.result, "not all at once: one by one");
+                convergence.parted(now.instant, *light);
+                self.board.light(self.manners[*light].place, |entry| entry.ended(now));
+            } else {
+                self.light_ended(convergence, *light, wish, ended, complaints);
+            }
+        }
+    }
+
+    fn light_ended(
+        &self,
+        convergence: &mut Convergence,
+        light: usize,
+        wish: &Arc<Wish>,
+        ended: &Ended,
+        complaints: &mut Complaints<'_>,
+    ) {
+        let now = self.board.now();
+        let shows = convergence.ended(now.instant, light, &ended.result);
+        let place = self.manners[light].place;
         match &ended.result {
             Ok(obeyed) => {
                 let grace = self.board.grace();
-                self.board.light(place, |entry| entry.obeyed(&ended.wish, shows, obeyed, grace, now));
+                self.board.light(place, |entry| entry.obeyed(wish, shows, obeyed, grace, now));
                 self.seen.notify_one();
-                complaints.obeyed(ended.light, obeyed);
-                let status =
-                    ended.wish.status.as_ref().map(|(account, status)| format!("{account} {}", status.activity));
-                let light = &self.hub.lights[ended.light].0;
+                complaints.obeyed(light, obeyed);
+                let status = wish.status.as_ref().map(|(account, status)| format!("{account} {}", status.activity));
+                let light = &self.hub.lights[light].0;
                 tracing::debug!(hub = %self.hub.name, %light, look = ?ended.look, status, took = ?ended.took, "shown");
             }
             Err(trouble) => {
                 self.board.light(place, |entry| entry.failed(now));
-                complaints.failed(ended.light, trouble);
+                complaints.failed(light, trouble);
             }
         }
         self.connection.changed(slot(place));
@@ -214,7 +272,7 @@ impl Drive {
     }
 
     fn take(&self, event: &Event) {
-        let now = Now::read();
+        let now = self.board.now();
         let (light, effects) = match event {
             Event::Changed { light, seen } => (*light, self.changed(*light, seen, now)),
             Event::Lost { light } => {
@@ -265,7 +323,7 @@ impl Drive {
                 let wanted = entry.wish.as_ref().and_then(|wish| wish.look.as_ref());
                 match wanted.is_none_or(|look| it.agrees(look, seen)) {
                     true => Effects::NONE,
-                    false => entry.mend(grace, Now::read()),
+                    false => entry.mend(grace, self.board.now()),
                 }
             });
             self.apply(light, effects);

@@ -1,5 +1,6 @@
 //! One light: what is wanted of it, what it shows, and what of that the location knows. Pure.
 
+mod others;
 mod seen;
 
 use std::collections::VecDeque;
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use self::others::Others;
 use self::seen::Told;
 use super::common::{Common, Inputs, Until, Which, covers, merge};
 use super::converge::Aim;
@@ -29,12 +31,6 @@ const REMEMBERED: usize = 16;
 pub(super) struct Now {
     pub instant: Instant,
     pub time: Timestamp,
-}
-
-impl Now {
-    pub fn read() -> Self {
-        Self { instant: Instant::now(), time: Timestamp::now() }
-    }
 }
 
 /// Why a light is to do what it is to do.
@@ -143,6 +139,9 @@ pub(super) struct Entry {
     /// What was wanted when a person's hand came between.
     overruled: Option<Look>,
     news: Option<News>,
+    /// How soon our command is to be renewed, for its effect.
+    pub renews: Option<Duration>,
+    others: Others,
     /// What the others must know at once goes with the next wish, which comes of it.
     must_tell: bool,
 }
@@ -163,7 +162,7 @@ impl Entry {
                 if aim == Aim::LeaveAlone {
                     self.leave_alone(now.instant);
                 }
-                self.relieve();
+                self.relieve(grace, now.instant);
                 return Effects { act: true, publish: self.acts() | std::mem::take(&mut self.must_tell) };
             }
         };
@@ -172,6 +171,7 @@ impl Entry {
         let was_exposed = !is_done && self.duty.is_exposed(now.instant);
         let first = self.duty.wished(differs, given, now.instant, grace);
         if differs {
+            self.forget_effect();
             self.remember(now.instant);
             self.last = Some(look);
             // Others acted upon what was not given to us, and upon what we did not get done in time.
@@ -182,7 +182,7 @@ impl Entry {
             shown.wish = wish;
         }
         if !first {
-            self.relieve();
+            self.relieve(grace, now.instant);
         }
         Effects { act: true, publish: self.acts() | std::mem::take(&mut self.must_tell) }
     }
@@ -202,6 +202,7 @@ impl Entry {
     }
 
     fn leave_alone(&mut self, now: Instant) {
+        self.forget_effect();
         self.remember(now);
         self.doubt();
         self.release();
@@ -247,10 +248,11 @@ impl Entry {
         match report.commands_of(me) {
             Some(commands) => self.duty.came_back(commands),
             None => {
+                self.hear(&report);
                 // Whoever does not know what the light shows writes over what others do.
                 effects.publish |= !report.shows_something() && self.is_done();
                 self.reported = Some(report);
-                if !self.relieve() && self.was_set_back() {
+                if !self.relieve(grace, now.instant) && self.was_set_back() {
                     self.doubt();
                     self.duty.doubt(now.instant, grace);
                 }
@@ -262,7 +264,7 @@ impl Entry {
 
     /// Whether another member has done what is wanted. Not believed while our own command may have come
     /// behind theirs.
-    fn relieve(&mut self) -> bool {
+    fn relieve(&mut self, grace: Duration, now: Instant) -> bool {
         let (Some(wish), Some(reported)) = (&self.wish, &self.reported) else { return false };
         if self.duty.owes() || self.duty.is_under_way() || !covers(&reported.common.inputs, &wish.inputs) {
             return false;
@@ -276,7 +278,9 @@ impl Entry {
             self.shown = Some(Shown { wish: wish.clone(), since: reported.since });
             self.news = Some(News::Shows(look.clone()));
         }
+        let renews = reported.renews();
         self.duty.relieved();
+        self.leave_effect(renews, grace, now);
         true
     }
 
@@ -303,6 +307,8 @@ impl Entry {
         let newest = self.wish.as_ref().filter(alike).filter(|_| shows).cloned();
         let restored = newest.as_ref().is_some_and(|newest| newest.color == Color::Restore);
         self.shown = newest.map(|wish| Shown { wish, since: now.time });
+        self.forget_effect();
+        self.renews = obeyed.again.filter(|_| self.shown.is_some());
         if self.shown.is_some() {
             self.duty.paid();
         }
@@ -315,16 +321,18 @@ impl Entry {
         }
     }
 
-    /// A command failed. What the light shows is not known.
+    /// A command failed.
     pub fn failed(&mut self, now: Now) {
         self.ended(now);
         self.failures += 1;
     }
 
-    fn ended(&mut self, now: Now) {
+    /// A command came to its end. What the light shows is not known.
+    pub fn ended(&mut self, now: Now) {
         self.commands += 1;
         self.duty.ended(now.instant);
         self.shown = None;
+        self.renews = None;
     }
 
     /// The light cannot be commanded.
@@ -333,8 +341,19 @@ impl Entry {
         self.error = Some(error.to_owned());
     }
 
+    /// When [`Self::pass`] is due.
+    pub fn deadline(&self) -> Option<Instant> {
+        [self.duty.deadline(), self.others.renewal()].into_iter().flatten().min()
+    }
+
     /// Time passes.
     pub fn pass(&mut self, now: Now) -> Effects {
+        if self.is_left_to_us(now.instant) {
+            self.doubt();
+            self.duty.give();
+            self.acts();
+            return Effects::ALL;
+        }
         if !self.duty.pass(now.instant) || !self.acts() {
             return Effects::NONE;
         }

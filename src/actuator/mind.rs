@@ -194,7 +194,7 @@ impl Mind {
     /// When [`Self::pass`] is due next.
     pub fn deadline(&self, now: Now) -> Option<Instant> {
         let patience = self.lights.iter().filter_map(|light| Some(light.behind_since? + self.patience(light)));
-        let graces = (0..self.lights.len()).filter_map(|light| self.board.light(light, |entry| entry.duty.deadline()));
+        let graces = (0..self.lights.len()).filter_map(|light| self.board.light(light, |entry| entry.deadline()));
         let turns = self.lights.iter().filter_map(|light| light.turns_at).map(|at| {
             let wait = Duration::try_from(at.duration_since(now.time)).unwrap_or_default();
             now.instant + wait.min(CLOCK)

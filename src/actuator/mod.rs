@@ -7,7 +7,8 @@
 //! - `knowledge`, `rules`, `hours`: pure; what is known of the followed accounts, and what a light is to show.
 //! - `common`: pure; what a location's members know together of a light. `duty`: pure; who of them acts.
 //! - `entry`: pure; one light: what is wanted, shown and seen. `mind`: pure; all of it for one member.
-//! - `converge`: pure; one hub's lights, wanted against shown. `drive`: its loop; `complaints`: what it says.
+//! - `converge`: pure; one hub's lights, wanted against shown, at the `pace` that the hub takes. `drive`: its
+//!   loop; `complaints`: what it says.
 //! - `board`: where the mind and the hubs' loops meet; `payload`, `topics`: how that is published.
 //! - `requests`: what others ask. `device`: the location in Home Assistant. `role`: puts them together.
 //!
@@ -27,12 +28,13 @@ mod knowledge;
 mod mind;
 #[cfg(test)]
 mod model;
+mod pace;
 mod payload;
 mod requests;
 mod role;
 mod rules;
 mod topics;
 
-pub use board::LightState;
+pub use board::{Clock, LightState};
 pub use device::device;
 pub use role::{Actuator, State};

@@ -12,7 +12,10 @@
 //! `restore` or `keep`; `account`, `availability` and `activity` are left out while nobody's presence is known;
 //! `shown` and `since` are null while it is not known what the light shows. `hand.until` is null, `change` or a
 //! time. `hours` says since when the light's hours have begun or ended, `before` what the light showed before
-//! it was touched, where the rules ask for either. `by` is who wrote it, and how many commands that was.
+//! it was touched, where the rules ask for either. `by` is who wrote it, and how many commands that was;
+//! `again` in how many seconds it will renew an effect, which others do when nothing is heard of it then.
+
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -25,6 +28,8 @@ use crate::settings::{Color, Effect, Motion};
 
 /// Larger payloads are not ours.
 const LARGEST: usize = 64 << 10;
+/// No effect goes on for longer without being renewed.
+const LONGEST_EFFECT: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Serialize)]
 struct Payload<'a> {
@@ -48,6 +53,8 @@ struct Payload<'a> {
 struct By {
     actuator: String,
     commands: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    again: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -116,7 +123,11 @@ pub(super) fn render(light: &Name, entry: &Entry, me: &str) -> Option<Vec<u8>> {
         before: Some(&common.before).filter(|before| before.version > 0),
         reachable: !entry.unreachable,
         error: entry.error.as_deref(),
-        by: By { actuator: me.to_owned(), commands: entry.duty.commands() },
+        by: By {
+            actuator: me.to_owned(),
+            commands: entry.duty.commands(),
+            again: entry.renews.map(|renews| renews.as_secs_f64().ceil() as u64),
+        },
     };
     Some(serde_json::to_vec(&payload).expect("texts and numbers are JSON"))
 }
@@ -152,6 +163,16 @@ impl Report {
     /// How many commands it reports, where we wrote it.
     pub fn commands_of(&self, me: &str) -> Option<u64> {
         self.by.as_ref().filter(|by| by.actuator == me).map(|by| by.commands)
+    }
+
+    /// Who wrote it, and how many commands it had sent by then.
+    pub fn author(&self) -> Option<(&str, u64)> {
+        self.by.as_ref().map(|by| (by.actuator.as_str(), by.commands))
+    }
+
+    /// How soon its author will renew the effect that the light shows.
+    pub fn renews(&self) -> Option<Duration> {
+        self.by.as_ref()?.again.map(Duration::from_secs).filter(|again| *again <= LONGEST_EFFECT)
     }
 
     /// Whether it says that the light shows anything.

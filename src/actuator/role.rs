@@ -10,10 +10,9 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::board::{Board, LightState, STATE, slot};
+use super::board::{Board, Clock, LightState, STATE, slot};
 use super::device::Device;
 use super::drive::{Drive, Flash, Manner};
-use super::entry::Now;
 use super::mind::{Mind, Todo};
 use super::requests::{self, Answering, Ways};
 use super::topics::{About, Topics};
@@ -57,10 +56,15 @@ impl State {
 impl Actuator {
     /// Of the lights of the configuration.
     pub fn new(settings: Arc<Settings>, store: Store) -> Self {
+        Self::with_clock(settings, store, Arc::new(jiff::Timestamp::now))
+    }
+
+    /// The same, by another clock than the machine's.
+    pub fn with_clock(settings: Arc<Settings>, store: Store, clock: Clock) -> Self {
         let topics = Topics::new(&settings);
         let mut chance = fastrand::Rng::new();
         let me = format!("{:08x}", chance.u32(..));
-        let board = Arc::new(Board::new(topics.clone(), me, chance));
+        let board = Arc::new(Board::new(topics.clone(), me, chance, clock));
         Self { settings, store, topics, board }
     }
 
@@ -187,15 +191,13 @@ impl Role<'_> {
     fn manner(&self, name: &Name) -> Manner {
         let settings = &self.actuator.settings;
         let light = &settings.lights[name];
-        let colors = light.colors.0.values().chain(settings.colors.0.values());
-        let outside = light.hours.iter().map(|hours| &hours.outside);
-        let restores = colors.chain(outside).chain([&light.offline, &light.on_stop]).any(|it| *it == Color::Restore);
+        let restores = settings.colors_of(light).any(|color| *color == Color::Restore);
         Manner { place: self.actuator.place(name), on_hand: light.hand, restores }
     }
 
     async fn listen(&mut self, events: &mut mpsc::Receiver<Event>, seen: &Notify, shutdown: &CancellationToken) {
         loop {
-            let now = Now::read();
+            let now = self.actuator.board.now();
             let deadline = self.mind.deadline(now);
             let sleep = tokio::time::sleep_until(deadline.unwrap_or(now.instant).into());
             let todo = tokio::select! {
@@ -204,12 +206,12 @@ impl Role<'_> {
                     Some(event) => self.take(event),
                     None => return,
                 },
-                () = seen.notified() => self.mind.look(Now::read()),
+                () = seen.notified() => self.mind.look(self.actuator.board.now()),
                 Some(answer) = self.answering.next() => {
                     self.connection.answer(answer);
                     continue;
                 }
-                () = sleep, if deadline.is_some() => self.mind.pass(Now::read()),
+                () = sleep, if deadline.is_some() => self.mind.pass(self.actuator.board.now()),
             };
             self.apply(todo).await;
         }
@@ -217,7 +219,7 @@ impl Role<'_> {
 
     fn take(&mut self, event: Event) -> Todo {
         match event {
-            Event::Connected => self.mind.connected(Now::read()),
+            Event::Connected => self.mind.connected(self.actuator.board.now()),
             Event::Disconnected(reason) => {
                 tracing::debug!("lights stay as they are until the broker is back: {reason}");
                 self.mind.disconnected();
@@ -245,7 +247,7 @@ impl Role<'_> {
             About::Set(_) if received.retained => {
                 Err("it is retained, and so not obeyed; publish it without retain, and clear it".to_owned())
             }
-            about => self.mind.take(about, &received.payload, received.given, Now::read()),
+            about => self.mind.take(about, &received.payload, received.given, self.actuator.board.now()),
         };
         taken.unwrap_or_else(|odd| {
             self.complain(&received.topic, &odd);
@@ -294,7 +296,7 @@ impl Role<'_> {
     async fn rest(&mut self, events: &mut mpsc::Receiver<Event>) {
         let wanted = self.actuator.lights().any(|light| light.on_stop != Color::Keep);
         let last = wanted && self.actuator.board.is_connected() && self.is_last(events).await;
-        let todo = self.mind.stop(last, Now::read());
+        let todo = self.mind.stop(last, self.actuator.board.now());
         self.apply(todo).await;
     }
 

@@ -11,6 +11,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Look, Seen};
@@ -95,6 +96,15 @@ pub trait Light: Send + Sync {
     fn agrees(&self, look: &Look, seen: &Seen) -> bool;
     /// Flashes for some seconds, also when it is off, and shows then what it showed before.
     fn flash(&self) -> Asked<'_, Obeyed>;
+}
+
+/// Lights of a hub that one command can serve. Lights are told by their places among the hub's.
+pub trait Together: Send + Sync {
+    /// Sets of lights that are all there is in a room, zone or group, the largest first, as far as is known.
+    fn sets(&self) -> Arc<[Vec<usize>]>;
+    /// As [`Light::show`], of all lights of a set at once. An answer with a word beside tells not which of them it
+    /// means: each is asked by itself then.
+    fn show<'a>(&'a self, set: &'a [usize], look: Look, on: bool) -> Asked<'a, Obeyed>;
 }
 
 /// What a hub tells of its lights by itself. `light` is the place among the hub's lights.

@@ -14,11 +14,11 @@ pub mod wled;
 use std::sync::Arc;
 
 use crate::presence::Name;
-use crate::settings::Settings;
+use crate::settings::{Color, Settings};
 use crate::store::Store;
 
 pub use check::{Finding, check};
-pub use light::{Asked, Event, Light, Limits, Load, Obeyed, Source, Trouble};
+pub use light::{Asked, Event, Light, Limits, Load, Obeyed, Source, Together, Trouble};
 pub use look::{Lamp, Look, Seen};
 pub use survey::{Configured, Survey, hub_named, survey};
 
@@ -32,6 +32,8 @@ pub struct Hub {
     pub lights: Vec<(Name, Box<dyn Light>)>,
     /// What it tells by itself.
     pub source: Arc<dyn Source>,
+    /// Those of its lights that one command can serve.
+    pub together: Option<Arc<dyn Together>>,
 }
 
 /// Every configured light, by hubs. Nothing is connected yet.
@@ -39,14 +41,16 @@ pub fn hubs(settings: &Settings, store: &Store) -> Vec<Hub> {
     let with_lights = |(name, hub): (&Name, &crate::settings::Hub)| {
         let shared = Arc::new(hue::HueHub::new(name, hub.clone(), store.clone()));
         let here = || settings.lights.iter().filter(|(_, light)| light.wled.is_none() && light.hub == *name);
-        let lights: Vec<(Name, Box<dyn Light>)> = here()
-            .map(|(light, it)| {
-                let light_on_hub = hue::HueLight::new(shared.clone(), light.clone(), it.target.clone());
-                (light.clone(), Box::new(light_on_hub) as Box<dyn Light>)
-            })
-            .collect();
+        let on_hub = |(light, it): (&Name, &crate::settings::Light)| {
+            let has_effects = settings.colors_of(it).any(|color| matches!(color, Color::On { effect: Some(_), .. }));
+            Arc::new(hue::HueLight::new(shared.clone(), light.clone(), it.target.clone(), has_effects))
+        };
+        let all: Vec<Arc<hue::HueLight>> = here().map(on_hub).collect();
+        let boxed = |light: &Arc<hue::HueLight>| Box::new(light.clone()) as Box<dyn Light>;
+        let lights = here().map(|(light, _)| light.clone()).zip(all.iter().map(boxed)).collect();
+        let together: Arc<dyn Together> = Arc::new(hue::HueTogether::new(shared.clone(), all));
         let source = Arc::new(hue::Watch::new(shared, here().map(|(_, light)| light.target.clone()).collect()));
-        Hub { name: name.clone(), limits: hue::LIMITS, lights, source }
+        Hub { name: name.clone(), limits: hue::LIMITS, lights, source, together: Some(together) }
     };
     let strips = settings.lights.iter().filter_map(|(name, light)| Some(strip(name, light.wled.as_ref()?, light)));
     settings.hubs.iter().map(with_lights).filter(|hub| !hub.lights.is_empty()).chain(strips).collect()
@@ -57,5 +61,11 @@ fn strip(name: &Name, host: &str, light: &crate::settings::Light) -> Hub {
     let segment = Some(light.target.name.clone()).filter(|segment| !segment.is_empty());
     let strip = wled::WledLight::new(name, host, segment);
     let source = Arc::new(strip.watch());
-    Hub { name: name.clone(), limits: wled::LIMITS, lights: vec![(name.clone(), Box::new(strip))], source }
+    Hub {
+        name: name.clone(),
+        limits: wled::LIMITS,
+        lights: vec![(name.clone(), Box::new(strip))],
+        source,
+        together: None,
+    }
 }

@@ -45,6 +45,12 @@ impl Settings {
     pub fn has_people(&self) -> bool {
         !self.accounts.is_empty() || !self.web.enrol.is_empty()
     }
+
+    /// Every colour that the rules may give a light.
+    pub fn colors_of<'a>(&'a self, light: &'a Light) -> impl Iterator<Item = &'a Color> {
+        let outside = light.hours.iter().map(|hours| &hours.outside);
+        light.colors.0.values().chain(self.colors.0.values()).chain(outside).chain([&light.offline, &light.on_stop])
+    }
 }
 
 /// `mqtt`

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use graph2mqtt::simulator::{Certificate, Command, Fault, Request, What};
+use graph2mqtt::simulator::{Certificate, Command, Fault, Gamut, Hub, Kind, What};
 
 use crate::world::{BLUE, PATIENCE, RED, Running, World};
 
@@ -49,8 +49,7 @@ async fn a_key_that_the_hub_does_not_know_is_not_tried_again() {
 async fn the_hub_is_read_ahead_so_that_the_first_change_costs_one_request() {
     let mut world = World::with(&["alex"]).await;
     let actuator = world.actuator().await;
-    let read = |requests: &[Request]| requests.iter().any(|request| request.route == "GET /clip/v2/resource");
-    world.hub.requests().wait_for(PATIENCE, read).await.unwrap();
+    world.read_ahead().await;
     world.hub.requests().clear();
     world.presence("alex", "Busy").await;
     world.shows("Desk", RED).await;
@@ -146,5 +145,72 @@ async fn a_lamp_that_comes_back_gets_its_look_once_more() {
     let more = |commands: &[Command]| commands.len() > before;
     world.hub.commands().wait_for(PATIENCE, more).await.unwrap();
     world.published("desk", |light| light["reachable"] == true && light["shown"] == light["wanted"]).await;
+    actuator.stop().await;
+}
+
+/// A hub with one lamp.
+async fn small_hub(number: usize) -> Hub {
+    let plan = Hub::plan().bridge_id(&format!("001788fffe0000{number:02}"));
+    plan.room("Room", &[("Lamp", Kind::Color(Gamut::C))]).start().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_hub_that_is_slow_silent_busy_or_lying_never_delays_another() {
+    let mut world = World::with(&["alex"]).await;
+    let faults = [
+        ("slow", What::Slow(Duration::from_secs(4))),
+        ("silent", What::Hang),
+        ("page", What::Html),
+        ("endless", What::Endless),
+        ("busy", What::retry_after(429, 300)),
+        ("cut", What::Cut),
+    ];
+    let mut hubs = Vec::new();
+    for (number, (name, what)) in faults.into_iter().enumerate() {
+        let hub = small_hub(number).await;
+        hub.fault(Fault::new("", what));
+        hubs.push((name, hub));
+    }
+    // It says that it is another one than was configured.
+    let lying = small_hub(50).await;
+    hubs.push(("lying", lying.clone()));
+    let named: Vec<(&str, &Hub)> = hubs.iter().map(|(name, hub)| (*name, hub)).collect();
+    let light = |(name, _): &(&str, Hub)| format!("  at_{name}: {{ hub: {name}, target: light/Lamp, follow: alex }}\n");
+    let lights: String = hubs.iter().map(light).collect();
+    let mut settings =
+        world.settings_with(&named, &format!("  desk: {{ hub: office, target: light/Desk, follow: alex }}\n{lights}"));
+    settings.hubs.get_mut("lying").unwrap().id = Some("001788fffeffffff".to_owned());
+    let actuator = world.run(settings).await;
+    world.read_ahead().await;
+    for change in 0..12 {
+        let (availability, xy) = [("Busy", RED), ("Away", BLUE)][change % 2];
+        let began = Instant::now();
+        world.presence("alex", availability).await;
+        world.shows("Desk", xy).await;
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(1), "change {change} took {took:?}");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    let said = world.published("at_lying", |light| light["reachable"] == false).await;
+    assert!(said["error"].as_str().is_some_and(|error| error.contains("lying")), "{said}");
+    assert_eq!(lying.commands().count(|_| true), 0);
+    actuator.stop().await;
+}
+
+#[tokio::test]
+async fn after_a_gap_in_the_event_stream_everything_is_read_again() {
+    let mut world = World::with(&["alex"]).await;
+    let actuator = world.actuator().await;
+    world.presence("alex", "Busy").await;
+    world.shows("Desk", RED).await;
+    world.watched().await;
+    // In its first second a stream may tell old events, and is not listened to.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    world.hub.down().await;
+    world.hub.hand("Desk", &serde_json::json!({"color": {"xy": {"x": 0.17, "y": 0.7}}}));
+    world.hub.up().await.unwrap();
+    // Nobody saw a hand: the lamp may as well have lost its power. It gets its look again.
+    world.shows("Desk", RED).await;
+    assert_eq!(world.commands(), 2);
     actuator.stop().await;
 }

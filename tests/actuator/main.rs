@@ -4,11 +4,15 @@
 #![cfg(feature = "demo")]
 
 mod broker;
+mod effects;
 mod follow;
 mod hands;
+mod hours;
 mod hubs;
 mod members;
 mod rules;
 #[path = "../support/mod.rs"]
 mod support;
+mod together;
+mod wled;
 mod world;

@@ -1,5 +1,7 @@
 //! Several actuators of one location, and several locations.
 
+use std::time::Duration;
+
 use graph2mqtt::settings::{self, Settings};
 use graph2mqtt::simulator::Request;
 use serde_json::Value;
@@ -120,4 +122,61 @@ async fn requests_are_answered_once_however_many_members_there_are() {
     assert_eq!(answers, 2, "{seen:?}");
     one.stop().await;
     other.stop().await;
+}
+
+#[tokio::test]
+async fn what_members_want_is_an_echo_to_each_other_and_no_hand() {
+    let mut world = World::with(&["alex"]).await;
+    let lights = "  desk: { hub: office, target: light/Desk, follow: alex }\n";
+    let members = [world.actuator_with(lights).await, world.actuator_with(lights).await];
+    world.presence("alex", "Busy").await;
+    world.shows("Desk", RED).await;
+    let both =
+        |requests: &[Request]| requests.iter().filter(|request| request.route.contains("eventstream")).count() == 2;
+    world.hub.requests().wait_for(PATIENCE, both).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    for change in 0..20 {
+        let (availability, xy) = [("Available", GREEN), ("Busy", RED), ("Away", BLUE)][change % 3];
+        world.presence("alex", availability).await;
+        if change % 4 == 0 {
+            world.shows("Desk", xy).await;
+        }
+        tokio::time::sleep(Duration::from_millis(70)).await;
+    }
+    world.barrier().await;
+    let hands = |seen: &&Seen| seen.topic.ends_with("/desk") && !seen.payload.contains(r#""hand":{"until":null"#);
+    let seen = world.bridge.seen();
+    assert_eq!(seen.iter().find(hands), None);
+    world.hand_until(|light| light["hand"]["until"] == "change").await;
+    for member in members {
+        member.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn members_keep_the_hubs_limits_together() {
+    let mut world = World::with(&["alex", "sam"]).await;
+    let lights =
+        "  desk: { hub: office, target: Office, follow: alex }\n  hall: { hub: office, target: Hall, follow: sam }\n";
+    let members = [world.actuator_with(lights).await, world.actuator_with(lights).await];
+    for member in &members {
+        member.connected().await;
+    }
+    for change in 0..200 {
+        let account = ["alex", "sam", "sam", "alex"][change % 4];
+        world.presence(account, ["Available", "Busy", "DoNotDisturb"][change % 3]).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for account in ["alex", "sam"] {
+        world.presence(account, "Away").await;
+    }
+    world.shows("Desk", BLUE).await;
+    world.shows("Ceiling", BLUE).await;
+    let commands = world.hub.commands().all();
+    let refused = commands.iter().filter(|command| command.status == 429).count();
+    eprintln!("{refused} of {} commands refused", commands.len());
+    assert!(refused <= 3, "{refused} of {} commands were too fast", commands.len());
+    for member in members {
+        member.stop().await;
+    }
 }

@@ -1,4 +1,4 @@
-//! Hours, pauses, restoring.
+//! Pauses, restoring.
 
 use graph2mqtt::simulator::LampState;
 
@@ -33,33 +33,6 @@ async fn a_paused_light_stays_as_it_is_over_a_restart_until_it_is_let_go() {
     world.shows("Desk", BLUE).await;
     world.published("desk", |light| light["paused"]["value"] == false && light["shown"] == light["wanted"]).await;
     actuator.stop().await;
-}
-
-#[tokio::test]
-async fn outside_its_hours_a_light_does_what_the_rules_say_also_at_the_start() {
-    let mut world = World::with(&["alex"]).await;
-    let now = jiff::Timestamp::now().as_second();
-    let hour = |from_now: i64| {
-        let minutes = (now / 60 + from_now * 60).rem_euclid(24 * 60);
-        format!("\"{:02}:{:02}\"", minutes / 60, minutes % 60)
-    };
-    let lights = |from: i64, to: i64| {
-        let (from, to) = (hour(from), hour(to));
-        format!(
-            "  desk: {{ hub: office, target: Office, follow: alex, hours: {{ from: {from}, to: {to}, time_zone: UTC, outside: off }} }}\n"
-        )
-    };
-    world.hub.hand("Desk", &serde_json::json!({"on": {"on": true}}));
-    world.presence("alex", "Busy").await;
-    let outside = world.actuator_with(&lights(2, 4)).await;
-    world.hub.wait_for("Desk", PATIENCE, |lamp| !lamp.on).await.unwrap();
-    world.presence("alex", "Away").await;
-    let light = world.published("desk", |light| light["wanted"]["availability"] == "Away").await;
-    assert_eq!((&light["wanted"]["color"], &light["hours"]["inside"]), (&"off".into(), &false.into()));
-    outside.stop().await;
-    let inside = world.actuator_with(&lights(-2, 2)).await;
-    world.shows("Desk", BLUE).await;
-    inside.stop().await;
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
 //! A hub with two rooms, a broker, a stand-in for the bridge, and actuators between them.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use graph2mqtt::actuator::{Actuator, State};
+use graph2mqtt::actuator::{Actuator, Clock, State};
 use graph2mqtt::settings::{self, Settings};
 use graph2mqtt::simulator::{Gamut, Hub, Kind, LampState, Request};
 use graph2mqtt::store::Store;
@@ -59,12 +59,15 @@ impl Running {
 
 impl World {
     pub async fn new() -> Self {
-        let hub = Hub::plan()
+        let plan = Hub::plan()
             .room("Office", &[("Desk", Kind::Color(Gamut::C))])
-            .room("Hall", &[("Ceiling", Kind::Color(Gamut::C))])
-            .start()
-            .await
-            .unwrap();
+            .room("Hall", &[("Ceiling", Kind::Color(Gamut::C))]);
+        Self::around(plan.start().await.unwrap()).await
+    }
+
+    /// Around another hub.
+    pub async fn around(hub: Hub) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let broker = Broker::start();
         let bridge = Observer::connect(broker.address(), "graph2mqtt/actuator/#").await;
         Self { hub, broker, bridge, folder: tempfile::tempdir().unwrap(), sequence: 1_000 }
@@ -103,11 +106,18 @@ impl World {
     }
 
     pub fn settings(&self, lights: &str) -> Settings {
-        let (broker, hub) = (self.broker.url(), &self.hub);
-        let (address, id, key) = (hub.address(), hub.bridge_id(), hub.key());
-        let yaml = format!(
-            "mqtt: {{ url: \"{broker}\" }}\nhubs:\n  office: {{ host: \"{address}\", id: \"{id}\", key: \"{key}\" }}\n{COLORS}lights:\n{lights}"
-        );
+        self.settings_with(&[], lights)
+    }
+
+    /// With further hubs, by their names.
+    pub fn settings_with(&self, hubs: &[(&str, &Hub)], lights: &str) -> Settings {
+        let hub = |(name, hub): &(&str, &Hub)| {
+            let (address, id, key) = (hub.address(), hub.bridge_id(), hub.key());
+            format!("  {name}: {{ host: \"{address}\", id: \"{id}\", key: \"{key}\" }}\n")
+        };
+        let hubs: String = [("office", &self.hub)].iter().chain(hubs).map(hub).collect();
+        let broker = self.broker.url();
+        let yaml = format!("mqtt: {{ url: \"{broker}\" }}\nhubs:\n{hubs}{COLORS}lights:\n{lights}");
         settings::from_yaml(&yaml, self.folder.path()).unwrap_or_else(|mistakes| panic!("{mistakes}"))
     }
 
@@ -121,9 +131,19 @@ impl World {
     }
 
     pub async fn run(&self, settings: Settings) -> Running {
+        self.run_by(Arc::new(jiff::Timestamp::now), settings).await
+    }
+
+    /// By a clock that begins here and goes on as the machine's.
+    pub async fn run_from(&self, time: &str, settings: Settings) -> Running {
+        let (begin, start): (jiff::Timestamp, _) = (time.parse().unwrap(), Instant::now());
+        self.run_by(Arc::new(move || begin + start.elapsed()), settings).await
+    }
+
+    async fn run_by(&self, clock: Clock, settings: Settings) -> Running {
         let url = format!("sqlite://{}", self.folder.path().join("store.db").display());
         let store = Store::open(&url, &self.folder.path().join("store.key")).await.unwrap();
-        let actuator = Actuator::new(Arc::new(settings), store);
+        let actuator = Actuator::with_clock(Arc::new(settings), store, clock);
         let (state, shutdown) = (actuator.state(), CancellationToken::new());
         let token = shutdown.clone();
         let task = tokio::spawn(async move { actuator.run(token).await.unwrap() });
@@ -175,6 +195,12 @@ impl World {
             }
         }
         panic!("nobody noticed the hand: {:?}", self.bridge.newest());
+    }
+
+    /// The hub was read, so that its rooms are known.
+    pub async fn read_ahead(&self) {
+        let read = |requests: &[Request]| requests.iter().any(|request| request.route == "GET /clip/v2/resource");
+        self.hub.requests().wait_for(PATIENCE, read).await.unwrap();
     }
 
     pub fn commands(&self) -> usize {

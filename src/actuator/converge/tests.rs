@@ -1,3 +1,5 @@
+mod together;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -44,7 +46,7 @@ impl One {
             match self.next() {
                 Step::Send { look, on, .. } => return (look, on, self.now - before),
                 Step::Wait(Some(at)) => self.now = at,
-                Step::Wait(None) => panic!("nothing to send"),
+                Step::Wait(None) | Step::Together { .. } => panic!("nothing to send"),
             }
         }
     }
@@ -198,6 +200,43 @@ fn lights_take_turns() {
     assert_eq!(turns, [0, 1, 2, 0, 1, 2, 0, 1, 2]);
 }
 
+#[test]
+fn a_light_that_changes_all_the_time_takes_no_others_turn() {
+    let mut now = Instant::now();
+    let mut convergence = Convergence::new(LIMITS, 3);
+    let mut waited = [0; 3];
+    for step in 0..200_u8 {
+        convergence.want(0, Aim::Show(look(step)));
+        // The others want something else now and then.
+        if step % 10 == 0 {
+            (1..3).for_each(|light| convergence.want(light, Aim::Show(look(step))));
+        }
+        now += LIMITS.single;
+        let Step::Send { light, .. } = convergence.next(now, |_| Load::Single) else { panic!("a turn each time") };
+        convergence.ended(now, light, &obeyed());
+        for (other, waited) in waited.iter_mut().enumerate() {
+            let waits = other != light && convergence.lights[other].due().is_some();
+            *waited = if waits { *waited + 1 } else { 0 };
+            assert!(*waited <= 2, "light {other} waits for {waited} turns of others");
+        }
+    }
+}
+
+#[test]
+fn groups_and_lamps_do_not_wait_for_each_other() {
+    let now = Instant::now();
+    let mut convergence = Convergence::new(LIMITS, 4);
+    (0..4).for_each(|light| convergence.want(light, Aim::Show(look(1))));
+    let mut sent = Vec::new();
+    while let Step::Send { light, .. } = convergence.next(now, |light| MIXED[light]) {
+        sent.push(light);
+        convergence.ended(now, light, &obeyed());
+    }
+    assert_eq!(sent, [0, 2], "one of each kind at once");
+    let Step::Wait(Some(at)) = convergence.next(now, |light| MIXED[light]) else { panic!("two wait") };
+    assert_eq!(at - now, LIMITS.single, "the lamp does not wait for the group");
+}
+
 /// What happens to a hub's lights.
 #[derive(Debug, Clone)]
 enum Happening {
@@ -229,16 +268,24 @@ fn result(kind: u8) -> Result<Obeyed, Trouble> {
     }
 }
 
-/// Lights 0 and 1 are groups, 2 and 3 lamps.
-fn load(light: usize) -> Load {
-    if light < 2 { Load::Group } else { Load::Single }
+/// The limits of four lights.
+type Loads = [Load; 4];
+/// Two groups and two lamps.
+const MIXED: Loads = [Load::Group, Load::Group, Load::Single, Load::Single];
+/// Four lamps; the last three are all of a room, and all four of the home.
+const LAMPS: Loads = [Load::Single; 4];
+
+fn sets() -> Arc<[Vec<usize>]> {
+    [vec![0, 1, 2, 3], vec![1, 2, 3]].into()
 }
 
 /// A hub that keeps book of what reaches it.
 struct Book {
     convergence: Convergence,
     now: Instant,
-    under_way: Vec<(usize, Look, bool)>,
+    loads: Loads,
+    /// Each command with its lights.
+    under_way: Vec<(Vec<usize>, Look, bool)>,
     wanted: [Aim; 4],
     /// What each light is certain to show.
     shown: [Option<Look>; 4],
@@ -247,12 +294,14 @@ struct Book {
 }
 
 impl Book {
-    fn new() -> Self {
-        let convergence = Convergence::new(LIMITS, 4);
+    fn new(loads: Loads) -> Self {
+        let mut convergence = Convergence::new(LIMITS, 4);
+        convergence.know_sets(sets());
         let now = Instant::now();
         Self {
             convergence,
             now,
+            loads,
             under_way: Vec::new(),
             wanted: Default::default(),
             shown: Default::default(),
@@ -269,38 +318,57 @@ impl Book {
         if self.under_way.is_empty() {
             return;
         }
-        let (light, look, on) = self.under_way.remove(0);
-        self.convergence.ended(self.now, light, result);
-        if load(light) == Load::Group {
+        let (lights, look, on) = self.under_way.remove(0);
+        if self.is_group(&lights) {
             self.last_group = Some(self.now);
         }
-        self.shown[light] = matches!(result, Ok(obeyed) if !(on && obeyed.was_off)).then_some(look);
+        let is_clean = matches!(result, Ok(obeyed) if *obeyed == Obeyed::default());
+        for light in &lights {
+            if lights.len() > 1 && !is_clean && !matches!(result, Err(Trouble::Hub { .. })) {
+                self.convergence.parted(self.now, *light);
+                self.shown[*light] = None;
+            } else {
+                self.convergence.ended(self.now, *light, result);
+                self.shown[*light] = matches!(result, Ok(obeyed) if !(on && obeyed.was_off)).then(|| look.clone());
+            }
+        }
+    }
+
+    fn is_group(&self, lights: &[usize]) -> bool {
+        lights.len() > 1 || self.loads[lights[0]] == Load::Group
     }
 
     /// Sends all that may be sent now; answers with the time to wait for.
     fn send(&mut self) -> Option<Instant> {
-        while let Step::Send { light, look, on } = self.convergence.next(self.now, load) {
-            assert!(self.under_way.iter().all(|(other, ..)| *other != light), "one command a light");
+        let loads = self.loads;
+        loop {
+            let (lights, look, on) = match self.convergence.next(self.now, |light| loads[light]) {
+                Step::Send { light, look, on } => (vec![light], look, on),
+                Step::Together { lights, look, on } => (lights, look, on),
+                Step::Wait(at) => return at,
+            };
             assert!(self.under_way.len() < LIMITS.at_once, "too many at once");
-            assert_eq!(Aim::Show(look.clone()), self.wanted[light], "the newest wish and no other");
-            if load(light) == Load::Group {
-                assert!(self.under_way.iter().all(|(other, ..)| load(*other) != Load::Group), "one group at a time");
+            for light in &lights {
+                assert!(self.under_way.iter().all(|(others, ..)| !others.contains(light)), "one command a light");
+                assert_eq!(Aim::Show(look.clone()), self.wanted[*light], "the newest wish and no other");
+            }
+            if self.is_group(&lights) {
+                assert!(self.under_way.iter().all(|(others, ..)| !self.is_group(others)), "one group at a time");
                 let since = self.last_group.map(|last| self.now - last);
                 assert!(since.is_none_or(|since| since >= Duration::from_millis(900)), "groups {since:?} apart");
             }
-            self.under_way.push((light, look, on));
-        }
-        match self.convergence.next(self.now, load) {
-            Step::Wait(at) => at,
-            Step::Send { .. } => unreachable!("all was sent"),
+            self.under_way.push((lights, look, on));
         }
     }
 }
 
 proptest! {
     #[test]
-    fn whatever_happens_every_light_ends_at_the_newest_wish(happenings in proptest::collection::vec(happening(), 0..120)) {
-        let mut book = Book::new();
+    fn whatever_happens_every_light_ends_at_the_newest_wish(
+        loads in prop_oneof![Just(MIXED), Just(LAMPS)],
+        happenings in proptest::collection::vec(happening(), 0..120),
+    ) {
+        let mut book = Book::new(loads);
         for happening in happenings {
             match happening {
                 Happening::Want(light, aim) => book.want(light, aim),

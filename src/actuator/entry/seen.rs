@@ -3,8 +3,6 @@
 use std::ops::BitOrAssign;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-
 use super::super::common::{Before, Hand, Until, next_version};
 use super::{Effects, Entry, News, Now, Shown, Why};
 use crate::lights::{Look, Seen};
@@ -51,7 +49,7 @@ impl Entry {
             return self.changed_while_left_alone(told, agrees, now);
         };
         if agrees(&look) {
-            return self.agreed(&look, told);
+            return self.agreed(&look, told, now);
         }
         let echo = self.is_wanted(&agrees, now.instant);
         if echo || on_hand == OnHand::Ignore {
@@ -80,7 +78,7 @@ impl Entry {
     }
 
     /// An event tells what is wanted: where another one spoke against it, this is the later one.
-    fn agreed(&mut self, look: &Look, told: Told) -> Effects {
+    fn agreed(&mut self, look: &Look, told: Told, now: Now) -> Effects {
         if self.against == Told::default() || !told.covers(self.against) || self.duty.owes() {
             return Effects::NONE;
         }
@@ -88,7 +86,7 @@ impl Entry {
         let (Some(wish), None, false) = (&self.wish, &self.shown, self.duty.is_under_way()) else {
             return Effects::NONE;
         };
-        self.shown = Some(Shown { wish: wish.clone(), since: Timestamp::now() });
+        self.shown = Some(Shown { wish: wish.clone(), since: now.time });
         self.news = Some(News::Shows(look.clone()));
         self.duty.relieved();
         Effects::ALL

@@ -143,7 +143,7 @@ impl World {
         }
         let me = named(self.chance.u64(..));
         let chance = fastrand::Rng::with_seed(self.chance.u64(..));
-        let board = Arc::new(Board::new(self.topics.clone(), me, chance));
+        let board = Arc::new(Board::new(self.topics.clone(), me, chance, Arc::new(Timestamp::now)));
         let lights = self.settings.lights.values().cloned().collect();
         let mind = Mind::new(&self.topics, lights, self.settings.colors.clone(), board.clone());
         self.members[at] = Some(Member {
@@ -325,6 +325,7 @@ impl World {
         member.wakes = None;
         let look = match member.convergence.next(now.instant, |_| Load::Single) {
             Step::Send { look, .. } => look,
+            Step::Together { .. } => unreachable!("there is one light"),
             Step::Wait(at) => {
                 member.wakes = at.map(|at| at - self.start);
                 return false;

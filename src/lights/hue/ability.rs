@@ -45,6 +45,12 @@ impl Ability {
         })
     }
 
+    /// Whether both show a shade by the same means: what one is sent serves the other.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let means = |it: &Self| (it.dims, it.white.is_some(), it.gamut.is_some());
+        means(self) == means(other)
+    }
+
     /// The most that one of both can; where lamps have several gamuts, each clamps the widest by itself.
     pub fn or(self, other: Self) -> Self {
         let gamut = match (self.gamut, other.gamut) {

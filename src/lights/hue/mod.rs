@@ -28,7 +28,7 @@ pub use self::find::{DISCOVERY, FoundHub, Search, find, look_at};
 pub use self::hub::HueHub;
 pub use self::pair::{NotPaired, Paired, Pairing, pair};
 pub use self::survey::{HubSurvey, Place, Thing, survey};
-pub use self::v2::{HueLight, Watch};
+pub use self::v2::{HueLight, HueTogether, Watch};
 use super::Limits;
 
 /// What Signify asks for: about ten light commands and one group command a second (commands to

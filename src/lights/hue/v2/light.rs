@@ -30,6 +30,9 @@ pub struct HueLight {
     hub: Arc<HueHub>,
     name: Name,
     target: Target,
+    /// Whether the rules know effects: then any look may come behind a signal, another actuator's or one from
+    /// before our start.
+    has_effects: bool,
     /// What the hub held last did not serve: it is read again before the next command.
     is_lost: AtomicBool,
     progress: std::sync::Mutex<Progress>,
@@ -73,9 +76,9 @@ impl Running {
 }
 
 impl HueLight {
-    /// `name` is the light's in the configuration.
-    pub fn new(hub: Arc<HueHub>, name: Name, target: Target) -> Self {
-        Self { hub, name, target, is_lost: AtomicBool::new(false), progress: std::sync::Mutex::default() }
+    /// `name` is the light's in the configuration; `has_effects`: its rules know effects.
+    pub fn new(hub: Arc<HueHub>, name: Name, target: Target, has_effects: bool) -> Self {
+        Self { hub, name, target, has_effects, is_lost: AtomicBool::new(false), progress: std::sync::Mutex::default() }
     }
 
     /// The hub, and where on it commands go.
@@ -94,6 +97,28 @@ impl HueLight {
         self.hub.directory().and_then(|directory| directory.find(&self.target).ok())
     }
 
+    /// What it is, where it is one lamp.
+    pub(super) fn endpoint_in(&self, directory: &Directory) -> Option<Endpoint> {
+        directory.find(&self.target).ok().filter(|endpoint| !endpoint.is_group())
+    }
+
+    /// Whether a signal may run at it.
+    pub(super) fn may_signal(&self) -> bool {
+        self.has_effects || self.progress().signals
+    }
+
+    /// Whether a command would change nothing.
+    pub(super) fn shows_already(&self, look: &Look, endpoint: &Endpoint, directory: &Directory) -> bool {
+        self.progress().last.as_ref().is_some_and(|last| command::is_same(last, look, endpoint, directory))
+    }
+
+    /// A command to it and others went out; `shown`: it shows this without a word against it.
+    pub(super) fn was_sent(&self, shown: Option<&Look>) {
+        let mut progress = self.progress();
+        let signals = progress.signals && shown.is_none();
+        *progress = Progress { last: shown.cloned(), effect: None, signals };
+    }
+
     fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -107,7 +132,8 @@ impl HueLight {
         if on && last.is_some_and(|last| command::is_same(&last, &look, &found.endpoint, &found.directory)) {
             return Ok(Obeyed::default());
         }
-        let puts = command::puts(&look, &found.endpoint, &found.directory, on, signals)
+        let may_signal = found.endpoint.motions.blinks && self.may_signal();
+        let puts = command::puts(&look, &found.endpoint, &found.directory, on, may_signal)
             .map_err(|error| self.hub.unfound(&format!("light {}: {error}", self.name)))?;
         let commanded = self.send(&found, &puts).await;
         let mut progress = self.progress();
@@ -178,7 +204,7 @@ impl HueLight {
     }
 }
 
-impl Light for HueLight {
+impl Light for Arc<HueLight> {
     /// Until the target is found it is taken for a group, which has the stricter limit.
     fn load(&self) -> Load {
         let single = self.target.kind == Some(TargetKind::Light) || self.known().is_some_and(|known| !known.is_group());

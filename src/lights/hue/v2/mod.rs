@@ -3,7 +3,7 @@
 //! # Layout
 //! - `resources`: what the hub holds, and where a target's commands go.
 //! - `command`: from a look to PUTs; `answer`: what is answered; `agree`: whether what is seen is a look.
-//! - `light`: a target, commanded. `sse`, `watch`: the hub's event stream.
+//! - `light`: a target, commanded; `together`: several at once. `sse`, `watch`: the hub's event stream.
 
 mod agree;
 pub(super) mod answer;
@@ -11,9 +11,11 @@ pub(super) mod command;
 mod light;
 pub(super) mod resources;
 mod sse;
+mod together;
 mod watch;
 
 pub use light::HueLight;
+pub use together::HueTogether;
 pub use watch::Watch;
 
 use serde::Deserialize;

@@ -1,0 +1,75 @@
+//! Hours: at their begin and end, at the start, at midnight, when clocks are set.
+
+use graph2mqtt::simulator::LampState;
+
+use crate::world::{BLUE, PATIENCE, RED, World};
+
+#[tokio::test]
+async fn outside_its_hours_a_light_does_what_the_rules_say_also_at_the_start() {
+    let mut world = World::with(&["alex"]).await;
+    let now = jiff::Timestamp::now().as_second();
+    let hour = |from_now: i64| {
+        let minutes = (now / 60 + from_now * 60).rem_euclid(24 * 60);
+        format!("\"{:02}:{:02}\"", minutes / 60, minutes % 60)
+    };
+    let lights = |from: i64, to: i64| {
+        let (from, to) = (hour(from), hour(to));
+        format!(
+            "  desk: {{ hub: office, target: Office, follow: alex, hours: {{ from: {from}, to: {to}, time_zone: UTC, outside: off }} }}\n"
+        )
+    };
+    world.hub.hand("Desk", &serde_json::json!({"on": {"on": true}}));
+    world.presence("alex", "Busy").await;
+    let outside = world.actuator_with(&lights(2, 4)).await;
+    world.hub.wait_for("Desk", PATIENCE, |lamp| !lamp.on).await.unwrap();
+    world.presence("alex", "Away").await;
+    let light = world.published("desk", |light| light["wanted"]["availability"] == "Away").await;
+    assert_eq!((&light["wanted"]["color"], &light["hours"]["inside"]), (&"off".into(), &false.into()));
+    outside.stop().await;
+    let inside = world.actuator_with(&lights(-2, 2)).await;
+    world.shows("Desk", BLUE).await;
+    inside.stop().await;
+}
+
+fn desk(hours: &str) -> String {
+    format!("  desk: {{ hub: office, target: Office, follow: alex, hours: {{ {hours}, outside: off }} }}\n")
+}
+
+const fn is_off(lamp: &LampState) -> bool {
+    !lamp.on
+}
+
+#[tokio::test]
+async fn hours_end_at_the_end_of_a_night_in_which_clocks_are_set() {
+    // Berlin, 2026-03-29: 06:00 comes an hour sooner. 2026-10-25: 02:30 comes twice, and the first counts.
+    let nights = [
+        ("2026-03-29T03:59:56Z", "from: \"22:00\", to: \"06:00\", time_zone: Europe/Berlin"),
+        ("2026-10-25T00:29:56Z", "from: \"22:00\", to: \"02:30\", time_zone: Europe/Berlin"),
+        ("2026-11-24T23:59:56Z", "days: tue, from: \"20:00\", to: \"24:00\", time_zone: UTC"),
+    ];
+    for (shortly_before, hours) in nights {
+        let mut world = World::with(&["alex"]).await;
+        world.presence("alex", "Busy").await;
+        let actuator = world.run_from(shortly_before, world.settings(&desk(hours))).await;
+        world.shows("Desk", RED).await;
+        world.hub.wait_for("Desk", PATIENCE, is_off).await.unwrap();
+        world.published("desk", |light| light["hours"]["inside"] == false).await;
+        actuator.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn hours_begin_with_what_changed_outside_of_them() {
+    let mut world = World::with(&["alex"]).await;
+    world.hub.hand("Desk", &serde_json::json!({"on": {"on": true}}));
+    world.presence("alex", "Busy").await;
+    let settings = world.settings(&desk("from: \"00:00\", to: \"06:00\", time_zone: UTC"));
+    let actuator = world.run_from("2026-11-24T23:59:54Z", settings).await;
+    world.hub.wait_for("Desk", PATIENCE, is_off).await.unwrap();
+    world.presence("alex", "Away").await;
+    let light = world.published("desk", |light| light["wanted"]["availability"] == "Away").await;
+    assert_eq!(light["wanted"]["color"], "off", "{light}");
+    world.shows("Desk", BLUE).await;
+    assert_eq!(world.commands(), 2, "nothing is sent for what changes outside the hours");
+    actuator.stop().await;
+}

@@ -1,0 +1,105 @@
+//! The same rules at a WLED strip.
+
+use std::time::Duration;
+
+use graph2mqtt::settings::{self, Settings};
+use graph2mqtt::simulator::Wled;
+use serde_json::{Value, json};
+
+use crate::world::{PATIENCE, World};
+
+const ORANGE: [u8; 3] = [255, 160, 0];
+const RED: [u8; 3] = [255, 0, 0];
+const BLUE: [u8; 3] = [0, 0, 255];
+
+fn sign(world: &World, strip: &Wled, keys: &str) -> Settings {
+    let yaml = format!(
+        "mqtt: {{ url: \"{}\" }}\nlights:\n  sign: {{ wled: \"{}\", follow: alex{keys} }}\ncolors: {{ Busy: {{ color: \"#ff0000\", brightness: 40%, effect: breathe }}, Away: \"#0000ff\", Offline: restore }}\n",
+        world.broker.url(),
+        strip.address()
+    );
+    settings::from_yaml(&yaml, world.folder.path()).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+}
+
+async fn until(strip: &Wled, what: &str, such: impl Fn(&Value) -> bool) {
+    let until = async {
+        while !such(&strip.state()) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(PATIENCE, until).await;
+    assert!(in_time.is_ok(), "{what}: {}", strip.state());
+}
+
+#[tokio::test]
+async fn a_strip_follows_with_brightness_and_effect_and_shows_again_what_it_showed_before() {
+    let (mut world, strip) = (World::with(&["alex"]).await, Wled::start().await.unwrap());
+    let actuator = world.run(sign(&world, &strip, "")).await;
+    world.presence("alex", "Busy").await;
+    let breathes = |state: &Value| {
+        (&state["on"], &state["bri"]) == (&json!(true), &json!(102))
+            && (0..2).all(|at| state["seg"][at]["col"][0] == json!(RED) && state["seg"][at]["fx"] == 2)
+    };
+    until(&strip, "red, dimmed, breathing", breathes).await;
+    world.presence("alex", "Away").await;
+    let is_still =
+        |state: &Value| state["bri"] == 255 && state["seg"][0]["col"][0] == json!(BLUE) && state["seg"][0]["fx"] == 0;
+    until(&strip, "blue and still", is_still).await;
+    let light = world.published("sign", |light| light["shown"]["color"] == "#0000ff").await;
+    assert_eq!((&light["reachable"], &light["shown"]["account"]), (&json!(true), &json!("alex")));
+    world.presence("alex", "Offline").await;
+    let as_before =
+        |state: &Value| state["on"] == false && state["bri"] == 128 && state["seg"][0]["col"][0] == json!(ORANGE);
+    until(&strip, "what it showed before", as_before).await;
+    actuator.stop().await;
+}
+
+#[tokio::test]
+async fn a_segment_follows_and_the_rest_of_the_strip_is_let_alone() {
+    let (mut world, strip) = (World::with(&["alex"]).await, Wled::start().await.unwrap());
+    let actuator = world.run(sign(&world, &strip, ", target: Sign")).await;
+    world.presence("alex", "Away").await;
+    until(&strip, "the segment is blue", |state| state["seg"][1]["col"][0] == json!(BLUE)).await;
+    assert_eq!(strip.state()["seg"][0]["col"][0], json!(ORANGE));
+    actuator.stop().await;
+}
+
+#[tokio::test]
+async fn a_strip_that_was_away_ends_at_the_newest() {
+    let (mut world, strip) = (World::with(&["alex"]).await, Wled::start().await.unwrap());
+    let actuator = world.run(sign(&world, &strip, "")).await;
+    world.presence("alex", "Away").await;
+    until(&strip, "blue", |state| state["seg"][0]["col"][0] == json!(BLUE)).await;
+    strip.down().await;
+    world.presence("alex", "Busy").await;
+    let lost = world.published("sign", |light| light["reachable"] == false).await;
+    assert!(lost["error"].as_str().is_some_and(|error| error.contains("sign")), "{lost}");
+    strip.up().await.unwrap();
+    until(&strip, "red", |state| state["seg"][0]["col"][0] == json!(RED)).await;
+    world.published("sign", |light| light["reachable"] == true && light["shown"]["color"] == "#ff0000").await;
+    actuator.stop().await;
+}
+
+#[tokio::test]
+async fn a_persons_hand_at_a_strip_is_left_alone() {
+    let (mut world, strip) = (World::with(&["alex"]).await, Wled::start().await.unwrap());
+    let actuator = world.run(sign(&world, &strip, "")).await;
+    world.presence("alex", "Away").await;
+    until(&strip, "blue", |state| state["seg"][0]["col"][0] == json!(BLUE)).await;
+    let topic = "graph2mqtt/actuator/home/light/sign";
+    // A strip is asked every few seconds; what it showed when it was first asked is no hand.
+    let noticed = async {
+        for brightness in 0_u32.. {
+            strip.hand(&json!({"bri": 20 + brightness % 50}));
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let newest = world.bridge.newest().get(topic).and_then(|light| serde_json::from_str::<Value>(light).ok());
+            if newest.is_some_and(|light| light["hand"]["until"] == "change") {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, noticed).await.expect("somebody notices the hand");
+    world.presence("alex", "Busy").await;
+    until(&strip, "the next status", |state| state["seg"][0]["col"][0] == json!(RED)).await;
+    actuator.stop().await;
+}
