@@ -18,6 +18,7 @@
 mod bare;
 mod broker;
 mod crowd;
+mod order;
 mod process;
 mod refresh;
 mod refresher;
@@ -65,6 +66,9 @@ fn main() -> ExitCode {
     if arguments.iter().any(|argument| argument == "--list") {
         GROUPS.iter().flat_map(|group| group.rows).for_each(|row| table::say(row));
         return ExitCode::SUCCESS;
+    }
+    if arguments.iter().any(|argument| argument == "--record-order") {
+        return ended(order::record());
     }
     let wanted: Vec<&str> = arguments.iter().map(String::as_str).filter(|word| !word.starts_with("--")).collect();
     ended(run(&wanted).map(|rows| table::print(&rows)))

@@ -79,7 +79,8 @@ fn bare_loop(work: &Work<'_>, folder: &Path) -> anyhow::Result<Command> {
     Ok(command)
 }
 
-fn program(work: &Work<'_>, folder: &Path) -> anyhow::Result<Command> {
+/// The program with its configuration in this folder.
+pub fn program(work: &Work<'_>, folder: &Path) -> anyhow::Result<Command> {
     let file = folder.join("graph2mqtt.yaml");
     fs::write(&file, configuration(work)?)?;
     let mut command = Command::new(env!("CARGO_BIN_EXE_graph2mqtt"));

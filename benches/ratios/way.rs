@@ -81,7 +81,8 @@ fn changes(world: &World, broker: u16, side: Side, folder: &Path) -> anyhow::Res
     Ok((ways, memory))
 }
 
-fn one_change(world: &World, process: &mut Process, person: usize) -> anyhow::Result<Duration> {
+/// Changes what a person shows, and waits until the lamp was told.
+pub fn one_change(world: &World, process: &mut Process, person: usize) -> anyhow::Result<Duration> {
     let before = world.last_put(person);
     world.toggle(person);
     let deadline = Instant::now() + PATIENCE;

@@ -1,0 +1,146 @@
+//! Records which functions a run uses, for the linker: build.rs puts them side by side, and what lies
+//! between them today is not resident tomorrow.
+//!
+//! It needs valgrind, and a program with its symbols:
+//!
+//! ```sh
+//! CARGO_PROFILE_RELEASE_STRIP=false cargo bench -- --record-order
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+use crate::broker::Broker;
+use crate::process::Process;
+use crate::side::{self, Side, Work};
+use crate::table;
+use crate::way;
+use crate::world::World;
+
+/// What build.rs reads.
+const LIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/build/order.txt");
+/// How the list begins.
+const HEAD: &str = "\
+# The functions that a bridge with an account and a lamp runs, as the linker's patterns; see build.rs.\n\
+# Recorded by: CARGO_PROFILE_RELEASE_STRIP=false cargo bench -- --record-order\n";
+/// What the linker's script and a reader can bear; longer names are those of nested futures.
+const LONGEST: usize = 160;
+/// Polls and commands come often enough that each path is seen.
+const EVERY: Duration = Duration::from_secs(1);
+/// Changes that travel to the lamp.
+const CHANGES: usize = 4;
+/// Fewer are not a run of this program: its symbols are missing.
+const FEWEST: usize = 500;
+
+/// Runs the program once, and writes the list.
+pub fn record() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let profile = folder.path().join("profile");
+    run(folder.path(), &profile)?;
+    let profile = fs::read_to_string(&profile).context("valgrind's record")?;
+    let patterns: BTreeSet<String> =
+        executed(&profile, env!("CARGO_BIN_EXE_graph2mqtt")).iter().flat_map(|name| patterns(name)).collect();
+    if patterns.len() < FEWEST {
+        bail!("only {} functions have names: build with CARGO_PROFILE_RELEASE_STRIP=false", patterns.len());
+    }
+    let lines = patterns.iter().fold(HEAD.to_owned(), |list, pattern| list + pattern + "\n");
+    fs::write(LIST, lines).context(LIST)?;
+    table::say(&format!("{} patterns in {LIST}", patterns.len()));
+    Ok(())
+}
+
+fn run(folder: &Path, profile: &Path) -> anyhow::Result<()> {
+    let world = World::with_lamps(1)?;
+    let broker = Broker::start(folder)?.context("mosquitto is not installed")?;
+    let lamp = Some(world.lamp(0)?);
+    let work = Work { world: &world, people: world.people(), every: EVERY, broker: broker.port, lamp };
+    let program = side::program(&work, folder)?;
+    let mut valgrind = Command::new("valgrind");
+    valgrind
+        .args(["--tool=callgrind", "--demangle=no"])
+        .arg(format!("--callgrind-out-file={}", profile.display()))
+        .arg(program.get_program())
+        .args(program.get_args())
+        .current_dir(folder);
+    let mut process = Process::start(valgrind, &folder.join("log"))?;
+    for _ in 0..CHANGES {
+        way::one_change(&world, &mut process, 0)?;
+    }
+    process.stop()
+}
+
+/// The functions of the program that ran. The record names a file or a function in full once, and by a
+/// number afterwards: <https://valgrind.org/docs/manual/cl-format.html>.
+fn executed(profile: &str, program: &str) -> BTreeSet<String> {
+    let mut objects = BTreeMap::new();
+    let mut names = BTreeMap::new();
+    let (mut ran, mut object) = (BTreeSet::new(), String::new());
+    for line in profile.lines() {
+        let Some((key, value)) = line.split_once('=') else { continue };
+        match key {
+            "ob" => object = resolved(&mut objects, value),
+            "cob" => drop(resolved(&mut objects, value)),
+            "cfn" => drop(resolved(&mut names, value)),
+            "fn" => {
+                let name = resolved(&mut names, value);
+                if object == program {
+                    ran.insert(name);
+                }
+            }
+            _ => {}
+        }
+    }
+    ran
+}
+
+/// `(12) name` is remembered, `(12)` is looked up.
+fn resolved(known: &mut BTreeMap<String, String>, value: &str) -> String {
+    match value.split_once(' ') {
+        Some((number, name)) => {
+            known.insert(number.to_owned(), name.to_owned());
+            name.to_owned()
+        }
+        None => known.get(value).cloned().unwrap_or_default(),
+    }
+}
+
+/// What finds a function again in the next build, without what changes from one to the next: the hash at
+/// the end of an old-style name, that of a crate in a new-style one, a C compiler's suffix.
+fn patterns(name: &str) -> Vec<String> {
+    // valgrind counts recursion behind an apostrophe.
+    let name = name.split('\'').next().unwrap_or(name);
+    if name.starts_with("0x") || name.contains(['(', ' ']) {
+        return Vec::new();
+    }
+    if let Some((path, _)) = name.starts_with("_ZN").then(|| name.rsplit_once("17h")).flatten() {
+        return vec![shortened(path, "17h*")];
+    }
+    if name.starts_with("_R") {
+        return vec![shortened(&without_hashes(name), "*")];
+    }
+    let plain = name.split('.').next().unwrap_or(name);
+    vec![plain.to_owned(), format!("{plain}.*")]
+}
+
+fn shortened(name: &str, end: &str) -> String {
+    match name.get(..LONGEST) {
+        Some(start) => format!("{start}*"),
+        None => format!("{name}{end}"),
+    }
+}
+
+/// `Cs` and a number to the base of 62 and `_` stands before the name of each crate:
+/// <https://doc.rust-lang.org/rustc/symbol-mangling/v0.html>.
+fn without_hashes(name: &str) -> String {
+    let mut parts = name.split("Cs");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |done, part| match part.split_once('_') {
+        Some((hash, rest)) if hash.len() > 8 => format!("{done}Cs*_{rest}"),
+        _ => format!("{done}Cs{part}"),
+    })
+}
