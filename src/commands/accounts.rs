@@ -167,7 +167,7 @@ fn signed_in(user: &User, grant: Option<&Grant>) -> &'static str {
 fn standing(grant: &Grant) -> &'static str {
     match grant.standing {
         Standing::Ok => "signed in",
-        Standing::Needed(_) => "needs sign-in",
+        Standing::Needed { .. } => "needs sign-in",
         Standing::Blocked(_) => "blocked",
     }
 }
@@ -183,7 +183,7 @@ fn row(
     let origin = grant.as_ref().map_or(Origin::Configured, |grant| grant.origin);
     let reason = grant.as_ref().and_then(|grant| match &grant.standing {
         Standing::Ok => None,
-        Standing::Needed(reason) | Standing::Blocked(reason) => Some(reason.clone()),
+        Standing::Needed { reason, .. } | Standing::Blocked(reason) => Some(reason.clone()),
     });
     Row {
         account: name.to_string(),

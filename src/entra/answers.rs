@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::Trouble;
+use super::claims::is_claims_request;
 use super::codes::{self, Kind};
 
 /// How long nothing is asked after Entra saw a loop (AADSTS50196).
@@ -22,6 +23,8 @@ pub(super) struct Refusal {
     description: String,
     trace: Option<String>,
     correlation: Option<String>,
+    /// What the person's next sign-in has to bring (a claims request, JSON).
+    pub claims: Option<String>,
 }
 
 /// On whose behalf Entra was asked: what the remedies name.
@@ -39,7 +42,8 @@ impl Refusal {
     /// `None`: not one of Entra's error bodies.
     pub(super) fn read(body: &[u8]) -> Option<Self> {
         let value: Value = serde_json::from_slice(body).ok()?;
-        let text = |key: &str| value.get(key).and_then(Value::as_str).map(plain);
+        let raw = |key: &str| value.get(key).and_then(Value::as_str);
+        let text = |key: &str| raw(key).map(plain);
         let description = text("error_description").unwrap_or_default();
         let listed = value.get("error_codes").and_then(Value::as_array).into_iter().flatten();
         let mut numbers: Vec<u32> = listed.filter_map(|number| number.as_u64()?.try_into().ok()).collect();
@@ -51,6 +55,7 @@ impl Refusal {
             description,
             trace: text("trace_id"),
             correlation: text("correlation_id"),
+            claims: raw("claims").filter(|claims| is_claims_request(claims)).map(str::to_owned),
         })
     }
 
@@ -67,6 +72,7 @@ impl Refusal {
             numbers: number_in(&description).filter(|_| !cancelled).into_iter().collect(),
             trace: after("Trace ID: "),
             correlation: after("Correlation ID: "),
+            claims: None,
             description: if cancelled { "AADSTS70017: the person declined".to_owned() } else { description },
         }
     }
@@ -201,6 +207,19 @@ mod tests {
         }
         for body in ["", "[]", "null", "{}", r#"{"error":{"code":"x"}}"#, "<html>", r#"{"error":"a""#] {
             assert_eq!(Refusal::read(body.as_bytes()), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn the_claims_that_entra_asks_for_are_kept_where_they_are_such() {
+        let claims = |value: serde_json::Value| {
+            let body = serde_json::json!({"error": "interaction_required", "claims": value}).to_string();
+            Refusal::read(body.as_bytes()).unwrap().claims
+        };
+        let asked = r#"{"access_token":{"acrs":{"essential":true,"value":"c1"}}}"#;
+        assert_eq!(claims(asked.into()).as_deref(), Some(asked));
+        for odd in [serde_json::json!({}), 7.into(), "".into(), "c1".into(), "[]".into(), "x".repeat(1 << 20).into()] {
+            assert_eq!(claims(odd.clone()), None, "{odd}");
         }
     }
 

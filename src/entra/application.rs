@@ -11,21 +11,24 @@ use oauth2::basic::{
 };
 use oauth2::{
     AuthType, ClientId, DeviceAuthorizationUrl, EndpointNotSet, EndpointSet, ErrorResponse, ExtraTokenFields,
-    RefreshToken, RequestTokenError, Scope, StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
+    RequestTokenError, Scope, StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::answers::Subject;
+use super::claims::Claims;
 use super::clock::Watch;
 use super::credential::Own;
 use super::person;
 use super::scopes::{Reads, Resource};
+use super::tenants::TenantIds;
 use super::transport::{NoAnswer, Proving, Transport};
+use super::way_in::WayIn;
 use super::{Trouble, reads};
 use crate::presence::AccountName;
-use crate::settings::{Settings, User, Via};
+use crate::settings::{Account, Settings, User, Via};
 use crate::store::{Grant, Origin};
 
 /// How long a token is taken for good where Entra does not say.
@@ -121,7 +124,13 @@ pub(super) struct Application {
     own: Own,
     resource: Resource,
     accounts: HashMap<AccountName, Configured>,
+    /// Where people may enrol: those whom the configuration names besides.
+    others: Vec<(AccountName, Account)>,
     enrolment: Vec<String>,
+    way_in: WayIn,
+    /// What Entra or Graph asks of somebody's next sign-in.
+    claims: Claims,
+    tenants: TenantIds,
     http: reqwest::Client,
     /// The wall clock, by which assertions are dated.
     clock: fn() -> Timestamp,
@@ -140,6 +149,9 @@ impl Application {
             let writes = settings.graph.write;
             (name.clone(), Configured { user: account.user.clone(), tenant: account.tenant.clone(), reads, writes })
         });
+        // Whoever enrols may be one of them; nobody else asks.
+        let enrols = !settings.web.enrol.is_empty();
+        let others = settings.accounts.iter().filter(|(_, account)| enrols && account.via != Via::SignIn);
         Ok(Self {
             authority: entra.authority.clone(),
             tenant: entra.tenant.clone(),
@@ -147,7 +159,11 @@ impl Application {
             own: Own::new(entra, &http)?,
             resource: Resource::of(&settings.graph.endpoint),
             accounts: accounts.collect(),
+            others: others.map(|(name, account)| (name.clone(), account.clone())).collect(),
             enrolment: settings.web.enrol.clone(),
+            way_in: WayIn::of(settings),
+            claims: Claims::default(),
+            tenants: TenantIds::default(),
             http,
             clock,
             watch: Watch::new(clock),
@@ -205,62 +221,17 @@ impl Application {
     pub(super) fn not_signed_in(&self, name: &AccountName) -> Trouble {
         match self.account(name) {
             Ok(_) => {
-                Trouble::sign_in(format!("account {name}: nobody has signed in; sign in: graph2mqtt login {name}"))
+                let way_in = self.way_in.account(name);
+                Trouble::sign_in(format!("account {name}: nobody has signed in; sign in: {way_in}"))
             }
             Err(trouble) => trouble,
         }
     }
 
-    /// A new access token for a grant's refresh token, with the claims that Graph asked for.
-    pub(super) async fn refresh(
-        &self,
-        grant: &Grant,
-        party: &Configured,
-        token: &str,
-        claims: Option<&str>,
-    ) -> Result<Issued, Trouble> {
-        let subject = self.subject_as(&grant.account, party);
-        if grant.confidential && !self.is_confidential() {
-            return Err(Trouble::sign_in(format!(
-                "{}: it signed in with the application's credential, which is not configured any more; \
-                 set entra.client_secret or what else it was, or {}",
-                subject.who, subject.sign_in
-            )));
-        }
-        let tenant = self.tenant_of(party);
-        let transport = self.transport(tenant, grant.confidential).claiming(claims);
-        let answer = self
-            .client(tenant)
-            .exchange_refresh_token(&RefreshToken::new(token.to_owned()))
-            .add_scopes(self.scopes_of(party))
-            .request_async(&transport)
-            .await;
-        answer.map(Issued::from).map_err(|error| self.trouble(&subject, &transport, &[token], error))
-    }
-
-    /// An access token of the application itself in a tenant.
-    pub(super) async fn own_token(&self, tenant: &str, claims: Option<&str>) -> Result<Issued, Trouble> {
-        if let Own::Identity(identity) = &self.own {
-            return identity.token(self.resource.identifier()).await;
-        }
-        if !self.is_confidential() {
-            return Err(Trouble::misconfigured(
-                "accounts with via: app need the application's credential: set entra.client_secret or another",
-            ));
-        }
-        let subject = Subject {
-            who: format!("the application in {tenant}"),
-            sign_in: "check its registration".to_owned(),
-            consent_url: self.consent_url(tenant),
-        };
-        let transport = self.transport(tenant, true).claiming(claims);
-        let answer = self
-            .client(tenant)
-            .exchange_client_credentials()
-            .add_scope(Scope::new(self.resource.default_scope()))
-            .request_async(&transport)
-            .await;
-        answer.map(Issued::from).map_err(|error| self.trouble(&subject, &transport, &[], error))
+    /// What the store holds for an account is nothing that this program wrote.
+    pub(super) fn unreadable(&self, grant: &Grant, party: &Configured) -> Trouble {
+        let Subject { who, sign_in, .. } = self.subject_as(&grant.account, party);
+        Trouble::sign_in(format!("{who}: what the store holds is not readable; {sign_in}"))
     }
 
     /// The user of an account as the configuration names them.
@@ -272,18 +243,18 @@ impl Application {
         let tenant = self.accounts.get(name).map_or(&*self.tenant, |account| self.tenant_of(account));
         Subject {
             who: format!("account {name}"),
-            sign_in: format!("sign in again: graph2mqtt login {name}"),
+            sign_in: format!("sign in again: {}", self.way_in.account(name)),
             consent_url: self.consent_url(tenant),
         }
     }
 
     /// The same for an account that may have enrolled, and then signs in where it did.
-    fn subject_as(&self, name: &AccountName, party: &Configured) -> Subject {
+    pub(super) fn subject_as(&self, name: &AccountName, party: &Configured) -> Subject {
         let subject = self.subject(name);
         if self.accounts.contains_key(name) {
             return subject;
         }
-        let sign_in = "sign in again on this bridge's page /enrol".to_owned();
+        let sign_in = format!("sign in again: {}", self.way_in.enrolment());
         Subject { sign_in, consent_url: self.consent_url(self.tenant_of(party)), ..subject }
     }
 
@@ -317,6 +288,44 @@ impl Application {
                 None => retry("answers with JSON that is not what was asked for".to_owned()),
             },
         }
+    }
+
+    /// Where people are told to sign in.
+    pub(super) fn way_in(&self) -> &WayIn {
+        &self.way_in
+    }
+
+    /// What is asked of people's next sign-in.
+    pub(super) fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    pub(super) fn tenants(&self) -> &TenantIds {
+        &self.tenants
+    }
+
+    /// Where people may enrol: everybody whom the configuration names, and their tenant.
+    pub(super) fn configured(&self) -> impl Iterator<Item = (&AccountName, &User, &str)> {
+        let own = self.accounts.iter().map(|(name, own)| (name, &own.user, self.tenant_of(own)));
+        own.chain(
+            self.others
+                .iter()
+                .map(|(name, other)| (name, &other.user, other.tenant.as_deref().unwrap_or(&self.tenant))),
+        )
+    }
+
+    /// Whether the configuration has an account of this name.
+    pub(super) fn names(&self, account: &AccountName) -> bool {
+        self.configured().any(|(name, ..)| name == account)
+    }
+
+    /// The application's credential or what stands in its place.
+    pub(super) fn own(&self) -> &Own {
+        &self.own
+    }
+
+    pub(super) fn resource(&self) -> Resource {
+        self.resource
     }
 
     pub(super) fn authority(&self) -> &Url {

@@ -22,6 +22,7 @@ use super::answers::Refusal;
 use super::redemption::Authorization;
 use super::{SignIns, Tokens, Trouble};
 use crate::presence::{AccountName, ObjectId};
+use crate::store::Grant;
 
 /// How long a person may take, from the start to the last page.
 const LIFE: Duration = Duration::from_secs(600);
@@ -114,6 +115,11 @@ pub struct SignedIn {
     pub username: String,
     /// Who it is.
     pub object_id: ObjectId,
+    /// The account that is theirs.
+    pub account: AccountName,
+    /// Whether it is signed in by this. Not where they left, nor where the configuration has an account for
+    /// them that does not sign in, or needs more than an enrolment asks for.
+    pub kept: bool,
 }
 
 /// How a browser's sign-in stands.
@@ -235,11 +241,12 @@ async fn redeem(tokens: &Tokens, errand: &Errand, ticket: Ticket, posted: Posted
         return Err(refusal.trouble(&asking.subject, &[], None));
     };
     let (issued, confidential) =
-        application.redeem(&asking, &code.into(), &ticket.verifier, &ticket.redirect_uri).await?;
+        application.redeem(errand, &asking, &code.into(), &ticket.verifier, &ticket.redirect_uri).await?;
     match errand {
         Errand::Account(account) => {
             let grant = tokens.keep(account, &issued, Some(&ticket.nonce), confidential).await?;
-            Ok(SignedIn { username: grant.username, object_id: grant.object_id })
+            let Grant { username, object_id, account, .. } = grant;
+            Ok(SignedIn { username, object_id, account, kept: true })
         }
         Errand::Enrol => tokens.enrol(&issued, &ticket.nonce, confidential).await,
         Errand::Leave => tokens.leave(&issued, &ticket.nonce).await,

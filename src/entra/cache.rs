@@ -8,8 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::application::Issued;
-use super::{Trouble, scopes};
-use crate::presence::AccountName;
+use super::scopes;
 
 /// How far the clock may have been set back since, before a stored access token is not believed.
 const CLOCK_SLACK: Duration = Duration::from_secs(120);
@@ -46,13 +45,10 @@ impl Cache {
         })
     }
 
-    pub(super) fn read(account: &AccountName, sealed: &SecretString) -> Result<Self, Trouble> {
-        // The parser's error is not shown: it may quote what it read.
-        serde_json::from_str(sealed.expose_secret()).map_err(|_| {
-            Trouble::sign_in(format!(
-                "account {account}: what the store holds is not readable; sign in again: graph2mqtt login {account}"
-            ))
-        })
+    /// None: something else than this program wrote it. The parser's error is not told: it may quote what
+    /// it read.
+    pub(super) fn read(sealed: &SecretString) -> Option<Self> {
+        serde_json::from_str(sealed.expose_secret()).ok()
     }
 
     pub(super) fn write(&self) -> SecretString {
@@ -139,12 +135,10 @@ mod tests {
     }
 
     #[test]
-    fn what_was_stored_by_something_else_asks_for_a_sign_in() {
-        let account: AccountName = "alex".parse().unwrap();
+    fn what_was_stored_by_something_else_is_none() {
         for content in ["", "{}", "null", r#"{"refresh_token":1}"#] {
-            let found = Cache::read(&account, &content.into()).unwrap_err();
-            assert!(matches!(found, Trouble::SignIn { .. }), "{found:?}");
+            assert!(Cache::read(&content.into()).is_none(), "{content}");
         }
-        assert_eq!(Cache::read(&account, &cache(now()).write()).unwrap().refresh_token(), "refresh");
+        assert_eq!(Cache::read(&cache(now()).write()).unwrap().refresh_token(), "refresh");
     }
 }

@@ -49,22 +49,30 @@ pub(super) async fn sign_in(
     mut show: impl FnMut(&Prompt),
 ) -> Result<Issued, Trouble> {
     for _ in 0..CODES {
-        let details = ask_for_code(application, account).await?;
+        let claims = application.claims().of(account);
+        let details = ask_for_code(application, account, claims.as_deref()).await?;
         show(&prompt(account, &details)?);
-        match wait(application, account, &details).await? {
+        match wait(application, account, &details, claims.as_deref()).await? {
             Ended::SignedIn(answer) => return Ok(Issued::from(*answer)),
+            // Only now Entra says what else it wants: the next code asks for that.
+            Ended::Failed(_) if application.claims().of(account).is_some_and(|wanted| Some(wanted) != claims) => {
+                tracing::debug!(%account, "Entra asks for more proof; asking for a new device code with it");
+            }
             Ended::Failed(trouble) => return Err(trouble),
             Ended::Expired => tracing::debug!(%account, "the device code has expired; asking for a new one"),
         }
     }
-    Err(Trouble::sign_in(format!("account {account}: nobody used the codes; start again: graph2mqtt login {account}")))
+    let way_in = application.way_in().account(account);
+    Err(Trouble::sign_in(format!("account {account}: nobody used the codes; start again: {way_in}")))
 }
 
 async fn ask_for_code(
     application: &Application,
     account: &AccountName,
+    claims: Option<&str>,
 ) -> Result<StandardDeviceAuthorizationResponse, Trouble> {
     let (client, transport) = application.client_of(account, application.is_confidential())?;
+    let transport = transport.claiming(claims);
     let answer = client
         .exchange_device_code()
         .add_scopes(application.scopes_of(application.account(account)?))
@@ -91,6 +99,7 @@ async fn wait(
     application: &Application,
     account: &AccountName,
     details: &StandardDeviceAuthorizationResponse,
+    claims: Option<&str>,
 ) -> Result<Ended, Trouble> {
     let (client, transport) = application.client_of(account, application.is_confidential())?;
     let asking = client.exchange_device_access_token(details).set_max_backoff_interval(LONGEST_INTERVAL).request_async(
@@ -105,7 +114,9 @@ async fn wait(
         Err(error) if is_expired(&error) => Ended::Expired,
         Err(error) => {
             let secret = details.device_code().secret();
-            Ended::Failed(application.trouble(&application.subject(account), &transport, &[secret], error))
+            let trouble = application.trouble(&application.subject(account), &transport, &[secret], error);
+            application.remember_claims(account, &trouble, &transport, claims);
+            Ended::Failed(trouble)
         }
     })
 }

@@ -9,10 +9,13 @@ use super::application::{Application, Issued};
 use super::browser::SignedIn;
 use super::cache::Cache;
 use super::identity::must_grant;
-use super::person::Person;
+use super::person::{self, Person};
 use super::{Principal, Reads, Tokens, Trouble};
 use crate::presence::{AccountName, ObjectId};
 use crate::store::{Enrolment, Held, Origin};
+
+/// Whoever's tenant it is, in Entra's words.
+const ANY: &str = "organizations";
 
 /// How long a sign-in is held while it is found out whose it is.
 const HELD: Duration = Duration::from_secs(600);
@@ -27,7 +30,12 @@ impl Tokens {
         })?;
         let held = self.store().hold(&cache.write(), now, now + HELD).await?;
         match self.admitted(issued, nonce, now).await {
-            Ok(person) => self.make_account(held, person, confidential).await,
+            Ok((person, None)) => self.make_account(held, person, confidential).await,
+            Ok((person, Some(account))) => {
+                let signed_in = self.known(account, person, issued, nonce, confidential).await;
+                self.store().release(held).await?;
+                signed_in
+            }
             Err(trouble) => {
                 self.store().release(held).await?;
                 Err(trouble)
@@ -45,16 +53,50 @@ impl Tokens {
             return Err(Trouble::SignIn { reason });
         }
         self.store().remove_grant(&account).await?;
-        self.forget(&Principal::Account(account));
-        Ok(SignedIn { username: person.preferred_username, object_id: person.oid })
+        self.forget(&Principal::Account(account.clone()));
+        Ok(SignedIn { username: person.preferred_username, object_id: person.oid, account, kept: false })
     }
 
-    async fn admitted(&self, issued: &Issued, nonce: &str, now: Timestamp) -> Result<Person, Trouble> {
+    /// Who it is that may enrol, and the account that is theirs already by the configuration.
+    async fn admitted(
+        &self,
+        issued: &Issued,
+        nonce: &str,
+        now: Timestamp,
+    ) -> Result<(Person, Option<AccountName>), Trouble> {
         let application = self.application();
         let person = application.identify(issued, Some(nonce), now)?;
         application.must_admit(&person).await?;
-        must_grant(issued, Reads::Itself, application.newcomer("enrol"))?;
-        Ok(person)
+        must_grant(issued, Reads::Itself, application.newcomer())?;
+        let account = match application.account_of(&person).await? {
+            Some(account) => Some(account),
+            // By another name than at their sign-in, perhaps.
+            None => self.store().configured_holder(person.oid).await?.map(|holder| holder.account),
+        };
+        Ok((person, account.filter(|account| application.names(account))))
+    }
+
+    /// Whoever the configuration names is that account and no other. They are signed in, where what an
+    /// enrolment asks for is all that the account needs.
+    async fn known(
+        &self,
+        account: AccountName,
+        person: Person,
+        issued: &Issued,
+        nonce: &str,
+        confidential: bool,
+    ) -> Result<SignedIn, Trouble> {
+        let configured = self.application().account(&account).ok();
+        let kept = configured.is_some_and(|configured| configured.reads == Reads::Itself && !configured.writes);
+        if kept {
+            self.keep(&account, issued, Some(nonce), confidential).await?;
+        }
+        // From the time before the configuration named them.
+        let enrolled = account_of(person.oid);
+        if self.store().holder(&enrolled).await?.is_some_and(|holder| holder.origin == Origin::Enrolled) {
+            self.store().remove_grant(&enrolled).await?;
+        }
+        Ok(SignedIn { username: person.preferred_username, object_id: person.oid, account, kept })
     }
 
     async fn make_account(&self, held: Held, person: Person, confidential: bool) -> Result<SignedIn, Trouble> {
@@ -67,8 +109,8 @@ impl Tokens {
             granted_at: now,
         };
         let grant = self.store().enrol(held, enrolment, now).await?;
-        self.forget(&Principal::Account(grant.account));
-        Ok(SignedIn { username: grant.username, object_id: grant.object_id })
+        self.forget(&Principal::Account(grant.account.clone()));
+        Ok(SignedIn { username: grant.username, object_id: grant.object_id, account: grant.account, kept: true })
     }
 }
 
@@ -81,17 +123,28 @@ impl Application {
     pub(super) fn enrolment_tenant(&self) -> &str {
         match self.enrolment() {
             [one] => one,
-            _ => "organizations",
+            _ => ANY,
         }
     }
 
-    /// On whose behalf Entra is asked while nobody knows yet who it is; `page` is where they are.
-    pub(super) fn newcomer(&self, page: &str) -> Subject {
+    /// On whose behalf Entra is asked while nobody knows yet who it is. The page has its button.
+    pub(super) fn newcomer(&self) -> Subject {
         Subject {
             who: "your sign-in".to_owned(),
-            sign_in: format!("sign in again on this bridge's page /{page}"),
+            sign_in: "try again".to_owned(),
             consent_url: self.consent_url(self.enrolment_tenant()),
         }
+    }
+
+    /// The account of the configuration that means this person of this tenant.
+    async fn account_of(&self, person: &Person) -> Result<Option<AccountName>, Trouble> {
+        for (account, user, tenant) in self.configured() {
+            let is_same = person::is_same(user, person.oid, &person.preferred_username);
+            if is_same && (tenant == ANY || self.tenant_id(tenant).await? == person.tid) {
+                return Ok(Some(account.clone()));
+            }
+        }
+        Ok(None)
     }
 
     /// Refuses whoever is of no tenant that may enrol.

@@ -4,19 +4,21 @@
 //!
 //! # Layout
 //! `tokens` is what the other rooms hold: it hands out access tokens, and refreshes them in time, one
-//! refresh at a time for each principal (`slot`). `application` asks Entra as the configured
-//! application, which proves itself by its `credential`; `transport` carries the requests, `answers`
-//! reads refusals with the table in `codes`; `http` is what every exchange needs, Graph's too. `device`
-//! signs a person in by a code, `browser` by Entra's pages (`redemption` holds its requests), `sign_ins`
-//! holds the codes that are out; `person` and `identity` check who it was, `enrolment` is for those whom the
+//! refresh at a time for each principal (`slot`). `application` is the configured application, which proves
+//! itself by its `credential`; `issuing` asks Entra for tokens without a person; `transport` carries the
+//! requests, `answers` reads refusals with the table in `codes`, `claims` holds what they ask of the next
+//! sign-in, `way_in` where that is; `http` is what every exchange needs, Graph's too. `device` signs a
+//! person in by a code, `browser` by Entra's pages (`redemption` holds its requests), `sign_ins` holds the
+//! codes that are out; `person` and `identity` check who it was, `enrolment` is for those whom the
 //! configuration does not name, `keeping` keeps the grant; `cache` is what is sealed for an account, `caches`
-//! where. `clock` watches the time.
+//! where. `tenants` knows domains by their ids, `clock` watches the time.
 
 mod answers;
 mod application;
 mod browser;
 mod cache;
 mod caches;
+mod claims;
 mod clock;
 mod codes;
 mod credential;
@@ -24,6 +26,7 @@ mod device;
 mod enrolment;
 pub mod http;
 mod identity;
+mod issuing;
 mod keeping;
 mod person;
 mod redemption;
@@ -34,13 +37,16 @@ mod tenants;
 mod tokens;
 mod transport;
 mod trouble;
+mod way_in;
 mod writers;
 
 pub use browser::{Arrival, Browser, Errand, Posted, SignedIn, Unexpected};
 pub use caches::{Answer, Caches};
+pub use claims::is_claims_request;
 pub use device::Prompt;
 pub use person::is_grant_of;
 pub use scopes::{Reads, reads};
 pub use sign_ins::{Progress, SignIns, Step};
 pub use tokens::{AccessToken, Principal, Tokens};
 pub use trouble::Trouble;
+pub use way_in::WayIn;

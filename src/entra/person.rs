@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use url::Url;
 
-use super::Trouble;
+use super::{Trouble, WayIn};
 use crate::presence::{AccountName, ObjectId};
 use crate::settings::User;
 use crate::store::Grant;
@@ -99,19 +99,21 @@ pub fn is_grant_of(grant: &Grant, user: &User) -> bool {
 }
 
 /// Refuses the grant of another user than the one configured now under the account's name.
-pub(super) fn must_fit(grant: &Grant, user: &User) -> Result<(), Trouble> {
+pub(super) fn must_fit(grant: &Grant, user: &User, way_in: &WayIn) -> Result<(), Trouble> {
     let (account, wanted) = (&grant.account, text(user));
     if is_grant_of(grant, user) {
         return Ok(());
     }
     Err(Trouble::sign_in(format!(
         "account {account}: {} signed in, but accounts.{account}.user is {wanted} now; \
-         that person signs in: graph2mqtt login {account}",
-        grant.username
+         that person signs in: {}",
+        grant.username,
+        way_in.account(account)
     )))
 }
 
-fn is_same(user: &User, oid: ObjectId, name: &str) -> bool {
+/// Whether the configuration means this person: by object id, or by a name that counts without case.
+pub(super) fn is_same(user: &User, oid: ObjectId, name: &str) -> bool {
     match user {
         User::Id(id) => *id == oid,
         User::Name(wanted) => wanted.to_lowercase() == name.to_lowercase(),

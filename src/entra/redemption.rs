@@ -1,6 +1,7 @@
 //! The authorization code's two requests: the page at Entra that a browser is sent to, and the code's redemption.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use oauth2::{AuthorizationCode, PkceCodeVerifier, RedirectUrl};
@@ -26,6 +27,8 @@ pub(super) struct Asking {
     tenant: String,
     scopes: Vec<String>,
     hint: Option<String>,
+    /// What the sign-in has to bring besides, JSON.
+    claims: Option<Arc<str>>,
     /// Whom troubles name.
     pub subject: Subject,
 }
@@ -51,18 +54,19 @@ impl Application {
                     User::Name(user) => Some(user.to_string()),
                     User::Id(_) => None,
                 },
+                claims: self.claims().of(name),
                 subject: self.subject(name),
             });
         }
         if self.enrolment().is_empty() {
             return Err(Trouble::misconfigured("nobody may enrol here: web.enrol.tenants is empty"));
         }
-        let (scopes, page) = match errand {
-            Errand::Leave => (["openid", "profile"].map(str::to_owned).to_vec(), "leave"),
-            _ => (self.scopes_for(Reads::Itself, false), "enrol"),
+        let scopes = match errand {
+            Errand::Leave => ["openid", "profile"].map(str::to_owned).to_vec(),
+            _ => self.scopes_for(Reads::Itself, false),
         };
         let tenant = self.enrolment_tenant().to_owned();
-        Ok(Asking { tenant, scopes, hint: None, subject: self.newcomer(page) })
+        Ok(Asking { tenant, scopes, hint: None, claims: None, subject: self.newcomer() })
     }
 
     /// Entra's page for a sign-in. `prompt` is Entra's own word for what it is to ask in any case.
@@ -84,6 +88,9 @@ impl Application {
             // Without a hint, a browser that is signed in as somebody would take that person without a question.
             (_, prompt) => query.append_pair("prompt", prompt.unwrap_or("select_account")),
         };
+        if let Some(claims) = &asking.claims {
+            query.append_pair("claims", claims);
+        }
         drop(query);
         url
     }
@@ -93,6 +100,7 @@ impl Application {
     /// An application can be both: which one counts is decided by the platform of the redirect URI.
     pub(super) async fn redeem(
         &self,
+        errand: &Errand,
         asking: &Asking,
         code: &SecretString,
         verifier: &SecretString,
@@ -115,7 +123,11 @@ impl Application {
                 }
                 Err(error) => {
                     let sent = [code.expose_secret(), verifier.expose_secret()];
-                    return Err(self.trouble(&asking.subject, &transport, &sent, error));
+                    let trouble = self.trouble(&asking.subject, &transport, &sent, error);
+                    if let Errand::Account(account) = errand {
+                        self.remember_claims(account, &trouble, &transport, asking.claims.as_deref());
+                    }
+                    return Err(trouble);
                 }
             }
         }

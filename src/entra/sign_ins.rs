@@ -238,8 +238,21 @@ impl Registry {
     }
 }
 
+impl Tokens {
+    /// What another process was asked to bring, or this one before its start.
+    async fn recall_claims(&self, account: &AccountName) {
+        let claims = self.application().claims();
+        if claims.of(account).is_none()
+            && let Ok(Some(grant)) = self.caches().read(account).await
+        {
+            claims.ask(account, grant.standing.claims());
+        }
+    }
+}
+
 /// The way of one sign-in. It ends itself in the registry, whichever way it goes.
 async fn by_device(tokens: Tokens, account: AccountName) {
+    tokens.recall_claims(&account).await;
     let show = |prompt: &Prompt| tokens.registry().waits(&account, prompt);
     let issued = device::sign_in(tokens.application(), &account, show).await;
     let kept = match issued {

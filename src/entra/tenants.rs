@@ -1,12 +1,36 @@
 //! Which tenant a name means: people write domains, tokens and rows hold ids.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
 use serde::Deserialize;
+use tokio::time::Instant;
 use url::Url;
 
 use super::answers::Subject;
 use super::application::Application;
 use super::{Tokens, Trouble};
 use crate::presence::ObjectId;
+
+/// How long a domain's tenant is taken for known. A domain moves rarely, and not within a day.
+const KNOWN: Duration = Duration::from_secs(24 * 3600);
+
+/// The ids of domains that were asked for: those in the configuration.
+#[derive(Debug, Default)]
+pub(super) struct TenantIds(Mutex<HashMap<String, (ObjectId, Instant)>>);
+
+impl TenantIds {
+    fn get(&self, domain: &str) -> Option<ObjectId> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(domain).filter(|(_, asked)| asked.elapsed() < KNOWN).map(|(id, _)| *id)
+    }
+
+    fn put(&self, domain: &str, id: ObjectId) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(domain.to_owned(), (id, Instant::now()));
+    }
+}
 
 /// The part of Entra's public description of a tenant that names it.
 #[derive(Deserialize)]
@@ -15,7 +39,7 @@ struct Described {
 }
 
 impl Tokens {
-    /// The id of a tenant. For an id nobody is asked, for a domain Entra is, each time: its public
+    /// The id of a tenant. For an id nobody is asked, for a domain Entra is, once a day: its public
     /// description of the tenant (OpenID Connect Discovery) holds the id. `organizations` has none.
     pub async fn tenant_id(&self, tenant: &str) -> Result<ObjectId, Trouble> {
         self.application().tenant_id(tenant).await
@@ -28,6 +52,15 @@ impl Application {
         if let Ok(id) = tenant.parse() {
             return Ok(id);
         }
+        if let Some(id) = self.tenants().get(tenant) {
+            return Ok(id);
+        }
+        let id = self.asked_for(tenant).await?;
+        self.tenants().put(tenant, id);
+        Ok(id)
+    }
+
+    async fn asked_for(&self, tenant: &str) -> Result<ObjectId, Trouble> {
         let transport = self.transport(tenant, false);
         let url = self.at(tenant, &["v2.0", ".well-known", "openid-configuration"]);
         let later = |what: &dyn std::fmt::Display| Trouble::later(format!("tenant {tenant}: Entra {what}"));

@@ -18,7 +18,7 @@ use super::caches::Caches;
 use super::sign_ins::{Registry, SignIns};
 use super::slot::{Look, Slot, Start, due_after};
 use super::writers::Writers;
-use super::{Trouble, person, scopes};
+use super::{Trouble, WayIn, person, scopes};
 use crate::presence::AccountName;
 use crate::settings::Settings;
 use crate::store::{Grant, News, Origin, Store, StoreError};
@@ -163,6 +163,7 @@ impl Tokens {
         for holder in &news.came {
             let slot = slots.get(&Principal::Account(holder.account.clone()));
             if slot.is_some_and(|slot| slot.follow(Some(&holder.id))) {
+                self.application().claims().ask(&holder.account, None);
                 self.inner.sign_ins.cancel(&holder.account);
             }
         }
@@ -250,6 +251,14 @@ impl Tokens {
     /// Forgets what is in memory: the store knows better.
     pub(super) fn forget(&self, who: &Principal) {
         self.slot(who).forget();
+        if let Principal::Account(account) = who {
+            self.application().claims().ask(account, None);
+        }
+    }
+
+    /// Where people are told to sign in.
+    pub fn way_in(&self) -> &WayIn {
+        self.application().way_in()
     }
 
     fn slot(&self, who: &Principal) -> Arc<Slot> {
@@ -317,8 +326,8 @@ impl Inner {
             slot.uses_row(start, row.as_ref().map(|grant| grant.id.clone()));
             let Some(grant) = row else { return Err(self.application.not_signed_in(account).into()) };
             let party = self.application.party(&grant)?;
-            person::must_fit(&grant, &party.user)?;
-            let cache = Cache::read(account, &grant.cache)?;
+            person::must_fit(&grant, &party.user, self.application.way_in())?;
+            let cache = Cache::read(&grant.cache).ok_or_else(|| self.application.unreadable(&grant, &party))?;
             // Only what was granted is asked for again: an older sign-in goes on without the right to write.
             let writes = party.writes && cache.writes();
             let mut party = party.into_owned();
@@ -329,7 +338,7 @@ impl Inner {
             if let Some((token, left)) = cache.still_good(&permissions, start.replacing.as_ref(), (self.clock)()) {
                 return Ok((token, left, due_after(left, fastrand::f64())));
             }
-            let claims = start.claims.as_deref();
+            let claims = start.claims.as_deref().or(grant.standing.claims());
             match self.application.refresh(&grant, &party, cache.refresh_token(), claims).await {
                 Ok(issued) => {
                     if let Some(fresh) = self.save(&grant, &cache, issued, &permissions).await {
@@ -371,7 +380,8 @@ impl Inner {
 
     /// Lets whoever lists the accounts know what Entra says of a grant. What passes by itself is not noted.
     async fn note(&self, grant: &Grant, trouble: &Trouble) {
-        let Some(standing) = trouble.standing() else { return };
+        let claims = self.application.claims().of(&grant.account);
+        let Some(standing) = trouble.standing(claims.as_deref()) else { return };
         if let Err(error) = self.caches.mark(&grant.id, &standing).await {
             tracing::debug!(account = %grant.account, %error, "how it stands with the grant could not be noted");
         }

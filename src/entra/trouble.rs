@@ -54,11 +54,14 @@ impl Trouble {
         Self::SignIn { reason: reason.into() }
     }
 
-    /// How it stands with the grant that met it, where it does not go by itself.
-    pub(super) fn standing(&self) -> Option<Standing> {
+    /// How it stands with the grant that met it, where it does not go by itself. `claims` are what the next
+    /// sign-in has to bring.
+    pub(super) fn standing(&self, claims: Option<&str>) -> Option<Standing> {
         match self {
             Self::Retry { .. } => None,
-            Self::SignIn { reason } | Self::Consent { reason, .. } => Some(Standing::Needed(reason.clone())),
+            Self::SignIn { reason } | Self::Consent { reason, .. } => {
+                Some(Standing::Needed { reason: reason.clone(), claims: claims.map(str::to_owned) })
+            }
             Self::Blocked { reason } | Self::Misconfigured { reason } => Some(Standing::Blocked(reason.clone())),
         }
     }

@@ -174,7 +174,7 @@ impl Client {
             after = Some(turnstile.refused(after));
         }
         let after = after.map(|after| after.min(super::limit::LONGEST_RETRY_AFTER));
-        Refusal { status: *status, headers, body }.trouble(question, who, after)
+        Refusal { status: *status, headers, body }.trouble(question, who, self.inner.tokens.way_in(), after)
     }
 
     /// Two names of one tenant, such as its domain and its id, share its limit from now on. Calls that wait

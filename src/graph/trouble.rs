@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::challenge;
 use super::lenient::{Maybe, Text};
 use super::text::plain;
-use crate::entra::{self, Principal};
+use crate::entra::{self, Principal, WayIn};
 
 /// The longest piece of Graph's own words repeated, in characters.
 const LONGEST_QUOTE: usize = 300;
@@ -73,7 +73,7 @@ impl Question<'_> {
     }
 
     /// The permission that Graph wants, and who grants it.
-    fn remedy(self, who: &Principal) -> String {
+    fn remedy(self, who: &Principal, way_in: &WayIn) -> String {
         let permission = match self {
             Self::Mine => "Presence.Read",
             Self::Presences => "Presence.Read.All",
@@ -85,7 +85,8 @@ impl Question<'_> {
                 "grant the application permission {permission} to the application in Entra, and let an administrator of {tenant} consent"
             ),
             Principal::Account(account) => format!(
-                "grant the delegated permission {permission} to the application in Entra, and sign in again: graph2mqtt login {account}"
+                "grant the delegated permission {permission} to the application in Entra, and sign in again: {}",
+                way_in.account(account)
             ),
         }
     }
@@ -112,19 +113,25 @@ pub(super) struct Refusal<'a> {
 
 impl Refusal<'_> {
     /// The trouble that this is. 401 and 429 are dealt with before; they come here when that did not help.
-    pub(super) fn trouble(&self, question: Question<'_>, who: &Principal, after: Option<Duration>) -> Trouble {
+    pub(super) fn trouble(
+        &self,
+        question: Question<'_>,
+        who: &Principal,
+        way_in: &WayIn,
+        after: Option<Duration>,
+    ) -> Trouble {
         let said = format!("Graph answered {} to {}{}", self.status.as_u16(), question.asked(), self.quote());
         match self.status {
             StatusCode::UNAUTHORIZED if challenge::claims(self.headers).is_some() => Trouble::Forbidden {
                 reason: format!(
                     "{said}; the organisation asks for another proof (a claims challenge), and a new token did not bring it: {}",
-                    question.remedy(who)
+                    question.remedy(who, way_in)
                 ),
             },
-            StatusCode::UNAUTHORIZED => {
-                Trouble::Forbidden { reason: format!("{said}; a new token was refused too: {}", question.remedy(who)) }
-            }
-            StatusCode::FORBIDDEN => Trouble::Forbidden { reason: format!("{said}; {}", question.remedy(who)) },
+            StatusCode::UNAUTHORIZED => Trouble::Forbidden {
+                reason: format!("{said}; a new token was refused too: {}", question.remedy(who, way_in)),
+            },
+            StatusCode::FORBIDDEN => Trouble::Forbidden { reason: format!("{said}; {}", question.remedy(who, way_in)) },
             StatusCode::NOT_FOUND => Trouble::NoSuchUser { reason: format!("{said}; {}", question.not_found(who)) },
             status if status.is_redirection() => {
                 Trouble::passing(format!("{said}; a redirect is not followed: correct graph.endpoint, or the proxy"))
@@ -177,6 +184,10 @@ struct InnerError<'a> {
 mod tests {
     use super::*;
 
+    fn way_in() -> WayIn {
+        WayIn::of(&crate::settings::from_yaml("", std::path::Path::new("/")).unwrap())
+    }
+
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
     }
@@ -198,7 +209,7 @@ mod tests {
         ];
         for (status, question, who, expected) in cases {
             let refusal = Refusal { status: StatusCode::from_u16(status).unwrap(), headers: &headers(&[]), body };
-            let text = refusal.trouble(question, who, None).to_string();
+            let text = refusal.trouble(question, who, &way_in(), None).to_string();
             for words in expected {
                 assert!(text.contains(words), "{status}: {words:?} is not in {text:?}");
             }
@@ -210,7 +221,8 @@ mod tests {
         let body = b"<html><h1>gateway</h1>";
         let headers = headers(&[("request-id", "4712")]);
         let refusal = Refusal { status: StatusCode::BAD_GATEWAY, headers: &headers, body };
-        let text = refusal.trouble(Question::Presences, &Principal::Application("t".into()), None).to_string();
+        let text =
+            refusal.trouble(Question::Presences, &Principal::Application("t".into()), &way_in(), None).to_string();
         assert_eq!(text, "Graph answered 502 to presences (getPresencesByUserId) (request-id 4712)");
     }
 }

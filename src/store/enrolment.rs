@@ -161,6 +161,13 @@ impl Store {
         row.map(|row| self.read_holder(&row)).transpose()
     }
 
+    /// The configured account whose grant this person holds.
+    pub async fn configured_holder(&self, person: ObjectId) -> Result<Option<Holder>, StoreError> {
+        let query = sqlx::query(holders!("WHERE object_id = $1 AND origin = 'configured'")).bind(person.as_str());
+        let row = query.fetch_optional(&self.inner.pool).await.map_err(|error| self.explain(error))?;
+        row.map(|row| self.read_holder(&row)).transpose()
+    }
+
     /// What followed from these departures is done: they are on record no more. Those who came back
     /// meanwhile are not concerned.
     pub async fn forget_departed(&self, accounts: &[AccountName]) -> Result<(), StoreError> {

@@ -5,7 +5,7 @@ use sqlx::migrate::MigrateError;
 use super::open::Place;
 
 /// Why the store cannot be used, and what to do.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// Somebody else wrote the row meanwhile: read it again.
     #[error("the row was changed by another process")]

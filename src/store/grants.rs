@@ -51,34 +51,30 @@ pub enum Origin {
 pub enum Standing {
     /// Nothing is known to be wrong.
     Ok,
-    /// Somebody has to sign in again or to consent; why.
-    Needed(String),
+    /// Somebody has to sign in again or to consent.
+    Needed {
+        /// Why.
+        reason: String,
+        /// What that sign-in has to bring (a claims request, JSON), where Entra or Graph asked for more.
+        claims: Option<String>,
+    },
     /// Signing in will not help; why.
     Blocked(String),
 }
 
-/// A reading of the rows, its tail chosen by the caller.
+/// A reading of the rows, its tail chosen by the caller. [`Store::open_row`] takes them.
 macro_rules! select {
     ($tail:literal) => {
         concat!(
             "SELECT id, name, tenant_id, object_id, username, configured_user, confidential, version, refreshed_at, \
-             cache, origin, standing, reason FROM accounts ",
+             cache, origin, standing, reason, claims FROM accounts ",
             $tail
         )
     };
 }
+pub(super) use select;
 
 impl Store {
-    /// The grant of an account.
-    pub async fn grant(&self, account: &AccountName) -> Result<Option<Grant>, StoreError> {
-        let row = sqlx::query(select!("WHERE name = $1"))
-            .bind(account.as_str())
-            .fetch_optional(&self.inner.pool)
-            .await
-            .map_err(|error| self.explain(error))?;
-        row.map(|row| self.open_row(&row)).transpose()
-    }
-
     /// Every grant whose seal opens, by name; for `accounts`.
     pub async fn grants(&self) -> Result<Vec<Grant>, StoreError> {
         let rows = sqlx::query(select!("ORDER BY name"))
@@ -100,33 +96,17 @@ impl Store {
         Ok(grant)
     }
 
-    /// Durable compare-and-swap of `cache` and `refreshed_at` on the row's id and version. Answers with
-    /// the new version, or [`StoreError::Conflict`] when the row was changed, replaced or removed. What
-    /// [`Self::mark`] noted is over.
-    pub async fn refresh_grant(&self, grant: &Grant) -> Result<i64, StoreError> {
-        let done = sqlx::query(
-            "UPDATE accounts SET cache = $1, refreshed_at = $2, version = version + 1, standing = 'ok', reason = ''
-             WHERE id = $3 AND version = $4",
-        )
-        .bind(self.seal(grant))
-        .bind(grant.refreshed_at.as_millisecond())
-        .bind(&grant.id)
-        .bind(grant.version)
-        .execute(&self.inner.pool)
-        .await
-        .map_err(|error| self.explain(error))?;
-        if done.rows_affected() == 1 { Ok(grant.version + 1) } else { Err(StoreError::Conflict) }
-    }
-
     /// Notes how it stands with a grant, by its row's id, for whoever lists the accounts. Nothing is
     /// written where it stood so already, or where the row is gone.
     pub async fn mark(&self, id: &str, standing: &Standing) -> Result<(), StoreError> {
-        let (word, reason) = standing.columns();
+        let (word, reason, claims) = standing.columns();
         sqlx::query(
-            "UPDATE accounts SET standing = $1, reason = $2 WHERE id = $3 AND (standing <> $1 OR reason <> $2)",
+            "UPDATE accounts SET standing = $1, reason = $2, claims = $3
+             WHERE id = $4 AND (standing <> $1 OR reason <> $2 OR claims <> $3)",
         )
         .bind(word)
         .bind(reason)
+        .bind(claims)
         .bind(id)
         .execute(&self.inner.pool)
         .await
@@ -167,11 +147,11 @@ impl Store {
             .execute(&mut *transaction)
             .await
             .map_err(|error| self.explain(error))?;
-        let (standing, reason) = grant.standing.columns();
+        let (standing, reason, claims) = grant.standing.columns();
         sqlx::query(
             "INSERT INTO accounts (id, name, tenant_id, object_id, username, configured_user, confidential, version,
-             refreshed_at, cache, origin, standing, reason, revision)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+             refreshed_at, cache, origin, standing, reason, claims, revision)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
         )
         .bind(&grant.id)
         .bind(grant.account.as_str())
@@ -186,6 +166,7 @@ impl Store {
         .bind(grant.origin.word())
         .bind(standing)
         .bind(reason)
+        .bind(claims)
         .bind(revision)
         .execute(&mut *transaction)
         .await
@@ -224,7 +205,7 @@ impl Store {
         self.inner.key.open(id, sealed).and_then(|cache| String::from_utf8(cache).ok()).map(SecretString::from)
     }
 
-    fn open_row(&self, row: &AnyRow) -> Result<Grant, StoreError> {
+    pub(super) fn open_row(&self, row: &AnyRow) -> Result<Grant, StoreError> {
         let id: String = self.column(row, 0)?;
         let account = self.name(row, 1)?;
         let sealed: Vec<u8> = self.column(row, 9)?;
@@ -244,7 +225,11 @@ impl Store {
             confidential: self.column::<i64>(row, 6)? != 0,
             version: self.column(row, 7)?,
             refreshed_at,
-            standing: Standing::from_columns(&self.column::<String>(row, 11)?, self.column(row, 12)?),
+            standing: Standing::from_columns(
+                &self.column::<String>(row, 11)?,
+                self.column(row, 12)?,
+                self.column(row, 13)?,
+            ),
             cache,
         })
     }
@@ -286,18 +271,26 @@ impl Origin {
 }
 
 impl Standing {
-    fn columns(&self) -> (&'static str, &str) {
+    /// What a sign-in has to bring to mend it, where something was asked for.
+    pub fn claims(&self) -> Option<&str> {
         match self {
-            Self::Ok => ("ok", ""),
-            Self::Needed(reason) => ("needed", reason),
-            Self::Blocked(reason) => ("blocked", reason),
+            Self::Needed { claims, .. } => claims.as_deref(),
+            Self::Ok | Self::Blocked(_) => None,
+        }
+    }
+
+    fn columns(&self) -> (&'static str, &str, &str) {
+        match self {
+            Self::Ok => ("ok", "", ""),
+            Self::Needed { reason, claims } => ("needed", reason, claims.as_deref().unwrap_or_default()),
+            Self::Blocked(reason) => ("blocked", reason, ""),
         }
     }
 
     /// A word of a later version stands for nothing known to be wrong.
-    fn from_columns(word: &str, reason: String) -> Self {
+    fn from_columns(word: &str, reason: String, claims: String) -> Self {
         match word {
-            "needed" => Self::Needed(reason),
+            "needed" => Self::Needed { reason, claims: Some(claims).filter(|claims| !claims.is_empty()) },
             "blocked" => Self::Blocked(reason),
             _ => Self::Ok,
         }

@@ -12,9 +12,11 @@ mod hubs;
 mod key;
 mod open;
 mod pauses;
+mod refreshing;
 mod rekey;
 #[cfg(test)]
 mod tests;
+mod together;
 
 use std::fs::File;
 use std::path::Path;
@@ -42,6 +44,7 @@ struct Inner {
     place: Place,
     instance: String,
     made_now: bool,
+    lines: refreshing::Lines,
     /// Tells other processes that the store is in use.
     _in_use: File,
 }

@@ -12,6 +12,7 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyConnection, AnyPool, ConnectOptions, Row};
 
 use super::error::{explain, explain_migration};
+use super::refreshing::Lines;
 use super::{Inner, StoreError, key, rekey};
 
 /// For the one connection. A small page cache: what is read often is kept by those who read it.
@@ -154,7 +155,7 @@ pub(super) async fn open(url: &str, key_file: &Path, using: Use) -> Result<Inner
         Some(installation) => installation,
         None => Installation::make(&pool, &key).await.map_err(|error| explain(&place, &error))?,
     };
-    Ok(Inner { pool, key, place, instance: installation.instance, made_now, _in_use: in_use })
+    Ok(Inner { pool, key, place, instance: installation.instance, made_now, lines: Lines::default(), _in_use: in_use })
 }
 
 async fn connect(place: &Place) -> Result<AnyPool, StoreError> {

@@ -1,10 +1,14 @@
 //! Claims challenges: what Graph asks for is brought, by a person where it takes one, and never in a loop.
 
-use graph2mqtt::entra::{Principal, Trouble};
+use graph2mqtt::entra::{Browser, Errand, Posted, Principal, Trouble};
 use graph2mqtt::graph;
-use graph2mqtt::simulator::{Application, Call, Fault, Refusal, Route, What};
+use graph2mqtt::simulator::{Application, Call, Fault, Platform, Refusal, Route, What};
+use graph2mqtt::store::Standing;
 
-use crate::world::{CLIENT, SECRET, World, http, person, upn};
+use crate::visitor;
+use crate::world::{CLIENT, SECRET, SHORT, World, http, name, person, upn};
+
+const BACK: &str = "http://localhost:8480/sign-in/callback";
 
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
 
@@ -78,4 +82,91 @@ async fn a_challenge_that_comes_again_and_again_is_left_alone_for_a_minute() {
         assert!(reason.contains("claims challenge"), "{reason}");
     }
     assert_eq!(world.asked(), 2, "Entra is asked in a loop");
+}
+
+/// Entra takes no refresh of alex's any more: a sign-in has to bring the claims that it names.
+async fn who_has_to_bring_claims() -> (World, graph2mqtt::settings::Settings) {
+    let application = Application::public(CLIENT, "contoso.com").delegated(&["Presence.Read"]);
+    let world = World::with(application.redirect(Platform::Desktop, BACK)).await;
+    world.cloud.adjust(|rules| {
+        rules.access_token = SHORT;
+        rules.interval = std::time::Duration::from_secs(1);
+    });
+    let settings = world.settings(&["alex"]);
+    world.sign_in(&world.start(&settings).await, "alex").await.unwrap();
+    world.cloud.refuse(&upn("alex"), Some(Refusal::Claims));
+    (world, settings)
+}
+
+#[tokio::test]
+async fn the_browser_is_sent_to_entra_with_the_claims_that_a_refresh_was_refused_for() {
+    let (world, settings) = who_has_to_bring_claims().await;
+    let tokens = world.start(&settings).await;
+    let sign_ins = tokens.sign_ins();
+    let send = || sign_ins.send(Errand::Account(name("alex")), Browser::of("cookie"), &BACK.parse().unwrap()).unwrap();
+    let asks = |url: &url::Url| url.query_pairs().any(|(key, value)| key == "claims" && value.contains("capolids"));
+    assert!(!asks(&send()), "nothing was asked for yet");
+    assert!(matches!(tokens.access(&person("alex")).await, Err(Trouble::SignIn { .. })));
+    let url = send();
+    assert!(asks(&url), "{url}");
+
+    let post = visitor::answer(&url, &upn("alex"), "sign_in").await.unwrap();
+    let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&post.fields).finish();
+    let handle = sign_ins.receive(Posted::from_form(form.as_bytes()).unwrap()).unwrap();
+    let arrival = sign_ins.arrive(&handle, Browser::of("cookie"), PATIENCE).await.unwrap();
+    arrival.outcome.unwrap().unwrap();
+    tokens.access(&person("alex")).await.unwrap();
+    assert!(!asks(&send()), "they were brought");
+}
+
+#[tokio::test]
+async fn a_device_code_is_asked_for_with_the_claims_by_another_process_too() {
+    let (world, settings) = who_has_to_bring_claims().await;
+    world.start(&settings).await.access(&person("alex")).await.unwrap_err();
+    let kept = world.store().await.grant(&name("alex")).await.unwrap().unwrap();
+    assert!(kept.standing.claims().is_some_and(|claims| claims.contains("capolids")), "{:?}", kept.standing);
+
+    let tokens = world.start(&settings).await;
+    let mut codes = 0;
+    let alex = name("alex");
+    let signed_in = tokens.sign_in(&alex, |prompt| {
+        codes += 1;
+        world.cloud.approve(&prompt.user_code, &upn("alex")).unwrap();
+    });
+    signed_in.await.unwrap();
+    assert_eq!(codes, 1, "the first code was asked for without them");
+    tokens.access(&person("alex")).await.unwrap();
+    let kept = world.store().await.grant(&name("alex")).await.unwrap().unwrap();
+    assert_eq!(kept.standing, Standing::Ok);
+}
+
+#[tokio::test]
+async fn where_entra_says_what_it_wants_only_when_the_code_was_used_the_next_code_asks_for_it() {
+    let (world, settings) = who_has_to_bring_claims().await;
+    world.store().await.remove_grant(&name("alex")).await.unwrap();
+    let tokens = world.start(&settings).await;
+    let mut codes = Vec::new();
+    let alex = name("alex");
+    let signed_in = tokens.sign_in(&alex, |prompt| {
+        codes.push(prompt.user_code.clone());
+        world.cloud.approve(&prompt.user_code, &upn("alex")).unwrap();
+    });
+    signed_in.await.unwrap();
+    assert_eq!(codes.len(), 2);
+}
+
+#[tokio::test]
+async fn what_graph_asks_for_is_brought_by_the_sign_in_that_it_takes() {
+    let world = World::new().await;
+    let settings = world.settings(&["alex"]);
+    let tokens = world.start(&settings).await;
+    world.sign_in(&tokens, "alex").await.unwrap();
+    world.cloud.challenge(&upn("alex"), true);
+    world.cloud.revoke(&upn("alex"));
+    let client = graph::Client::new(&settings.graph, http(PATIENCE), tokens.clone());
+    client.mine(&person("alex"), "contoso.com").await.unwrap_err();
+    world.sign_in(&tokens, "alex").await.unwrap();
+    let asked = (world.asked(), asked_graph(&world));
+    client.mine(&person("alex"), "contoso.com").await.unwrap();
+    assert_eq!((world.asked(), asked_graph(&world)), (asked.0, asked.1 + 1), "Graph had to ask again");
 }

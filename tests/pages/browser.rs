@@ -8,7 +8,7 @@ use graph2mqtt::bridge::{Monitor, Snapshot};
 use graph2mqtt::entra::{SignIns, Tokens};
 use graph2mqtt::settings::{self, Settings};
 use graph2mqtt::simulator::{Application, Cloud, Platform};
-use graph2mqtt::store::{Grant, Store};
+use graph2mqtt::store::{Enrolment, Grant, Store};
 use graph2mqtt::web::{self, Bridge, Pages, Site, Status};
 use reqwest::header::{self, HeaderMap};
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -36,7 +36,7 @@ impl Drop for Installation {
 }
 
 impl Installation {
-    /// With alex, who signs in, and kim, who is read by alex's right.
+    /// With alex, who signs in, kim, who is read by alex's right, and lee, who signs in.
     pub async fn new() -> Self {
         Self::with("http://localhost:PORT", "").await
     }
@@ -63,6 +63,16 @@ impl Installation {
         Browser { base: format!("http://localhost:{}", self.port), http: client(), cookies: Mutex::default() }
     }
 
+    /// Somebody enrolled before.
+    pub async fn enrolled(&self, upn: &str) {
+        let id = self.cloud.person_id(upn);
+        let now = jiff::Timestamp::now();
+        let held = self.store.hold(&"{}".to_owned().into(), now, now + jiff::SignedDuration::from_mins(1)).await;
+        let person =
+            Enrolment { tenant_id: id, object_id: id, username: upn.to_owned(), confidential: false, granted_at: now };
+        self.store.enrol(held.unwrap(), person, now).await.unwrap();
+    }
+
     pub async fn grants(&self) -> Vec<Grant> {
         self.store.grants().await.unwrap()
     }
@@ -76,7 +86,7 @@ async fn cloud(public_url: &str) -> Cloud {
     cloud.add_application(application.redirect(Platform::Desktop, &callback));
     cloud.consent(CLIENT, "contoso.com", &["Presence.Read.All", "User.ReadBasic.All"]);
     cloud.adjust(|rules| rules.interval = Duration::from_secs(1));
-    for name in ["alex", "kim"] {
+    for name in ["alex", "kim", "lee", "sam"] {
         cloud.add_person(&format!("{name}@contoso.com"), name);
     }
     cloud
@@ -87,7 +97,8 @@ fn settings(cloud: &Cloud, folder: &TempDir, web: &str) -> Arc<Settings> {
     let yaml = format!(
         "entra: {{ authority: \"{authority}\", tenant: contoso.com, client_id: {CLIENT} }}\n\
          graph: {{ endpoint: \"{endpoint}\" }}\nweb: {{ {web} }}\naccounts:\n  \
-         alex: {{ user: alex@contoso.com, name: 'Alex <b>W</b>' }}\n  kim: {{ user: kim@contoso.com, via: alex }}\n"
+         alex: {{ user: alex@contoso.com, name: 'Alex <b>W</b>' }}\n  kim: {{ user: kim@contoso.com, via: alex }}\n  \
+         lee: {{ user: lee@contoso.com }}\n"
     );
     Arc::new(settings::from_yaml(&yaml, folder.path()).unwrap())
 }

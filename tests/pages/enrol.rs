@@ -1,5 +1,6 @@
 //! People whom the configuration does not name: they become an account by signing in, and leave by signing in.
 
+use graph2mqtt::simulator::Route;
 use graph2mqtt::store::Origin;
 
 use crate::browser::{Answer, Browser, Installation};
@@ -29,17 +30,71 @@ async fn who_enrols_is_an_account_named_by_object_id_until_they_leave() {
     let installation = open("contoso.com").await;
     let browser = installation.browser();
     browser.get("/enrol").await.says(200, "For people of contoso.com");
-    way(&browser, "/enrol", "kim@contoso.com").await.says(200, "kim@contoso.com</strong> is an account now");
-    way(&browser, "/enrol", "kim@contoso.com").await.says(200, "is an account now");
+    way(&browser, "/enrol", "sam@contoso.com").await.says(200, "sam@contoso.com</strong> is an account now");
+    way(&browser, "/enrol", "sam@contoso.com").await.says(200, "is an account now");
     let grants = installation.grants().await;
     assert_eq!((grants.len(), grants[0].origin, grants[0].account.as_str()), (1, Origin::Enrolled, &*grants[0].user));
     assert_eq!(grants[0].account.as_str(), grants[0].object_id.as_str());
 
     way(&browser, "/leave", "alex@contoso.com").await.says(403, "has not enrolled here");
     assert_eq!(installation.grants().await.len(), 1);
-    way(&browser, "/leave", "kim@contoso.com").await.says(200, "no account any more");
+    way(&browser, "/leave", "sam@contoso.com").await.says(200, "no account any more");
     assert!(installation.grants().await.is_empty());
-    way(&browser, "/leave", "kim@contoso.com").await.says(403, "has not enrolled here");
+    way(&browser, "/leave", "sam@contoso.com").await.says(403, "has not enrolled here");
+}
+
+#[tokio::test]
+async fn who_is_configured_is_signed_in_as_that_account_and_becomes_no_second_one() {
+    let installation = open("contoso.com, northwind.com").await;
+    let browser = installation.browser();
+    way(&browser, "/enrol", "lee@contoso.com")
+        .await
+        .says(200, "lee@contoso.com</strong> is the account <strong>lee</strong> here already")
+        .says(200, "It is signed in");
+    let grants = installation.grants().await;
+    assert_eq!((grants.len(), grants[0].account.as_str(), grants[0].origin), (1, "lee", Origin::Configured));
+
+    // alex reads kim too, which nobody is asked for who enrols.
+    way(&browser, "/enrol", "alex@contoso.com").await.says(409, "href=\"/sign-in/alex\"");
+    // Who is read by another's right has nothing to sign in to.
+    let page = way(&browser, "/enrol", "kim@contoso.com").await.says(409, "accounts.kim.via");
+    assert!(!page.text.contains("href=\"/sign-in"), "{}", page.text);
+    assert_eq!(installation.grants().await.len(), 1);
+}
+
+#[tokio::test]
+async fn who_enrolled_before_the_configuration_named_them_is_one_account_from_then_on() {
+    let installation = open("contoso.com").await;
+    installation.enrolled("lee@contoso.com").await;
+    assert_eq!(installation.grants().await[0].origin, Origin::Enrolled);
+    way(&installation.browser(), "/enrol", "lee@contoso.com").await.says(200, "here already");
+    let grants = installation.grants().await;
+    assert_eq!((grants.len(), grants[0].account.as_str()), (1, "lee"));
+}
+
+#[tokio::test]
+async fn the_same_name_in_another_tenant_is_somebody_else() {
+    let installation = open("contoso.com, northwind.com").await;
+    // A guest keeps the name of their own tenant.
+    let guest = installation.cloud.add_guest("lee@contoso.com", "northwind.com");
+    way(&installation.browser(), "/enrol", &guest.as_str()).await.says(200, "is an account now");
+    assert_eq!(installation.grants().await[0].origin, Origin::Enrolled);
+}
+
+#[tokio::test]
+async fn a_tenant_is_looked_up_once_a_day() {
+    let installation = open("contoso.com, northwind.com").await;
+    let browser = installation.browser();
+    let looked_up = || installation.cloud.calls().count(|call| call.route == Route::Tenant);
+    for person in ["sam@contoso.com", "robin@northwind.com", "sam@contoso.com", "mo@fabrikam.com"] {
+        way(&browser, "/enrol", person).await;
+    }
+    assert_eq!(looked_up(), 2);
+    tokio::time::pause();
+    tokio::time::advance(std::time::Duration::from_secs(24 * 3600 + 1)).await;
+    tokio::time::resume();
+    way(&browser, "/enrol", "sam@contoso.com").await.says(200, "is an account now");
+    assert_eq!(looked_up(), 3, "it is not asked again after a day");
 }
 
 #[tokio::test]
@@ -56,7 +111,7 @@ async fn of_several_tenants_only_their_people_enrol() {
     let browser = installation.browser();
     way(&browser, "/enrol", "mo@fabrikam.com").await.says(403, "web.enrol.tenants").says(403, "mo@fabrikam.com");
     assert!(installation.grants().await.is_empty());
-    for person in ["robin@northwind.com", "kim@contoso.com"] {
+    for person in ["robin@northwind.com", "sam@contoso.com"] {
         way(&browser, "/enrol", person).await.says(200, "is an account now");
     }
     assert_eq!(installation.grants().await.len(), 2);
@@ -68,7 +123,7 @@ async fn without_consent_nobody_enrols() {
     installation.cloud.withdraw_consent(crate::browser::CLIENT, "contoso.com");
     let browser = installation.browser();
     let to = browser.press("/enrol", "start").await.location().parse().unwrap();
-    let post = visitor::answer(&to, "kim@contoso.com", "cancel").await.unwrap();
+    let post = visitor::answer(&to, "sam@contoso.com", "cancel").await.unwrap();
     let back = browser.post_from_entra(&post).await;
     browser.get(back.location()).await.says(403, "declined").says(403, "href=\"/enrol\"");
     assert!(installation.grants().await.is_empty());
@@ -90,7 +145,7 @@ async fn the_pages_password_is_not_asked_of_who_enrols() {
     let web = ", password: open sesame, enrol: { tenants: [contoso.com] }";
     let installation = Installation::with("http://localhost:PORT", web).await;
     let browser = installation.browser();
-    way(&browser, "/enrol", "kim@contoso.com").await.says(200, "is an account now");
+    way(&browser, "/enrol", "sam@contoso.com").await.says(200, "is an account now");
     browser.get("/").await.says(401, "Password");
     browser.post("/enrol/start", &[]).await.says(403, "cookies");
 }

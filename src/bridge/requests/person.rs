@@ -142,8 +142,8 @@ fn writer(bridge: &Bridge, arguments: &Arguments) -> Result<(AccountName, Writer
     }
     if !bridge.tokens.may_write(&account) {
         return Err(format!(
-            "{account} has not granted Presence.ReadWrite; add it to the application in Entra, and sign in again: \
-             graph2mqtt login {account}"
+            "{account} has not granted Presence.ReadWrite; add it to the application in Entra, and sign in again: {}",
+            bridge.tokens.way_in().account(&account)
         ));
     }
     let user = bridge.board.write().accounts[index as usize].user_id();

@@ -16,8 +16,8 @@ use url::Url;
 
 use super::directory::{Platform, Realm, Refusal};
 use super::entra::{Credential, Form, client};
-use super::errors::Fail;
-use super::grants::Scopes;
+use super::errors::{Fail, brings_claims};
+use super::grants::{Scopes, Wanted};
 use super::html::{escape, hidden, show};
 use super::tokens::opaque;
 use super::{Shared, World};
@@ -37,6 +37,7 @@ const CARRIED: &[&str] = &[
     "code_challenge",
     "code_challenge_method",
     "login_hint",
+    "claims",
 ];
 
 /// The codes that are out.
@@ -51,6 +52,7 @@ struct Code {
     redirect_uri: String,
     challenge: Option<String>,
     nonce: Option<String>,
+    claims: bool,
     scopes: Scopes,
     expires: Instant,
     redeemed: bool,
@@ -166,6 +168,10 @@ impl World {
         }
         match person.refusal {
             Some(refusal @ (Refusal::Policy | Refusal::Disabled | Refusal::Transient)) => Some(Fail::refused(refusal)),
+            Some(Refusal::Claims) => {
+                person.signs_in(brings_claims(request.form.get("claims")));
+                None
+            }
             // The person proves more, or sets a new password, on these very pages.
             Some(Refusal::MoreFactors | Refusal::PasswordExpired | Refusal::SignInFrequency) | None => {
                 person.refusal = None;
@@ -187,6 +193,7 @@ impl World {
             redirect_uri: request.redirect_uri.to_owned(),
             challenge: request.form.get("code_challenge").map(str::to_owned),
             nonce: request.form.get("nonce").map(str::to_owned),
+            claims: brings_claims(request.form.get("claims")),
             scopes,
             expires: now + CODE,
             redeemed: false,
@@ -232,8 +239,8 @@ impl World {
             }
             () => code.redeemed = true,
         }
-        let (person, scopes, nonce) = (code.person, code.scopes.clone(), code.nonce.clone());
-        self.sign_in(base, person, application, public, scopes, nonce.as_deref())
+        let (person, scopes, nonce, claims) = (code.person, code.scopes.clone(), code.nonce.clone(), code.claims);
+        self.sign_in(base, person, application, public, Wanted { scopes, nonce: nonce.as_deref(), claims })
     }
 }
 

@@ -38,6 +38,8 @@ pub enum Route {
     DeviceCode,
     /// `POST /<tenant>/oauth2/v2.0/token`
     Token,
+    /// `GET /<tenant>/v2.0/.well-known/openid-configuration`
+    Tenant,
     /// `GET /v1.0/me/presence`
     MyPresence,
     /// `GET /v1.0/users/{id}/presence`
@@ -71,6 +73,7 @@ impl Route {
             _ if path.ends_with("/oauth2/v2.0/authorize") => Self::Authorize,
             _ if post && path.ends_with("/oauth2/v2.0/token") => Self::Token,
             _ if post && path.ends_with("/oauth2/v2.0/devicecode") => Self::DeviceCode,
+            _ if path.ends_with("/.well-known/openid-configuration") => Self::Tenant,
             "/metadata/identity/oauth2/token" | "/msi/token" | "/arc/token" => Self::Identity,
             _ if path.starts_with("/secrets/") => Self::Vault,
             _ => Self::Other,

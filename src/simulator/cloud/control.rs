@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::device::CodeError;
 use super::directory::{Application, Refusal};
-use super::grants::Scopes;
+use super::grants::{Scopes, Wanted};
 use super::presence::{Shown, Told};
 use super::tokens::{Access, Holder};
 use super::{Cloud, World};
@@ -63,6 +63,21 @@ impl Cloud {
         let mut world = self.shared.world();
         let tenant = world.tenant(upn.rsplit('@').next().unwrap_or_default());
         world.directory.add_person(id, upn, name, tenant);
+    }
+
+    /// A guest in a tenant, who keeps the user principal name that they have in their own.
+    pub fn add_guest(&self, upn: &str, tenant: &str) -> ObjectId {
+        let id = guid().parse().expect("a GUID");
+        let mut world = self.shared.world();
+        let tenant = world.tenant(tenant);
+        world.directory.add_guest(id, upn, tenant);
+        id
+    }
+
+    /// A person's object id.
+    pub fn person_id(&self, upn: &str) -> ObjectId {
+        let world = self.shared.world();
+        world.directory.people[world.person(upn)].id
     }
 
     /// A tenant consents to delegated permissions of an application.
@@ -166,7 +181,8 @@ impl Cloud {
         let (application, person) = (world.application(client_id), world.person(person));
         let public = world.directory.applications[application].public;
         let scopes = Scopes::parse(scope).unwrap_or_else(|fail| panic!("{fail:?}"));
-        let answer = world.sign_in(self.shared.base(), person, application, public, scopes, None);
+        let wanted = Wanted { scopes, nonce: None, claims: false };
+        let answer = world.sign_in(self.shared.base(), person, application, public, wanted);
         answer.unwrap_or_else(|fail| panic!("{fail:?}"))
     }
 

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use super::calls::Asked;
 use super::directory::{Realm, Refusal};
 use super::entra::{Form, client};
-use super::errors::Fail;
-use super::grants::Scopes;
+use super::errors::{Fail, brings_claims};
+use super::grants::{Scopes, Wanted};
 use super::html::{escape, show};
 use super::tokens::opaque;
 use super::{Shared, World};
@@ -33,6 +33,8 @@ struct Device {
     application: usize,
     realm: Realm,
     scopes: Scopes,
+    /// Whether the code was asked for with the claims of a challenge.
+    claims: bool,
     expires: Instant,
     /// Grows whenever the client polls too early (RFC 8628, 3.5).
     interval: Duration,
@@ -101,6 +103,8 @@ impl World {
             return Err(CodeError::OtherTenant(self.directory.people[person].upn.to_string()));
         }
         device.state = Progress::Approved { person };
+        let claims = device.claims;
+        self.directory.people[person].signs_in(claims);
         Ok(())
     }
 
@@ -112,14 +116,15 @@ impl World {
             .find(|device| device.code == code && device.application == application)
             .ok_or_else(Fail::code_unknown)?;
         let person = device.poll(Instant::now())?;
-        let (scopes, realm) = (device.scopes.clone(), device.realm);
+        let (scopes, realm, claims) = (device.scopes.clone(), device.realm, device.claims);
         let kind = self.credential(base, tenant, form, application)?;
         let tenant = &self.directory.tenants[self.directory.people[person].tenant];
         if tenant.device_code_blocked {
             return Err(Fail::refused(Refusal::Policy));
         }
         debug_assert!(realm == Realm::Any || realm == Realm::One(self.directory.people[person].tenant));
-        let answer = self.sign_in(base, person, application, kind.is_public(), scopes, None)?;
+        let answer =
+            self.sign_in(base, person, application, kind.is_public(), Wanted { scopes, nonce: None, claims })?;
         let redeemed = self.grants.devices.0.iter_mut().find(|device| device.code == code);
         redeemed.expect("found above").state = Progress::Redeemed;
         Ok(answer)
@@ -195,6 +200,7 @@ impl World {
             application,
             realm,
             scopes,
+            claims: brings_claims(form.get("claims")),
             expires: now + self.rules.device_code,
             interval: self.rules.interval,
             step: self.rules.interval,

@@ -137,6 +137,8 @@ pub enum Refusal {
     Policy,
     /// More factors are asked for (50076), with claims.
     MoreFactors,
+    /// The same, for which the sign-in itself has to bring Entra's claims: another one does not help.
+    Claims,
     /// The password's time is over (50055).
     PasswordExpired,
     /// The person has to sign in more often (70043).
@@ -243,6 +245,13 @@ impl Directory {
         self.applications.push(application);
     }
 
+    /// Of another tenant, whose name there stays theirs: here the id alone names them.
+    pub(super) fn add_guest(&mut self, id: ObjectId, upn: &str, tenant: usize) {
+        let at_home = self.by_upn.get(&upn.to_lowercase()).copied();
+        self.add_person(id, upn, upn, tenant);
+        self.by_upn.extend(at_home.map(|home| (upn.to_lowercase(), home)));
+    }
+
     pub(super) fn add_person(&mut self, id: ObjectId, upn: &str, name: &str, tenant: usize) {
         let shown = Shown::new("Offline", "Offline");
         let told = Told::new(&shown, &id.as_str(), 1);
@@ -264,6 +273,11 @@ impl Directory {
 }
 
 impl Person {
+    /// A sign-in, which may bring the claims that Entra asked for.
+    pub(super) fn signs_in(&mut self, brings_claims: bool) {
+        self.refusal = self.refusal.filter(|refusal| *refusal != Refusal::Claims || !brings_claims);
+    }
+
     /// Shows what `shown` says from now on, under a higher sequence number.
     pub(super) fn show(&mut self) {
         self.sequence += 1;

@@ -17,7 +17,7 @@ use url::form_urlencoded;
 
 use super::calls::Asked;
 use super::directory::{Directory, Realm};
-use super::errors::Fail;
+use super::errors::{Fail, brings_claims};
 use super::grants::{RESOURCES, Scopes};
 use super::tokens::{Access, Holder, opaque};
 use super::{Shared, World, assertion, identity};
@@ -152,7 +152,7 @@ impl World {
             "refresh_token" => {
                 let public = self.credential(base, tenant, form, index)?.is_public();
                 let scopes = form.get("scope").map(Scopes::parse).transpose()?;
-                let claims = form.get("claims").is_some();
+                let claims = brings_claims(form.get("claims"));
                 self.refresh(base, form.need("refresh_token")?, index, public, scopes, claims)
             }
             "client_credentials" => {
@@ -186,7 +186,7 @@ impl World {
             tenant,
             scopes: roles.unwrap_or_default(),
             expires: std::time::Instant::now() + self.rules.access_token,
-            claims: form.get("claims").is_some(),
+            claims: brings_claims(form.get("claims")),
         };
         self.grants.access.add(token.clone(), access);
         let seconds = self.rules.access_token.as_secs();

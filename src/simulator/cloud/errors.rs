@@ -23,6 +23,12 @@ pub(super) struct Fail {
 pub(super) const CLAIMS: &str =
     r#"{"access_token":{"capolids":{"essential":true,"values":["5d1b4b8e-0000-4000-8000-000000000001"]}}}"#;
 
+/// Whether a request's claims are those.
+pub(super) fn brings_claims(claims: Option<&str>) -> bool {
+    let read = |text: &str| serde_json::from_str::<Value>(text).ok();
+    claims.and_then(read).is_some_and(|brought| Some(brought) == read(CLAIMS))
+}
+
 impl Fail {
     const fn new(status: u16, error: &'static str, code: u32, text: String) -> Self {
         Self { status, error, code, text, suberror: None, claims: None }
@@ -294,6 +300,15 @@ impl Fail {
                     50_076,
                     "basic_action",
                     "Due to a configuration change made by your administrator, or because you moved to a new location, you must use multi-factor authentication to access '00000003-0000-0000-c000-000000000000'.",
+                )
+            },
+            Refusal::Claims => Self {
+                error: "interaction_required",
+                claims: Some(CLAIMS),
+                ..Self::grant(
+                    50_076,
+                    "basic_action",
+                    "The authentication context that the access policy asks for was not satisfied.",
                 )
             },
             Refusal::PasswordExpired => Self::grant(50_055, "user_password_expired", "The password is expired."),

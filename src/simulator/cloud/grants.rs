@@ -71,6 +71,14 @@ impl Scopes {
     }
 }
 
+/// What a sign-in is asked for.
+pub(super) struct Wanted<'a> {
+    pub scopes: Scopes,
+    pub nonce: Option<&'a str>,
+    /// Whether it brings the claims of a challenge.
+    pub claims: bool,
+}
+
 /// One sign-in of a person to an application.
 struct Grant {
     person: usize,
@@ -78,6 +86,8 @@ struct Grant {
     /// Whether the application showed no credential: then none may come with a refresh.
     public: bool,
     scopes: Scopes,
+    /// Whether the sign-in brought the claims of a challenge: then its refreshes do.
+    claims: bool,
     revoked: bool,
     issued: VecDeque<String>,
 }
@@ -119,13 +129,13 @@ impl World {
         person: usize,
         application: usize,
         public: bool,
-        scopes: Scopes,
-        nonce: Option<&str>,
+        wanted: Wanted<'_>,
     ) -> Result<Value, Fail> {
+        let Wanted { scopes, nonce, claims } = wanted;
         let scopes_now = scopes.clone();
-        let grant = Grant { person, application, public, scopes, revoked: false, issued: VecDeque::new() };
+        let grant = Grant { person, application, public, scopes, claims, revoked: false, issued: VecDeque::new() };
         self.grants.all.push(grant);
-        let answer = self.issue(base, self.grants.all.len() - 1, &scopes_now, false, nonce);
+        let answer = self.issue(base, self.grants.all.len() - 1, &scopes_now, claims, nonce);
         if answer.is_err() {
             self.grants.all.pop();
         }
@@ -159,6 +169,7 @@ impl World {
         }
         let mut scopes = scopes.unwrap_or_else(|| grant.scopes.clone());
         scopes.offline |= grant.scopes.offline;
+        let claims = claims || grant.claims;
         let answer = self.issue(base, index, &scopes, claims, None)?;
         if let Some(known) = self.grants.refresh.get_mut(token) {
             known.used = true;

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use futures_util::future::join_all;
 use secrecy::ExposeSecret;
 
 use super::{Home, grant};
@@ -86,14 +87,76 @@ async fn how_it_stands_with_a_grant_is_told_until_it_is_refreshed_and_hinders_no
     let (ours, theirs) = (home.open().await.unwrap(), home.open().await.unwrap());
     let alex = ours.put_grant(grant("alex", "1")).await.unwrap();
     let standing = async || theirs.grant(&alex.account).await.unwrap().unwrap().standing;
-    for told in [Standing::Needed("revoked".into()), Standing::Blocked("policy".into()), Standing::Ok] {
+    let needed = |reason: &str, claims: Option<&str>| Standing::Needed {
+        reason: reason.to_owned(),
+        claims: claims.map(str::to_owned),
+    };
+    let claims = r#"{"access_token":{}}"#;
+    let both = [needed("revoked", None), needed("revoked", Some(claims))];
+    for told in both.into_iter().chain([Standing::Blocked("policy".into()), Standing::Ok]) {
         ours.mark(&alex.id, &told).await.unwrap();
         assert_eq!(standing().await, told);
     }
-    ours.mark(&alex.id, &Standing::Needed("expired".into())).await.unwrap();
+    ours.mark(&alex.id, &needed("expired", Some(claims))).await.unwrap();
     ours.refresh_grant(&alex).await.expect("the version is still the one that was read");
     assert_eq!(standing().await, Standing::Ok);
     let again = ours.put_grant(grant("alex", "2")).await.unwrap();
-    ours.mark(&alex.id, &Standing::Needed("of the grant before".into())).await.unwrap();
+    ours.mark(&alex.id, &needed("of the grant before", None)).await.unwrap();
     assert_eq!((again.standing, standing().await), (Standing::Ok, Standing::Ok));
+}
+
+#[tokio::test]
+async fn refreshes_that_come_close_together_share_commits_and_each_is_told_of_its_own() {
+    const PEOPLE: usize = 100;
+    let home = Home::new();
+    let (ours, theirs) = (home.open().await.unwrap(), home.open().await.unwrap());
+    let mut all = Vec::new();
+    for number in 0..PEOPLE {
+        all.push(ours.put_grant(grant(&format!("p{number}"), "old")).await.unwrap());
+    }
+    // One is refreshed by another process meanwhile, one is gone.
+    theirs.refresh_grant(&all[3]).await.unwrap();
+    theirs.remove_grant(&all[7].account).await.unwrap();
+    let fresh: Vec<Grant> =
+        all.iter().map(|old| Grant { cache: format!("new of {}", old.account).into(), ..old.clone() }).collect();
+    let before = commits(&home);
+    let saved = join_all(fresh.iter().map(|grant| ours.refresh_grant(grant))).await;
+    assert!(commits(&home) - before < 10, "{} commits", commits(&home) - before);
+    for (number, saved) in saved.iter().enumerate() {
+        match number {
+            3 | 7 => assert!(matches!(saved, Err(StoreError::Conflict)), "{number}: {saved:?}"),
+            _ => assert!(matches!(saved, Ok(2)), "{number}: {saved:?}"),
+        }
+    }
+    let read = join_all(all.iter().chain(&all).map(|old| theirs.grant(&old.account))).await;
+    for (number, read) in read.into_iter().enumerate() {
+        let read = read.unwrap();
+        match number % PEOPLE {
+            3 => assert_eq!(read.unwrap().cache.expose_secret(), "old"),
+            7 => assert!(read.is_none()),
+            number => {
+                let read = read.unwrap();
+                assert_eq!((read.cache.expose_secret(), read.version), (&*format!("new of p{number}"), 2));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_two_saves_of_one_version_that_share_a_commit_one_is_told_that_it_lost() {
+    let home = Home::new();
+    let store = home.open().await.unwrap();
+    let read = store.put_grant(grant("alex", "1")).await.unwrap();
+    let all: Vec<Grant> = (0..8).map(|number| Grant { cache: number.to_string().into(), ..read.clone() }).collect();
+    let saved = join_all(all.iter().map(|grant| store.refresh_grant(grant))).await;
+    assert_eq!(saved.iter().filter(|saved| saved.is_ok()).count(), 1, "{saved:?}");
+    let won = saved.iter().position(Result::is_ok).unwrap();
+    assert_eq!(store.grant(&read.account).await.unwrap().unwrap().cache.expose_secret(), won.to_string());
+}
+
+/// How many transactions stand in the write-ahead log: each ends in a frame that says how large the file is
+/// then (<https://www.sqlite.org/fileformat2.html#walformat>).
+fn commits(home: &Home) -> usize {
+    let log = fs::read(home.db().with_extension("db-wal")).unwrap();
+    log[32..].chunks(24 + 4096).filter(|frame| frame[4..8] != [0; 4]).count()
 }

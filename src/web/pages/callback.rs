@@ -11,10 +11,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use maud::html;
 
-use super::frame::{self, Page, redirect};
-use super::status::label;
+use super::frame::{Page, redirect};
+use super::status::{label, signs_in};
 use super::{Entrance, Shared};
 use crate::entra::{Arrival, Browser, Errand, Posted, SignedIn, Trouble, Unexpected};
+use crate::presence::AccountName;
 use crate::web::form::{self, ENTRAS, Refused};
 
 /// How long a page waits for Entra, before it says so and looks again.
@@ -83,7 +84,10 @@ fn came_back(entrance: &Entrance, errand: &Errand, outcome: Option<&Result<Signe
 }
 
 fn done(shared: &Shared, errand: &Errand, name: &str, signed_in: &SignedIn) -> Page {
-    let username = &signed_in.username;
+    let SignedIn { username, account, kept, .. } = signed_in;
+    if *errand == Errand::Enrol && shared.settings.accounts.contains_key(account) {
+        return known(shared, account, username, *kept);
+    }
     let (title, then) = match errand {
         Errand::Account(_) => ("Signed in", "The presence is read from now on; nothing else is to be done."),
         Errand::Enrol => ("You have enrolled", "Your presence is read from now on, until you leave."),
@@ -107,18 +111,41 @@ fn done(shared: &Shared, errand: &Errand, name: &str, signed_in: &SignedIn) -> P
     Page::new(title, body)
 }
 
+/// Whoever wanted to enrol has an account by the configuration.
+fn known(shared: &Shared, account: &AccountName, username: &str, kept: bool) -> Page {
+    let own_page = signs_in(shared, account);
+    let body = html! {
+        section.card.good[kept].warn[!kept] {
+            p { strong { (username) } " is the account " strong { (label(shared, account)) } " here already." }
+            @if kept {
+                p.soft { "It is signed in, and the presence is read from now on. You can close this page." }
+            } @else if own_page {
+                p.soft { "It needs more than an enrolment asks for: sign in on its own page." }
+            } @else {
+                p.soft { "It is read by somebody else’s right (accounts." (account) ".via): nothing is to be done." }
+            }
+        }
+        @if own_page && !kept {
+            p { a.button href=(shared.link(&format!("/sign-in/{account}"))) { "Sign " (label(shared, account)) " in" } }
+        }
+    };
+    let (title, status) =
+        if kept { ("Signed in", StatusCode::OK) } else { ("You have an account already", StatusCode::CONFLICT) };
+    Page::new(title, body).status(status)
+}
+
 fn failed(shared: &Shared, errand: &Errand, name: &str, again: &str, trouble: &Trouble) -> Page {
     let status = match trouble {
         Trouble::Retry { .. } => StatusCode::BAD_GATEWAY,
         Trouble::Misconfigured { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         Trouble::SignIn { .. } | Trouble::Consent { .. } | Trouble::Blocked { .. } => StatusCode::FORBIDDEN,
     };
-    let title = match errand {
-        Errand::Account(_) => format!("{name} is not signed in"),
-        Errand::Enrol | Errand::Leave => "That did not work".to_owned(),
+    let (title, account) = match errand {
+        Errand::Account(account) => (format!("{name} is not signed in"), Some(account)),
+        Errand::Enrol | Errand::Leave => ("That did not work".to_owned(), None),
     };
     let body = html! {
-        section.card.bad { (frame::trouble(trouble)) }
+        section.card.bad { (shared.trouble(trouble, account)) }
         p { a.button href=(shared.link(again)) { "Try again" } }
     };
     Page::new(title, body).status(status)

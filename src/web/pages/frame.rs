@@ -10,6 +10,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::Shared;
 use crate::entra::Trouble;
+use crate::presence::AccountName;
 use crate::settings::Settings;
 use crate::web::cookies::Visitor;
 use crate::web::form::{Refused, TOKEN};
@@ -103,6 +104,19 @@ impl Shared {
         response
     }
 
+    /// What went wrong at Entra, and where it can be mended: above the button to sign in to the account, where
+    /// it is about one.
+    pub(super) fn trouble(&self, trouble: &Trouble, account: Option<&AccountName>) -> Markup {
+        let reason = trouble.to_string();
+        let words = account.and_then(|account| self.way_in.above_button(&reason, account)).unwrap_or(reason);
+        html! {
+            p { (words) }
+            @if let Trouble::Consent { url, .. } = trouble {
+                p { a.button.second href=(url) rel="noreferrer" { "For administrators: consent at Microsoft" } }
+            }
+        }
+    }
+
     /// A form with one button.
     pub(super) fn button(&self, visitor: &Visitor, path: &str, class: &str, label: &str) -> Markup {
         html! {
@@ -110,16 +124,6 @@ impl Shared {
                 input type="hidden" name=(TOKEN) value=(self.cookies.token(visitor));
                 button class=(class) { (label) }
             }
-        }
-    }
-}
-
-/// What went wrong at Entra, and where it can be mended.
-pub(super) fn trouble(trouble: &Trouble) -> Markup {
-    html! {
-        p { (trouble) }
-        @if let Trouble::Consent { url, .. } = trouble {
-            p { a.button.second href=(url) rel="noreferrer" { "For administrators: consent at Microsoft" } }
         }
     }
 }

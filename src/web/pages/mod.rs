@@ -23,7 +23,7 @@ use super::cookies::Cookies;
 use super::health::Source;
 use super::password::Password;
 use crate::bridge::Monitor;
-use crate::entra::SignIns;
+use crate::entra::{SignIns, WayIn};
 use crate::settings::{PublicUrl, Settings};
 
 /// What the pages show, and what they set going.
@@ -52,6 +52,7 @@ struct Shared {
     cookies: Cookies,
     password: Option<Password>,
     policy: header::HeaderValue,
+    way_in: WayIn,
 }
 
 impl Shared {
@@ -105,6 +106,7 @@ pub(super) fn routes(pages: Pages, path: &str) -> Router {
         cookies: Cookies::new(public_url.path(), public_url.is_https()),
         password: settings.web.password.as_ref().map(Password::new),
         policy: frame::policy(&settings),
+        way_in: WayIn::of(&settings),
         settings,
     });
     let mut router = at(path, &shared, &bridge);

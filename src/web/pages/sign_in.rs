@@ -7,10 +7,10 @@ use maud::{Markup, html};
 use qrcode::QrCode;
 use tokio::time::Instant;
 
-use super::frame::{self, Page, redirect};
+use super::frame::{Page, redirect};
 use super::status::{label, signs_in};
 use super::{Entrance, Shared};
-use crate::entra::{Browser, Errand, Progress, Prompt};
+use crate::entra::{Browser, Errand, Progress, Prompt, Trouble};
 use crate::presence::AccountName;
 use crate::settings::User;
 use crate::web::cookies::Visitor;
@@ -43,7 +43,10 @@ pub(super) async fn device(State(entrance): State<Entrance>, Path(name): Path<St
     };
     match entrance.bridge.sign_ins.start(&account) {
         Ok(_) => redirect(&entrance.shared.link(&format!("/sign-in/{account}"))),
-        Err(trouble) => entrance.shared.page(failed(&frame::trouble(&trouble))),
+        Err(trouble) => {
+            let page = format!("/sign-in/{account}");
+            entrance.shared.page(failed(&entrance.shared, &trouble, Some(&account), &page))
+        }
     }
 }
 
@@ -68,9 +71,13 @@ impl Entrance {
         if own.origin.as_ref().is_some_and(|origin| *origin != public_url.origin()) {
             return shared.page(elsewhere(shared, page));
         }
+        let account = match &errand {
+            Errand::Account(account) => Some(account.clone()),
+            Errand::Enrol | Errand::Leave => None,
+        };
         match self.bridge.sign_ins.send(errand, Browser::of(&own.visitor.id), &public_url.redirect_uri()) {
             Ok(url) => redirect(url.as_str()),
-            Err(trouble) => shared.page(failed(&frame::trouble(&trouble))),
+            Err(trouble) => shared.page(failed(shared, &trouble, account.as_ref(), page)),
         }
     }
 
@@ -122,7 +129,9 @@ impl Entrance {
         html! {
             section class={ "card" (if works { " good" } else if obstacle.is_some() { " warn" } else { "" }) } {
                 @if works { p { "Signed in, and the presence is read." } }
-                @if let Some(reason) = obstacle.and_then(|obstacle| obstacle.reason.as_ref()) { p { (reason) } }
+                @if let Some(reason) = obstacle.and_then(|obstacle| obstacle.reason.as_ref()) {
+                    p { (self.shared.way_in.above_button(reason, account).as_deref().unwrap_or(reason)) }
+                }
                 @if let Some(user) = user { p.soft { "Only " strong { (user) } " can sign in here." } }
             }
         }
@@ -174,7 +183,7 @@ fn shown(shared: &Shared, visitor: &Visitor, account: &AccountName, progress: &P
         Progress::SignedIn { username, .. } => html! {
             section.card.good { p { "Signed in as " strong { (username) } "." } }
         },
-        Progress::Failed(trouble) => html! { section.card.bad { (frame::trouble(trouble)) } },
+        Progress::Failed(trouble) => html! { section.card.bad { (shared.trouble(trouble, Some(account))) } },
         Progress::Cancelled => html! { section.card { p { "The code was cancelled." } } },
     }
 }
@@ -214,6 +223,10 @@ fn elsewhere(shared: &Shared, page: &str) -> Page {
     Page::new("Not from here", body).status(StatusCode::CONFLICT)
 }
 
-fn failed(words: &Markup) -> Page {
-    Page::new("That did not work", html! { section.card.bad { (words) } }).status(StatusCode::CONFLICT)
+fn failed(shared: &Shared, trouble: &Trouble, account: Option<&AccountName>, page: &str) -> Page {
+    let body = html! {
+        section.card.bad { (shared.trouble(trouble, account)) }
+        p { a.button href=(shared.link(page)) { "Try again" } }
+    };
+    Page::new("That did not work", body).status(StatusCode::CONFLICT)
 }

@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use super::frame::Page;
 use super::{Bridge, Shared};
 use crate::actuator::LightState;
-use crate::bridge::{AccountView, Listing};
+use crate::bridge::{AccountView, Listing, Obstacle};
 use crate::presence::AccountName;
 use crate::settings::Via;
 use crate::web::status::Verdict;
@@ -104,18 +104,7 @@ fn row(shared: &Shared, account: &AccountView) -> Markup {
                     (None, _) => span.state { "asked for now" },
                 }
             }
-            @if let Some(obstacle) = obstacle {
-                div.reason {
-                    @if let Some(reason) = &obstacle.reason { p { (reason) } }
-                    @if let Some(url) = &obstacle.url {
-                        p { a href=(url) rel="noreferrer" { "Consent at Microsoft" } }
-                    } @else if obstacle.needs_sign_in && enrolled.is_some() {
-                        p { a href=(shared.link("/enrol")) { "Enrol again" } }
-                    } @else if obstacle.needs_sign_in && signs_in {
-                        p { a.button href=(shared.link(&path)) { "Sign " (label) " in" } }
-                    }
-                }
-            }
+            @if let Some(obstacle) = obstacle { (in_the_way(shared, account, obstacle)) }
             p.reason.soft {
                 @match heard {
                     Some(heard) => { "Graph answered " (ago(*heard)) },
@@ -123,6 +112,36 @@ fn row(shared: &Shared, account: &AccountView) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// What stands in an account's way, and the button that mends it.
+fn in_the_way(shared: &Shared, account: &AccountView, obstacle: &Obstacle) -> Markup {
+    let signer = signer(shared, &account.name);
+    let reason = obstacle.reason.as_deref().unwrap_or_default();
+    let above = shared.way_in.above_button(reason, signer.unwrap_or(&account.name));
+    let mends = obstacle.needs_sign_in || above.is_some();
+    html! {
+        div.reason {
+            @if !reason.is_empty() { p { (above.as_deref().unwrap_or(reason)) } }
+            @if let Some(url) = &obstacle.url {
+                p { a href=(url) rel="noreferrer" { "Consent at Microsoft" } }
+            }
+            @if mends && account.enrolled.is_some() {
+                p { a href=(shared.link("/enrol")) { "Enrol again" } }
+            } @else if let Some(signer) = signer.filter(|_| mends) {
+                p { a.button href=(shared.link(&format!("/sign-in/{signer}"))) { "Sign " (label(shared, signer)) " in" } }
+            }
+        }
+    }
+}
+
+/// Who signs in so that an account can be read: its own person, or the one by whose right it is read.
+fn signer<'a>(shared: &'a Shared, name: &'a AccountName) -> Option<&'a AccountName> {
+    match &shared.settings.accounts.get(name)?.via {
+        Via::SignIn => Some(name),
+        Via::Account(reader) => Some(reader),
+        Via::App => None,
     }
 }
 
