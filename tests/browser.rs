@@ -62,7 +62,7 @@ async fn every_way_of_signing_in_works_in_a_real_browser() {
         "mqtt: {{ url: '{}' }}\n\
          entra: {{ authority: '{}', tenant: contoso.com, client_id: {CLIENT} }}\n\
          graph: {{ endpoint: '{}', poll: {{ active: 1s, quiet: 1s }} }}\n\
-         web: {{ listen: '127.0.0.1:{port}' }}\n\
+         web: {{ listen: '127.0.0.1:{port}', enrol: {{ tenants: [contoso.com] }} }}\n\
          accounts:\n  alex: {{ user: alex@contoso.com, name: Alex }}\n  sam: {{ user: sam@contoso.com, name: Sam }}\n",
         broker.url(),
         cloud.authority(),
@@ -79,7 +79,7 @@ async fn every_way_of_signing_in_works_in_a_real_browser() {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (out, err) = (text(&said.stdout), text(&said.stderr));
     assert!(said.status.success(), "{out}\n{err}\nthe program said:\n{}", program.said());
-    assert_eq!(out.lines().filter(|line| line.starts_with("ok: ")).count(), 7, "{out}");
+    assert_eq!(out.lines().filter(|line| line.starts_with("ok: ")).count(), 10, "{out}");
     program.stop();
     let log = program.said();
     for secret in cloud.secrets() {

@@ -34,6 +34,15 @@ async function sees(page, words) {
   }
 }
 
+/** Loads the page again until it says so: the bridge takes a while to notice. */
+async function until(page, words) {
+  for (const end = Date.now() + 30_000; Date.now() < end; await page.waitForTimeout(500)) {
+    if (await page.getByText(words).count() > 0) return;
+    await page.reload();
+  }
+  throw new Error(`never saw ${words} on ${page.url()}, but:\n${await page.locator('body').innerText()}`);
+}
+
 function check(holds, what) {
   if (!holds) throw new Error(what);
 }
@@ -53,6 +62,7 @@ const walks = {
     const { context, page, complaints } = await open({});
     await page.goto(home);
     await sees(page, 'Sign Alex in');
+    check(!(await page.locator('body').innerText()).includes('graph2mqtt login'), 'a page names a command');
     await shoot(page, 'status-needed');
     await page.getByRole('link', { name: 'Sign Alex in' }).click();
     await sees(page, 'Only alex@contoso.com can sign in here.');
@@ -120,6 +130,57 @@ const walks = {
     await page.getByRole('button', { name: 'Submit' }).click();
     await sees(page, 'is signed in as alex@contoso.com');
     await shoot(page, 'signed-in-phone');
+    return { context, complaints };
+  },
+
+  async 'whoever may enrols, is seen, and leaves again'() {
+    const { context, page, complaints } = await open({ viewport: phone });
+    await page.goto(`${home}/enrol`);
+    await sees(page, 'For people of contoso.com');
+    await shoot(page, 'enrol-phone');
+    await page.getByRole('button', { name: 'Sign in at Microsoft and enrol' }).click();
+    await sees(page, 'asks you to sign in');
+    await page.selectOption('select[name=user]', 'kim@contoso.com');
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await sees(page, 'kim@contoso.com is an account now.');
+    await shoot(page, 'enrolled-phone');
+    await page.setViewportSize(wide);
+    await page.goto(home);
+    await until(page, 'kim@contoso.com');
+    await shoot(page, 'status-enrolled');
+    await page.goto(`${home}/leave`);
+    await shoot(page, 'leave');
+    await page.getByRole('button', { name: 'Sign in at Microsoft and leave' }).click();
+    await page.selectOption('select[name=user]', 'kim@contoso.com');
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await sees(page, 'kim@contoso.com is no account any more.');
+    await shoot(page, 'left');
+    return { context, complaints };
+  },
+
+  async 'who declines to enrol or never did is told so'() {
+    const { context, page, complaints } = await open({});
+    await page.goto(`${home}/enrol`);
+    await page.getByRole('button', { name: 'Sign in at Microsoft and enrol' }).click();
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await sees(page, 'the person declined');
+    await shoot(page, 'enrol-declined');
+    await page.goto(`${home}/leave`);
+    await page.getByRole('button', { name: 'Sign in at Microsoft and leave' }).click();
+    await page.selectOption('select[name=user]', 'kim@contoso.com');
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await sees(page, 'there is nothing to leave');
+    return { context, complaints };
+  },
+
+  async 'who is configured already is signed in to that account'() {
+    const { context, page, complaints } = await open({});
+    await page.goto(`${home}/enrol`);
+    await page.getByRole('button', { name: 'Sign in at Microsoft and enrol' }).click();
+    await page.selectOption('select[name=user]', 'sam@contoso.com');
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await sees(page, 'is the account Sam here already');
+    await shoot(page, 'enrol-known');
     return { context, complaints };
   },
 
