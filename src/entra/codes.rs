@@ -58,6 +58,13 @@ pub(super) struct Code {
     pub words: &'static str,
 }
 
+impl Code {
+    /// Whether the configuration or the registration has to be changed.
+    pub(super) fn is_of_configuration(&self) -> bool {
+        self.usually == Kind::Misconfigured
+    }
+}
+
 const fn code(number: u32, usually: Kind, words: &'static str) -> Code {
     Code { number, usually, words }
 }

@@ -11,7 +11,8 @@
 //! person in by a code, `browser` by Entra's pages (`redemption` holds its requests), `sign_ins` holds the
 //! codes that are out; `person` and `identity` check who it was, `enrolment` is for those whom the
 //! configuration does not name, `keeping` keeps the grant; `cache` is what is sealed for an account, `caches`
-//! where. `tenants` knows domains by their ids, `clock` watches the time.
+//! where. `tenants` knows domains by their ids, `registration` what `check` can learn before anybody signs
+//! in, `clock` watches the time.
 
 mod answers;
 mod application;
@@ -30,6 +31,7 @@ mod issuing;
 mod keeping;
 mod person;
 mod redemption;
+mod registration;
 mod scopes;
 mod sign_ins;
 mod slot;
@@ -45,6 +47,7 @@ pub use caches::{Answer, Caches};
 pub use claims::is_claims_request;
 pub use device::Prompt;
 pub use person::is_grant_of;
+pub use registration::Registration;
 pub use scopes::{Reads, reads};
 pub use sign_ins::{Progress, SignIns, Step};
 pub use tokens::{AccessToken, Principal, Tokens};

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use oauth2::{AuthorizationCode, PkceCodeVerifier, RedirectUrl};
 use secrecy::{ExposeSecret, SecretString};
@@ -11,16 +10,12 @@ use url::Url;
 use super::answers::Subject;
 use super::application::{Application, Issued};
 use super::browser::Errand;
-use super::{Reads, Tokens, Trouble};
-use crate::presence::AccountName;
+use super::{Reads, Trouble};
 use crate::settings::User;
 
 /// `the application is a public client and takes no credential`: its redirect URI stands under
 /// "Mobile and desktop applications".
 const PUBLIC: u32 = 700_025;
-
-/// The longest page of Entra that is looked at.
-const LARGEST: usize = 512 << 10;
 
 /// For what somebody is asked to sign in.
 pub(super) struct Asking {
@@ -130,34 +125,6 @@ impl Application {
                     return Err(trouble);
                 }
             }
-        }
-    }
-}
-
-impl Tokens {
-    /// Whether the application's registration holds the redirect URI, by what Entra's page for an account
-    /// says to a browser in which nobody is signed in. None: it does not say.
-    pub async fn knows_redirect_uri(&self, account: &AccountName, redirect_uri: &Url) -> Option<bool> {
-        let application = self.application();
-        let asking = application.asking(&Errand::Account(account.clone())).ok()?;
-        // Nobody comes back from there: nothing of it has to be a secret.
-        let fixed = "check-check-check-check-check-check-check-c";
-        let with = Authorization { redirect_uri, state: fixed, nonce: fixed, challenge: fixed };
-        let url = application.authorization_url(&asking, &with, Some("none"));
-        let mut response = application.http().get(url).timeout(Duration::from_secs(15)).send().await.ok()?;
-        let mut page = Vec::new();
-        while let Some(chunk) = response.chunk().await.ok()? {
-            page.extend_from_slice(&chunk);
-            if page.len() > LARGEST {
-                break;
-            }
-        }
-        let page = String::from_utf8_lossy(&page);
-        let says = |words: &str| page.contains(words);
-        match () {
-            () if says("AADSTS50011") => Some(false),
-            () if says("login_required") || says("interaction_required") => Some(true),
-            () => None,
         }
     }
 }

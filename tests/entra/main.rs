@@ -5,6 +5,7 @@
 
 mod browser;
 mod caches;
+mod check;
 mod claims;
 mod command;
 mod credentials;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Finding, Report};
 use crate::commands::{Failure, parts};
-use crate::entra::{Principal, Tokens};
+use crate::entra::{Principal, Registration, Tokens};
 use crate::graph::{self, BATCH, Client};
 use crate::presence::{AccountName, ObjectId, Presence};
 use crate::settings::{Account, Settings, User, Via};
@@ -46,6 +46,7 @@ impl Check<'_> {
             self.signed_in(name, &tenant(account)).await?;
         }
         self.way_back(settings).await?;
+        self.credential(settings).await?;
         let mut readers = Readers::new();
         for (name, account) in &settings.accounts {
             let via = match &account.via {
@@ -71,17 +72,21 @@ impl Check<'_> {
         }
     }
 
-    /// Whether Entra would send a browser back to the pages.
+    /// Whether Entra knows the application, and would send a browser back to the pages.
     async fn way_back(&mut self, settings: &Settings) -> Result<(), Failure> {
         let mut own = settings.accounts.iter().filter(|(_, account)| account.via == Via::SignIn);
         let Some((account, _)) = own.next() else { return Ok(()) };
         let public_url = &settings.web.public_url;
         let uri = public_url.redirect_uri();
-        let outcome = match (public_url.unusable(), self.tokens.knows_redirect_uri(account, &uri).await) {
+        let registration = self.tokens.registration(account, &uri).await;
+        if let Registration::Wrong(words) = registration {
+            return self.report.add(&Finding::new("entra", Err(words.to_owned())));
+        }
+        let outcome = match (public_url.unusable(), registration) {
             (Some(reason), _) => Err(format!("web.public_url: {reason}")),
-            (None, Some(true)) => Ok(format!("people can sign in in a browser; {uri} is registered")),
+            (None, Registration::Whole) => Ok(format!("people can sign in in a browser; {uri} is registered")),
             // Whoever sets nothing may never want it: a code needs no redirect URI.
-            (None, known) if public_url.is_local() || known.is_none() => {
+            (None, known) if public_url.is_local() || known == Registration::Unsaid => {
                 Ok(format!("to sign in in a browser, register the redirect URI {uri}; a code needs none"))
             }
             (None, _) => Err(format!(
@@ -90,6 +95,18 @@ impl Check<'_> {
             )),
         };
         self.report.add(&Finding::new("pages", outcome))
+    }
+
+    /// Whether the application can prove itself, where no account is read by its own right: otherwise the
+    /// first to notice would be somebody who signs in.
+    async fn credential(&mut self, settings: &Settings) -> Result<(), Failure> {
+        let Some(entra) = settings.entra.as_ref().filter(|entra| entra.credential.is_some()) else { return Ok(()) };
+        if entra.tenant == "organizations" || settings.accounts.values().any(|account| account.via == Via::App) {
+            return Ok(());
+        }
+        let who = Principal::Application(entra.tenant.as_str().into());
+        let good = format!("the application proves itself in tenant {}", entra.tenant);
+        self.token(&who, "entra app".to_owned(), good).await.map(|_| ())
     }
 
     /// An account that reads its own presence.

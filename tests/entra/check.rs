@@ -1,0 +1,134 @@
+//! `check` names each step of README's "Registering the application" that somebody forgot.
+
+use std::fs;
+use std::process::{Command, Output, Stdio};
+
+use graph2mqtt::simulator::{Application, Platform};
+
+use crate::world::{CLIENT, SECRET, World, upn};
+
+const PUBLIC_URL: &str = "https://presence.example.net";
+const BACK: &str = "https://presence.example.net/sign-in/callback";
+const KEY: &str = include_str!("keys/rsa.key");
+const CERTIFICATE: &str = include_str!("keys/rsa.crt");
+
+/// A configuration of which one thing differs from how it should be.
+struct Configuration<'a> {
+    tenant: &'a str,
+    client_id: &'a str,
+    /// Further keys of `entra`.
+    credential: &'a str,
+    accounts: &'a str,
+}
+
+const OWN: Configuration<'_> = Configuration {
+    tenant: "contoso.com",
+    client_id: CLIENT,
+    credential: "",
+    accounts: "alex: { user: alex@contoso.com }",
+};
+
+fn application() -> Application {
+    Application::public(CLIENT, "contoso.com").delegated(&["Presence.Read"]).redirect(Platform::Desktop, BACK)
+}
+
+fn confidential() -> Application {
+    Application::confidential(CLIENT, "contoso.com", SECRET).roles(&["Presence.Read.All", "User.ReadBasic.All"])
+}
+
+/// What the command says, as people see it.
+async fn check(world: &World, with: &Configuration<'_>) -> String {
+    let Configuration { tenant, client_id, credential, accounts } = with;
+    let (authority, endpoint) = (world.cloud.authority(), world.cloud.graph());
+    let yaml = format!(
+        "mqtt: {{ url: 'mqtt://127.0.0.1:9' }}\nweb: {{ public_url: '{PUBLIC_URL}' }}\n\
+         entra: {{ authority: '{authority}', tenant: {tenant}, client_id: {client_id}{credential} }}\n\
+         graph: {{ endpoint: '{endpoint}' }}\naccounts: {{ {accounts} }}\n"
+    );
+    fs::write(world.folder().join("graph2mqtt.yaml"), yaml).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_graph2mqtt"));
+    command.current_dir(world.folder()).args(["--config", "graph2mqtt.yaml", "check"]).stdin(Stdio::null());
+    command.env("no_proxy", "*");
+    let Output { stdout, stderr, .. } = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    format!("{}{}", String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+/// The line that fails about a subject has these words.
+#[track_caller]
+fn fails(said: &str, subject: &str, words: &str) {
+    let is_it = |line: &&str| line.starts_with("FAIL") && line.contains(subject) && line.contains(words);
+    assert!(said.lines().any(|line| is_it(&line)), "no FAIL {subject} with {words:?} in:\n{said}");
+}
+
+#[track_caller]
+fn succeeds(said: &str, subject: &str, words: &str) {
+    let is_it = |line: &&str| line.starts_with("ok") && line.contains(subject) && line.contains(words);
+    assert!(said.lines().any(|line| is_it(&line)), "no ok {subject} with {words:?} in:\n{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn before_anybody_signs_in_it_tells_what_of_the_registration_is_missing() {
+    let world = World::with(application()).await;
+    let said = check(&world, &OWN).await;
+    fails(
+        &said,
+        "entra alex",
+        &format!("nobody has signed in; sign in: {PUBLIC_URL}/sign-in/alex or graph2mqtt login"),
+    );
+    succeeds(&said, "pages", "is registered");
+
+    let nobody = "99999999-0000-4000-8000-000000000009";
+    fails(&check(&world, &Configuration { client_id: nobody, ..OWN }).await, "entra", "check entra.client_id");
+    fails(&check(&world, &Configuration { tenant: "nowhere.com", ..OWN }).await, "entra", "check entra.tenant");
+    let many = Configuration { tenant: "organizations", ..OWN };
+    fails(&check(&world, &many).await, "entra", "registered for one tenant");
+
+    let world = World::with(Application::public(CLIENT, "contoso.com").delegated(&["Presence.Read"])).await;
+    fails(&check(&world, &OWN).await, "pages", &format!("no redirect URI {BACK}; add it under Authentication"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn once_somebody_has_signed_in_it_tells_whose_consent_or_right_is_missing() {
+    let world = World::with(application()).await;
+    let tokens = world.start(&world.settings(&["alex"])).await;
+    world.cloud.adjust(|rules| rules.access_token = crate::world::SHORT);
+    world.sign_in(&tokens, "alex").await.unwrap();
+    succeeds(&check(&world, &OWN).await, "graph alex", "Offline");
+    world.cloud.withdraw_consent(CLIENT, "contoso.com");
+    fails(&check(&world, &OWN).await, "entra alex", "an administrator can consent at");
+    world.cloud.revoke(&upn("alex"));
+    fails(&check(&world, &OWN).await, "entra alex", "was revoked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_credential_is_tried_though_people_sign_in_themselves() {
+    let world = World::with(confidential().expired_secret("one-of-yesterday")).await;
+    fs::write(world.folder().join("entra.pem"), format!("{CERTIFICATE}{KEY}")).unwrap();
+    for (credential, words) in [
+        (", client_secret: its-id-instead", "entra.client_secret is wrong: enter the secret's value"),
+        (", client_secret: one-of-yesterday", "make a new one under Certificates & secrets"),
+        (", certificate_file: entra.pem", "upload it under Certificates & secrets"),
+    ] {
+        fails(&check(&world, &Configuration { credential, ..OWN }).await, "entra app", words);
+    }
+    let good = format!(", client_secret: {SECRET}");
+    succeeds(&check(&world, &Configuration { credential: &good, ..OWN }).await, "entra app", "proves itself");
+
+    let token = world.cloud.federated_token("system:serviceaccount:home:graph2mqtt");
+    fs::write(world.folder().join("token"), token).unwrap();
+    let federated = Configuration { credential: ", federated_token_file: token", ..OWN };
+    fails(&check(&world, &federated).await, "entra app", "add a federated credential for it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_by_the_applications_own_right_is_told_which_permission_lacks() {
+    const BY_NAME: &str = "alex: { user: alex@contoso.com, via: app }";
+    let secret = format!(", client_secret: {SECRET}");
+    let by_name = Configuration { credential: &secret, accounts: BY_NAME, ..OWN };
+    let world = World::with(Application::confidential(CLIENT, "contoso.com", SECRET)).await;
+    fails(&check(&world, &by_name).await, "graph alex", "application permission User.ReadBasic.All");
+    world.cloud.consent_roles(CLIENT, "contoso.com", &["User.ReadBasic.All"]);
+    fails(&check(&world, &by_name).await, "graph alex", "application permission Presence.Read.All");
+    world.cloud.consent_roles(CLIENT, "contoso.com", &["Presence.Read.All"]);
+    succeeds(&check(&world, &by_name).await, "graph alex", "Offline");
+}
