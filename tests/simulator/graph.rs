@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use graph2mqtt::simulator::{Cloud, Fault, Route, What};
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
@@ -135,15 +137,23 @@ async fn a_token_is_refused_when_it_is_unknown_expired_or_challenged() {
     let response = get(&cloud, "/me/presence", &token).send().await.unwrap();
     let challenge = response.headers()["www-authenticate"].to_str().unwrap();
     assert!(challenge.contains("error=\"insufficient_claims\"") && challenge.contains("claims=\"ey"), "{challenge}");
+    let wanted = challenge.split("claims=\"").nth(1).unwrap().trim_end_matches('"');
+    let wanted = String::from_utf8(STANDARD.decode(wanted).unwrap()).unwrap();
     let granted = cloud.sign_in(PUBLIC, ALEX, SCOPE);
-    let form = [
-        ("grant_type", "refresh_token"),
-        ("client_id", PUBLIC),
-        ("refresh_token", granted["refresh_token"].as_str().unwrap()),
-        ("claims", "{}"),
-    ];
-    let answered = super::token(&cloud, TENANT, &form).await.1;
-    assert_eq!(ask(get(&cloud, "/me/presence", answered["access_token"].as_str().unwrap())).await.0, 200);
+    for (claims, status) in [("{}", 401), (&*wanted, 200)] {
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("client_id", PUBLIC),
+            ("refresh_token", granted["refresh_token"].as_str().unwrap()),
+            ("claims", claims),
+        ];
+        let answered = super::token(&cloud, TENANT, &form).await.1;
+        assert_eq!(
+            ask(get(&cloud, "/me/presence", answered["access_token"].as_str().unwrap())).await.0,
+            status,
+            "{claims}"
+        );
+    }
     cloud.challenge(ALEX, false);
     cloud.expire_access_tokens(ALEX);
     assert_eq!(ask(get(&cloud, "/me/presence", &token)).await.1["error"]["code"], "InvalidAuthenticationToken");
