@@ -149,16 +149,15 @@ impl Account {
         self.failures = 0;
         let another_person = reading.user_id.is_some() && self.user_id.is_some() && reading.user_id != self.user_id;
         self.user_id = reading.user_id.or(self.user_id);
-        let status = self.presence().map(|presence| (presence.availability.clone(), presence.activity.clone()));
+        let unheard_of = self.presence().is_none();
         let verdict = self.newest.take(reading);
         let mut changes = Changes { sign_in: self.signed_in(SignIn::ok(now.wall)), ..Changes::default() };
         let another_wish = self.look_at_wish(now.wall);
-        if verdict == Verdict::Changed || another_person || another_wish {
-            let is = self.presence().map(|presence| (presence.availability.clone(), presence.activity.clone()));
-            if is != status || another_person {
+        if matches!(verdict, Verdict::Status | Verdict::Details) || another_person || another_wish {
+            if verdict == Verdict::Status || another_person {
                 self.since = now.wall;
             }
-            self.first_look = first && status.is_none();
+            self.first_look = first && unheard_of;
             if !first {
                 self.changed = Some(now.instant);
             }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer};
 
-use super::lenient::{Flag, List, Maybe, Text};
+use super::lenient::{Flag, Maybe, Text, list};
 use super::text::{expiry, plain};
 use crate::presence::{Activity, Availability, GraphNumber, ObjectId, OutOfOffice, Presence, Reading, StatusMessage};
 
@@ -28,9 +28,7 @@ pub(super) fn one(body: &[u8]) -> Result<Reading, NotAPresence> {
 
 /// Reads the answer of `getPresencesByUserId`. What is not a presence with an id is left out.
 pub(super) fn many(body: &[u8]) -> Result<Vec<Reading>, NotAPresence> {
-    let List(Some(answers)) = read::<Answers>(body).ok_or(NotAPresence)?.value else { return Err(NotAPresence) };
-    let readings = answers.into_iter().filter_map(|answer| answer.0?.into_reading());
-    Ok(readings.filter(|reading| reading.user_id.is_some()).collect())
+    read::<Answers>(body).and_then(|answers| answers.value).ok_or(NotAPresence)
 }
 
 /// Reads the id in the answer of `/users/{name}`.
@@ -51,8 +49,8 @@ struct User {
 
 #[derive(Deserialize)]
 struct Answers {
-    #[serde(default)]
-    value: List<Maybe<Answer>>,
+    #[serde(default, deserialize_with = "readings")]
+    value: Option<Vec<Reading>>,
 }
 
 /// Each field is turned into what is kept as soon as it is read, so that a list of them is small.
@@ -133,6 +131,11 @@ impl Answer {
         };
         Some(Reading { user_id: self.id, presence, number: self.sequence_number })
     }
+}
+
+/// Turned into readings one by one: a list of answers would only be copied once more.
+fn readings<'de, D: Deserializer<'de>>(field: D) -> Result<Option<Vec<Reading>>, D::Error> {
+    list(field, |answer: Maybe<Answer>| answer.0?.into_reading().filter(|reading| reading.user_id.is_some()))
 }
 
 fn id<'de, D: Deserializer<'de>>(field: D) -> Result<Option<ObjectId>, D::Error> {

@@ -18,16 +18,7 @@ pub(super) struct Flag(pub(super) bool);
 /// An object; anything else is nothing.
 pub(super) struct Maybe<T>(pub(super) Option<T>);
 
-/// An array; anything else is nothing.
-pub(super) struct List<T>(pub(super) Option<Vec<T>>);
-
 impl<T> Default for Maybe<T> {
-    fn default() -> Self {
-        Self(None)
-    }
-}
-
-impl<T> Default for List<T> {
     fn default() -> Self {
         Self(None)
     }
@@ -141,28 +132,31 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Maybe<T> {
     }
 }
 
-struct ListVisitor<T>(PhantomData<T>);
+/// An array, of which is kept what its elements are worth, one by one; anything else is nothing.
+pub(super) fn list<'de, D, Item, T>(field: D, worth: fn(Item) -> Option<T>) -> Result<Option<Vec<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    Item: Deserialize<'de>,
+{
+    field.deserialize_any(ListVisitor(worth))
+}
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
-    type Value = List<T>;
+struct ListVisitor<Item, T>(fn(Item) -> Option<T>);
+
+impl<'de, Item: Deserialize<'de>, T> Visitor<'de> for ListVisitor<Item, T> {
+    type Value = Option<Vec<T>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array")
     }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<List<T>, A::Error> {
-        let mut elements = Vec::new();
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Option<Vec<T>>, A::Error> {
+        let mut kept = Vec::new();
         while let Some(element) = array.next_element()? {
-            elements.push(element);
+            kept.extend((self.0)(element));
         }
-        Ok(List(Some(elements)))
+        Ok(Some(kept))
     }
-    nothing!(List(None); visit_bool(bool), visit_u64(u64), visit_i64(i64), visit_f64(f64), visit_str(&str));
-    drained!(null => List(None));
-    drained!(object => List(None));
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ListVisitor(PhantomData))
-    }
+    nothing!(None; visit_bool(bool), visit_u64(u64), visit_i64(i64), visit_f64(f64), visit_str(&str));
+    drained!(null => None);
+    drained!(object => None);
 }

@@ -46,15 +46,20 @@ impl ObjectId {
 
     /// Appends the id as text, without an allocation of its own.
     pub fn write_to(&self, text: &mut Vec<u8>) {
-        text.extend_from_slice(self.encode(&mut [0; LENGTH]).as_bytes());
+        text.extend_from_slice(&self.ascii());
     }
 
-    fn encode<'a>(&self, text: &'a mut [u8; LENGTH]) -> &'a str {
-        *text = [b'-'; LENGTH];
+    fn ascii(&self) -> [u8; LENGTH] {
+        let mut text = [b'-'; LENGTH];
         for (byte, at) in self.0.to_be_bytes().into_iter().zip(BYTES) {
             text[at] = DIGITS[usize::from(byte >> 4)];
             text[at + 1] = DIGITS[usize::from(byte & 15)];
         }
+        text
+    }
+
+    fn encode<'a>(&self, text: &'a mut [u8; LENGTH]) -> &'a str {
+        *text = self.ascii();
         str::from_utf8(text).expect("hex digits and hyphens are ASCII")
     }
 }

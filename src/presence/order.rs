@@ -16,8 +16,10 @@ pub struct Newest {
 /// What a [`Reading`] changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// The presence is another one now.
-    Changed,
+    /// Availability or activity is another one now.
+    Status,
+    /// Only what comes with them is: a message, an absence, a place.
+    Details,
     /// The same presence as before, perhaps under another number.
     Same,
     /// An older answer; not believed unless the next one says so too.
@@ -46,11 +48,16 @@ impl Newest {
         if reading.number.is_some() {
             self.number.clone_from(&reading.number);
         }
-        if self.presence.as_ref() == Some(&reading.presence) {
-            return Verdict::Same;
-        }
+        let now = &reading.presence;
+        let verdict = match &self.presence {
+            Some(known) if known == now => return Verdict::Same,
+            Some(known) if (&known.availability, &known.activity) == (&now.availability, &now.activity) => {
+                Verdict::Details
+            }
+            _ => Verdict::Status,
+        };
         self.presence = Some(reading.presence.clone());
-        Verdict::Changed
+        verdict
     }
 }
 
@@ -78,8 +85,19 @@ mod tests {
     #[test]
     fn a_change_of_the_number_alone_is_no_change() {
         let mut newest = Newest::default();
-        assert_eq!(newest.take(&reading(Availability::BUSY, "A1")), Verdict::Changed);
+        assert_eq!(newest.take(&reading(Availability::BUSY, "A1")), Verdict::Status);
         assert_eq!(newest.take(&reading(Availability::BUSY, "A2")), Verdict::Same);
+    }
+
+    #[test]
+    fn a_message_alone_is_no_other_status() {
+        let mut newest = Newest::default();
+        newest.take(&reading(Availability::BUSY, "A1"));
+        let mut absent = reading(Availability::BUSY, "A2");
+        absent.presence.work_location = Some("office".into());
+        assert_eq!(newest.take(&absent), Verdict::Details);
+        assert_eq!(newest.presence(), Some(&absent.presence));
+        assert_eq!(newest.take(&reading(Availability::AWAY, "A3")), Verdict::Status);
     }
 
     #[test]
@@ -88,7 +106,7 @@ mod tests {
         newest.take(&reading(Availability::BUSY, "A5"));
         assert_eq!(newest.take(&reading(Availability::AWAY, "A4")), Verdict::Doubted);
         assert_eq!(newest.presence().unwrap().availability, Availability::BUSY);
-        assert_eq!(newest.take(&reading(Availability::AWAY, "A4")), Verdict::Changed);
+        assert_eq!(newest.take(&reading(Availability::AWAY, "A4")), Verdict::Status);
         assert_eq!(newest.take(&reading(Availability::AWAY, "A4")), Verdict::Same);
     }
 
@@ -106,7 +124,7 @@ mod tests {
         let mut newest = Newest::default();
         newest.take(&reading(Availability::BUSY, "A5"));
         let plain = Reading { number: None, ..reading(Availability::AWAY, "") };
-        assert_eq!(newest.take(&plain), Verdict::Changed);
+        assert_eq!(newest.take(&plain), Verdict::Status);
     }
 
     #[test]
