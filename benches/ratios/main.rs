@@ -67,8 +67,8 @@ fn main() -> ExitCode {
         GROUPS.iter().flat_map(|group| group.rows).for_each(|row| table::say(row));
         return ExitCode::SUCCESS;
     }
-    if arguments.iter().any(|argument| argument == "--record-order") {
-        return ended(order::record());
+    if let Some(program) = arguments.iter().skip_while(|argument| *argument != "--record-order").nth(1) {
+        return ended(order::record(program.as_ref()));
     }
     let wanted: Vec<&str> = arguments.iter().map(String::as_str).filter(|word| !word.starts_with("--")).collect();
     ended(run(&wanted).map(|rows| table::print(&rows)))

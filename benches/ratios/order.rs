@@ -1,10 +1,12 @@
 //! Records which functions a run uses, for the linker: build.rs puts them side by side, and what lies
 //! between them today is not resident tomorrow.
 //!
-//! It needs valgrind, and a program with its symbols:
+//! It needs valgrind, and a release with the names of its functions:
 //!
 //! ```sh
-//! CARGO_PROFILE_RELEASE_STRIP=false cargo bench -- --record-order
+//! cargo rustc --release --bin graph2mqtt -- -C strip=none
+//! cp target/release/graph2mqtt /tmp/named
+//! cargo bench -- --record-order /tmp/named
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +19,7 @@ use anyhow::{Context, bail};
 
 use crate::broker::Broker;
 use crate::process::Process;
-use crate::side::{self, Side, Work};
+use crate::side::{self, Work};
 use crate::table;
 use crate::way;
 use crate::world::World;
@@ -27,7 +29,7 @@ const LIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/build/order.txt");
 /// How the list begins.
 const HEAD: &str = "\
 # The functions that a bridge with an account and a lamp runs, as the linker's patterns; see build.rs.\n\
-# Recorded by: CARGO_PROFILE_RELEASE_STRIP=false cargo bench -- --record-order\n";
+# Recorded by `cargo bench -- --record-order`; see benches/ratios/order.rs.\n";
 /// What the linker's script and a reader can bear; longer names are those of nested futures.
 const LONGEST: usize = 160;
 /// Polls and commands come often enough that each path is seen.
@@ -37,16 +39,17 @@ const CHANGES: usize = 4;
 /// Fewer are not a run of this program: its symbols are missing.
 const FEWEST: usize = 500;
 
-/// Runs the program once, and writes the list.
-pub fn record() -> anyhow::Result<()> {
+/// Runs the named program once, and writes the list.
+pub fn record(program: &Path) -> anyhow::Result<()> {
+    let program = program.canonicalize().with_context(|| format!("{}", program.display()))?;
     let folder = tempfile::tempdir()?;
     let profile = folder.path().join("profile");
-    run(folder.path(), &profile)?;
+    run(&program, folder.path(), &profile)?;
     let profile = fs::read_to_string(&profile).context("valgrind's record")?;
     let patterns: BTreeSet<String> =
-        executed(&profile, env!("CARGO_BIN_EXE_graph2mqtt")).iter().flat_map(|name| patterns(name)).collect();
+        executed(&profile, &program.to_string_lossy()).iter().flat_map(|name| patterns(name)).collect();
     if patterns.len() < FEWEST {
-        bail!("only {} functions have names: build with CARGO_PROFILE_RELEASE_STRIP=false", patterns.len());
+        bail!("only {} functions of {} have names: build it with `-C strip=none`", patterns.len(), program.display());
     }
     let lines = patterns.iter().fold(HEAD.to_owned(), |list, pattern| list + pattern + "\n");
     fs::write(LIST, lines).context(LIST)?;
@@ -54,18 +57,18 @@ pub fn record() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn run(folder: &Path, profile: &Path) -> anyhow::Result<()> {
+fn run(program: &Path, folder: &Path, profile: &Path) -> anyhow::Result<()> {
     let world = World::with_lamps(1)?;
     let broker = Broker::start(folder)?.context("mosquitto is not installed")?;
     let lamp = Some(world.lamp(0)?);
     let work = Work { world: &world, people: world.people(), every: EVERY, broker: broker.port, lamp };
-    let program = side::program(&work, folder)?;
+    let arguments = side::program(&work, folder)?;
     let mut valgrind = Command::new("valgrind");
     valgrind
         .args(["--tool=callgrind", "--demangle=no"])
         .arg(format!("--callgrind-out-file={}", profile.display()))
-        .arg(program.get_program())
-        .args(program.get_args())
+        .arg(program)
+        .args(arguments.get_args())
         .current_dir(folder);
     let mut process = Process::start(valgrind, &folder.join("log"))?;
     for _ in 0..CHANGES {
