@@ -160,6 +160,42 @@ async fn a_token_is_refused_when_it_is_unknown_expired_or_challenged() {
 }
 
 #[tokio::test]
+async fn what_a_person_sets_is_shown_until_its_time_is_over() {
+    let cloud = world().await;
+    cloud.consent(PUBLIC, TENANT, &["Presence.ReadWrite"]);
+    cloud.set_presence(ALEX, "Available", "Available");
+    let token = persons_token(&cloud, PUBLIC, "Presence.ReadWrite");
+    let write = async |action: &str, body: Value| {
+        let url = format!("{}/users/{ALEX}/presence/{action}", cloud.graph());
+        ask(client().post(url).bearer_auth(&token).json(&body)).await.0
+    };
+    let shown = async || ask(get(&cloud, "/me/presence", &token)).await.1;
+    let until = async |fits: fn(&Value) -> bool| {
+        let begun = Instant::now();
+        while !fits(&shown().await) {
+            assert!(begun.elapsed() < Duration::from_secs(10), "{}", shown().await);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        begun.elapsed()
+    };
+    let away = |lasts: &str| json!({"availability": "Away", "activity": "Away", "expirationDuration": lasts});
+    assert_eq!(write("setUserPreferredPresence", away("PT1S")).await, 200);
+    assert_eq!(shown().await["availability"], "Away");
+    assert!(until(|shown| shown["availability"] == "Available").await > Duration::from_millis(500));
+    assert_eq!(write("setUserPreferredPresence", away("P1D")).await, 200);
+    assert_eq!(write("setUserPreferredPresence", away("soon")).await, 400);
+    assert_eq!(shown().await["availability"], "Away");
+    assert_eq!(write("clearUserPreferredPresence", json!({})).await, 200);
+    assert_eq!(shown().await["availability"], "Available");
+
+    let at = (jiff::Timestamp::now() + Duration::from_secs(2)).strftime("%Y-%m-%dT%H:%M:%S").to_string();
+    let message = json!({"message": {"content": "In the lab", "contentType": "text"}, "expiryDateTime": {"dateTime": at, "timeZone": "UTC"}});
+    assert_eq!(write("setStatusMessage", json!({"statusMessage": message})).await, 200);
+    assert_eq!(shown().await["statusMessage"]["message"]["content"], "In the lab");
+    until(|shown| shown["statusMessage"].is_null()).await;
+}
+
+#[tokio::test]
 async fn the_limit_counts_every_presence_call_of_an_application_in_a_tenant() {
     let cloud = world().await;
     cloud.adjust(|rules| rules.limit = 3);

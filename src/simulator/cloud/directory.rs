@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
+use jiff::Timestamp;
+
 use super::assertion::Registered;
 use super::preferred::Preferred;
 use super::presence::{Shown, Told};
@@ -166,6 +168,8 @@ pub(super) struct Person {
     pub told: Told,
     /// What the person prefers to show, and until when.
     pub preferred: Option<Preferred>,
+    /// When the status message that the person set ends.
+    pub message_ends: Option<Timestamp>,
     pub refusal: Option<Refusal>,
     /// Tokens without claims get a claims challenge.
     pub challenged: bool,
@@ -266,6 +270,7 @@ impl Directory {
             sequence: 1,
             told,
             preferred: None,
+            message_ends: None,
             refusal: None,
             challenged: false,
         });

@@ -253,9 +253,10 @@ impl World {
         counted.map_err(Fail::throttled)
     }
 
-    fn presence(&self, person: usize) -> Response {
-        let person = &self.directory.people[person];
-        let body = person.told.tell(Instant::now());
+    fn presence(&mut self, person: usize) -> Response {
+        let (person, now) = (&mut self.directory.people[person], Instant::now());
+        person.pass(now);
+        let body = person.told.tell(now);
         let Some(members) = body.strip_prefix(b"{").filter(|members| *members != b"}") else {
             return json_bytes(body.to_vec());
         };
@@ -264,16 +265,21 @@ impl World {
     }
 
     /// The presences of those ids that are known in the tenant; the others are left out.
-    fn presences(&self, tenant: usize, ids: &[&str]) -> Response {
+    fn presences(&mut self, tenant: usize, ids: &[&str]) -> Response {
         let now = Instant::now();
         let mut body = Vec::with_capacity(256 * (ids.len() + 1));
         body.extend_from_slice(
             format!("{{\"@odata.context\":\"{METADATA}#Collection(microsoft.graph.presence)\",\"value\":[").as_bytes(),
         );
-        let known = ids.iter().filter_map(|id| self.directory.person_by_id(id.parse().ok()?));
-        let people = known.map(|person| &self.directory.people[person]).filter(|person| person.tenant == tenant);
-        for (at, person) in people.enumerate() {
-            if at > 0 {
+        let mut first = true;
+        for id in ids {
+            let Some(known) = id.parse().ok().and_then(|id| self.directory.person_by_id(id)) else { continue };
+            let person = &mut self.directory.people[known];
+            if person.tenant != tenant {
+                continue;
+            }
+            person.pass(now);
+            if !std::mem::take(&mut first) {
                 body.push(b',');
             }
             body.extend_from_slice(person.told.tell(now));
