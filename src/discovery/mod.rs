@@ -3,8 +3,9 @@
 //! A definition is read and checked once, against what Home Assistant takes (`rules`), and cut into
 //! pieces between its placeholders (`template`); a payload is then a few copies, and nothing is kept.
 //! `words` is what is put in for good, `with` what a component needs to be there, `changes` what a
-//! payload has lost against an older one.
+//! payload has lost against an older one. `births` says when Home Assistant's births have all of it sent again.
 
+mod births;
 mod changes;
 mod identity;
 mod rules;
@@ -17,6 +18,7 @@ mod words;
 use std::io::Read;
 use std::path::Path;
 
+pub use births::Births;
 pub use changes::{Gone, gone, retiring};
 use identity::object_id;
 pub use identity::{actuator_id, bridge_id, device_id, topic};
