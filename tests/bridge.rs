@@ -9,6 +9,8 @@ mod crew;
 mod graph;
 #[path = "bridge/home_assistant.rs"]
 mod home_assistant;
+#[path = "bridge/house.rs"]
+mod house;
 #[path = "bridge/installation.rs"]
 mod installation;
 #[path = "bridge/limit.rs"]
@@ -251,6 +253,33 @@ async fn a_removed_account_leaves_no_ghost_and_other_bases_are_not_touched() {
         assert_eq!(observer.newest()[*topic], *payload);
     }
     assert!(!observer.newest()["homeassistant/device/g_alex/config"].is_empty());
+    bridge.stop().await;
+}
+
+#[tokio::test]
+async fn a_location_that_stood_where_an_account_comes_to_stand_is_told_to_be_gone_there() {
+    let installation = Installation::with(&["alex"]).await;
+    let observer = installation.observe().await;
+    let topic = "homeassistant/device/g_alex/config";
+    let location = r#"{"components":{"desk_status":{"platform":"sensor","unique_id":"g_alex_desk_status","state_topic":"g/actuator/alex/light/desk"}}}"#;
+    observer.publish(topic, location, true).await;
+    observer.until_is(topic, location).await;
+    let (bridge, _) = installation.run(&["alex"]).await;
+    let gone = |seen: &Seen| seen.topic == topic && seen.payload.contains(r#""desk_status":{"platform":"sensor"}"#);
+    observer.until("what is gone", gone).await;
+    let account = observer.wait("the account alone", |seen| {
+        let last = seen.iter().rev().find(|seen| seen.topic == topic)?;
+        (!last.payload.contains("desk_status")).then(|| last.payload.clone())
+    });
+    let account = account.await;
+    // An actuator that did not know of the account yet writes once more.
+    observer.publish(topic, location, true).await;
+    observer.until_is(topic, location).await;
+    observer
+        .wait("again", |seen| {
+            seen.iter().rev().find(|seen| seen.topic == topic).filter(|last| last.payload == account).map(drop)
+        })
+        .await;
     bridge.stop().await;
 }
 

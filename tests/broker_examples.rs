@@ -35,6 +35,11 @@ const RIGHTS: &[(&str, &[&str], &[&str])] = &[
         &["graph2mqtt", "bridge", "homeassistant"],
     ),
     (
+        "graph2mqtt/bridge/request/discovery/clear",
+        &["graph2mqtt", "bridge", "homeassistant"],
+        &["graph2mqtt", "bridge", "actuator", "homeassistant"],
+    ),
+    (
         "graph2mqtt/actuator/home/light/desk/set",
         &["graph2mqtt", "actuator", "homeassistant"],
         &["graph2mqtt", "actuator", "homeassistant"],

@@ -94,6 +94,11 @@ impl Board {
         self.inner().read = true;
     }
 
+    /// Whether what was there is known.
+    pub fn is_read(&self) -> bool {
+        self.inner().read
+    }
+
     pub fn states(&self) -> Vec<LightState> {
         let inner = self.inner();
         let state = |(name, entry): (&Name, &Entry)| LightState {

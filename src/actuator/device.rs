@@ -1,26 +1,30 @@
 //! The location's device in Home Assistant: published beside the actuator's own topics, sent again at Home
 //! Assistant's birth, and told when lights are gone.
 //!
-//! The actuators of a location publish the same device, so that it does not matter who is first.
+//! The actuators of a location publish the same device, so that it does not matter who is first. It stands where
+//! an account of the location's name would stand, and beside that place where there is one: what stands there is
+//! read before anything is written, and who has gone beside it stays there.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::board::Board;
-use crate::discovery::{self, Definitions, Gone, Location, Rhythm, With};
-use crate::mqtt::{Connection, Message, Received, Slot, Subscription, Unusable, Wanted};
-use crate::presence::Name;
-use crate::settings::{OnStop, Requests, Settings};
+use tokio::time::Instant;
 
-/// The bounds of the wait after Home Assistant's birth, in milliseconds.
-const BIRTH: (u64, u64) = (500, 3_000);
+use super::board::Board;
+use crate::discovery::{self, Births, Definitions, Gone, Location, Rhythm, With};
+use crate::mqtt::{Arguments, Connection, Message, Received, Requests, Slot, Subscription, Unusable, Wanted};
+use crate::presence::Name;
+use crate::settings::{self, OnStop, Settings};
 
 /// How long Home Assistant is told which components are gone.
 const RETIRING: Duration = Duration::from_secs(5);
 
 /// The largest device message that is read. Ours are far smaller.
 const LARGEST: usize = 256 << 10;
+
+/// What the bridge is asked for that concerns every device of the base topic.
+const CLEAR: &str = "discovery/clear";
+const PUBLISH: &str = "discovery/publish";
 
 /// What a location's actuator wants retained: the board, and behind it the device. Cheap to clone.
 #[derive(Clone)]
@@ -33,24 +37,30 @@ struct Inner {
     /// None where discovery is off.
     definitions: Option<Definitions>,
     base: String,
+    /// Where the device stands, and where it does beside an account of the same name.
+    topics: [String; 2],
     location: Name,
     lights: Vec<Name>,
-    id: String,
-    topic: String,
     status_topic: String,
     leaves: bool,
     with: With,
-    born: AtomicBool,
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
+    /// Whether an account has the location's name.
+    beside: bool,
     /// Components that are gone, while that is told.
     gone: Vec<Gone>,
+    /// When it was told for long enough.
+    told_at: Option<Instant>,
     /// Topics of lights that are gone.
     ghosts: Vec<String>,
+    /// Whether the device is to leave Home Assistant.
     withdrawn: bool,
+    births: Births,
+    /// Those to the bridge.
+    requests: Requests,
 }
 
 impl Device {
@@ -61,89 +71,125 @@ impl Device {
         let load = || Definitions::load(home_assistant.definitions.as_deref(), rhythm);
         let definitions = home_assistant.discovery.then(load).transpose();
         let (base, location) = (&settings.mqtt.base_topic, &settings.actuator.location);
-        let id = id(settings);
+        let state = State {
+            beside: is_account(settings),
+            gone: Vec::new(),
+            told_at: None,
+            ghosts: Vec::new(),
+            withdrawn: false,
+            births: Births::default(),
+            requests: Requests::new(format!("{base}/bridge"), Vec::new()),
+        };
         let inner = Inner {
             board,
             definitions: definitions.map_err(|error| Unusable(error.to_string()))?,
             base: base.clone(),
+            topics: [false, true].map(|beside| {
+                let id = discovery::actuator_id(base, location.as_str(), beside);
+                discovery::topic(&home_assistant.prefix, &id)
+            }),
             location: location.clone(),
             lights: settings.lights.keys().cloned().collect(),
-            topic: discovery::topic(&home_assistant.prefix, &id),
-            id,
             status_topic: home_assistant.status_topic.clone(),
             leaves: home_assistant.on_stop == OnStop::Clear,
             with: with(settings),
-            born: AtomicBool::new(false),
-            state: Mutex::default(),
+            state: Mutex::new(state),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// What is listened to: Home Assistant's birth, and the device that our forerunner left.
+    /// What is listened to: Home Assistant's birth, what stands where the device may stand, and what the bridge
+    /// is asked for that concerns us too.
     pub(super) fn subscriptions(&self) -> Vec<Subscription> {
-        let subscription = |filter: &str| Subscription { filter: filter.to_owned(), qos: 0, no_local: true };
-        let topics = [&self.inner.topic, &self.inner.status_topic].map(|topic| subscription(topic));
-        if self.inner.definitions.is_some() { topics.into() } else { Vec::new() }
+        let inner = &*self.inner;
+        if inner.definitions.is_none() {
+            return Vec::new();
+        }
+        let requests = [CLEAR, PUBLISH].map(|command| format!("{}/bridge/request/{command}", inner.base));
+        let requests = requests.into_iter().filter(|_| inner.with.meets(With::REQUESTS));
+        let topics = inner.topics.iter().chain([&inner.status_topic]).cloned().chain(requests);
+        topics.map(|filter| Subscription { filter, qos: 0, no_local: true }).collect()
     }
 
     /// Takes what is Home Assistant's; answers whether it was.
     pub(super) fn receive(&self, received: &Received, connection: &Connection) -> bool {
-        if received.topic == self.inner.status_topic {
+        let inner = &*self.inner;
+        if inner.definitions.is_none() {
+            return false;
+        }
+        if received.topic == inner.status_topic {
             if !received.retained && &*received.payload == b"online" {
-                self.born(connection.clone());
+                inner.state().births.heard(Instant::now(), &mut fastrand::Rng::new());
             }
             return true;
         }
-        let is_device = received.topic == self.inner.topic;
-        if is_device && received.retained && received.payload.len() <= LARGEST {
-            self.found(&received.payload, connection);
+        let Some(at) = inner.topics.iter().position(|topic| *topic == received.topic) else {
+            return self.asked(received, connection);
+        };
+        if received.payload.len() <= LARGEST {
+            self.found(at == 1, received, connection);
         }
-        is_device
+        true
     }
 
-    /// At a clean stop the device leaves Home Assistant, where that is configured.
-    pub(super) fn leave(&self, connection: &Connection) {
-        if self.inner.leaves && self.inner.definitions.is_some() {
-            self.inner.state().withdrawn = true;
+    /// When [`Self::pass`] is due.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let state = self.inner.state();
+        [state.births.wakes_at(), state.told_at].into_iter().flatten().min()
+    }
+
+    /// Time passes.
+    pub(super) fn pass(&self, now: Instant, connection: &Connection) {
+        let slots = self.slots();
+        let mut state = self.inner.state();
+        state.births.take(slots, now).for_each(|slot| connection.changed(slot));
+        if state.told_at.take_if(|at| *at <= now).is_some() {
+            state.gone.clear();
             connection.changed(self.inner.slot());
         }
     }
 
-    /// Everything is sent again, once, however often Home Assistant says that it is up.
-    fn born(&self, connection: Connection) {
-        if self.inner.born.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        let device = self.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(Duration::from_millis(fastrand::u64(BIRTH.0..BIRTH.1))).await;
-            device.inner.born.store(false, Ordering::Relaxed);
-            connection.all_changed();
-        });
+    /// What stood at the broker is read: the device may be written.
+    pub(super) fn opens(&self, connection: &Connection) {
+        connection.changed(self.inner.slot());
     }
 
-    /// What the device has lost since is told, and what lights that are gone have left is cleared.
-    fn found(&self, payload: &[u8], connection: &Connection) {
-        let Some(ours) = self.inner.payload() else { return };
-        let gone = discovery::gone(payload, &ours);
-        if gone.is_empty() {
-            return;
-        }
-        let ghosts = self.inner.ghosts(payload);
-        let clears = {
-            let mut state = self.inner.state();
-            state.gone = gone;
-            state.ghosts = ghosts;
-            self.inner.slot() + 1..self.inner.slots(&state)
-        };
+    /// Whether the device leaves Home Assistant when the location's last actuator stops.
+    pub(super) fn leaves(&self) -> bool {
+        self.inner.leaves && self.inner.definitions.is_some()
+    }
+
+    /// It does.
+    pub(super) fn leave(&self, connection: &Connection) {
+        self.inner.state().withdrawn = true;
         connection.changed(self.inner.slot());
-        clears.for_each(|slot| connection.changed(slot));
-        let (device, connection) = (self.clone(), connection.clone());
-        tokio::spawn(async move {
-            tokio::time::sleep(RETIRING).await;
-            device.inner.state().gone.clear();
-            connection.changed(device.inner.slot());
-        });
+    }
+
+    /// The bridge is asked to clear or to publish all devices of the base topic. It answers; we do our part.
+    fn asked(&self, received: &Received, connection: &Connection) -> bool {
+        let mut state = self.inner.state();
+        let Some(taken) = state.requests.take(received, Instant::now()) else { return false };
+        let Ok(request) = taken else { return true };
+        if Arguments::new(request.members, &[]).is_ok() {
+            state.withdrawn = request.command == CLEAR;
+            connection.changed(self.inner.slot());
+        }
+        true
+    }
+
+    fn found(&self, beside: bool, received: &Received, connection: &Connection) {
+        let inner = &*self.inner;
+        let goes_beside = match beside {
+            true => inner.names(&received.payload, &format!("actuator/{}/", inner.location)),
+            false => inner.names(&received.payload, "account/"),
+        };
+        let mut state = inner.state();
+        if goes_beside && !std::mem::replace(&mut state.beside, true) {
+            connection.changed(inner.slot());
+        }
+        if received.retained && state.beside == beside {
+            inner.compare(&received.payload, &mut state, connection);
+        }
     }
 }
 
@@ -162,15 +208,33 @@ impl Inner {
         self.slot() + 1 + ghosts
     }
 
-    fn payload(&self) -> Option<Vec<u8>> {
+    fn payload(&self, beside: bool) -> Option<Vec<u8>> {
         let location = Location {
             base: &self.base,
             name: self.location.as_str(),
-            id: &self.id,
+            id: &discovery::actuator_id(&self.base, self.location.as_str(), beside),
             lights: &self.lights,
             with: self.with,
         };
         Some(self.definitions.as_ref()?.actuator(location))
+    }
+
+    /// Whether a device message names such topics of our base.
+    fn names(&self, payload: &[u8], room: &str) -> bool {
+        String::from_utf8_lossy(payload).contains(&format!("\"{}/{room}", self.base))
+    }
+
+    /// What the device has lost since is told, and what lights that are gone have left is cleared.
+    fn compare(&self, payload: &[u8], state: &mut State, connection: &Connection) {
+        let Some(ours) = self.payload(state.beside) else { return };
+        let gone = discovery::gone(payload, &ours);
+        if gone.is_empty() {
+            return;
+        }
+        state.gone = gone;
+        state.told_at = Some(Instant::now() + RETIRING);
+        state.ghosts = self.ghosts(payload);
+        (self.slot()..self.slots(state)).for_each(|slot| connection.changed(slot));
     }
 
     /// The light topics that a device message names, of lights that are not ours.
@@ -189,27 +253,21 @@ impl Inner {
 /// The id and the payload of a location's device, for whoever wants to look at it.
 pub fn device(settings: &Settings, definitions: &Definitions) -> (String, Vec<u8>) {
     let lights: Vec<Name> = settings.lights.keys().cloned().collect();
-    let id = id(settings);
-    let location = Location {
-        base: &settings.mqtt.base_topic,
-        name: settings.actuator.location.as_str(),
-        id: &id,
-        lights: &lights,
-        with: with(settings),
-    };
-    let payload = definitions.actuator(location);
+    let (base, name) = (&settings.mqtt.base_topic, settings.actuator.location.as_str());
+    let id = discovery::actuator_id(base, name, is_account(settings));
+    let payload = definitions.actuator(Location { base, name, id: &id, lights: &lights, with: with(settings) });
     (id, payload)
 }
 
-fn id(settings: &Settings) -> String {
+/// Whether an account has the location's name, as far as the configuration tells.
+fn is_account(settings: &Settings) -> bool {
     let location = &settings.actuator.location;
     let followed = settings.lights.values().any(|light| light.follow.contains(location));
-    let is_account = followed || settings.accounts.contains_key(location);
-    discovery::actuator_id(&settings.mqtt.base_topic, location.as_str(), is_account)
+    followed || settings.accounts.contains_key(location)
 }
 
 fn with(settings: &Settings) -> With {
-    With::default().and(With::REQUESTS, settings.mqtt.requests != Requests::None)
+    With::default().and(With::REQUESTS, settings.mqtt.requests != settings::Requests::None)
 }
 
 impl Wanted for Device {
@@ -227,12 +285,15 @@ impl Wanted for Device {
             let topic = state.ghosts.get((slot - inner.slot() - 1) as usize)?.clone();
             return Some(Message { topic, payload: Vec::new() });
         }
-        let payload = inner.payload()?;
+        if !inner.board.is_read() {
+            return None;
+        }
+        let payload = inner.payload(state.beside)?;
         let payload = match (state.withdrawn, state.gone.is_empty()) {
             (true, _) => Vec::new(),
             (false, true) => payload,
             (false, false) => discovery::retiring(&payload, &state.gone),
         };
-        Some(Message { topic: inner.topic.clone(), payload })
+        Some(Message { topic: inner.topics[usize::from(state.beside)].clone(), payload })
     }
 }

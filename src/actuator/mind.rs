@@ -48,6 +48,8 @@ pub(super) struct Todo {
     pub keep: Vec<(usize, Paused)>,
     /// The own state is published again.
     pub say_online: bool,
+    /// What the broker holds was read.
+    pub opens: bool,
 }
 
 impl Todo {
@@ -209,6 +211,7 @@ impl Mind {
         if self.read_at.take_if(|at| *at <= now.instant).is_some() {
             self.board.set_read();
             todo.publish = (0..self.lights.len()).collect();
+            todo.opens = true;
         }
         for light in 0..self.lights.len() {
             let patience = self.patience(&self.lights[light]);

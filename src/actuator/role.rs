@@ -103,10 +103,12 @@ impl Actuator {
         };
         let mut hubs = role.start_hubs(&seen, &end);
         role.listen(&mut events, &seen, &shutdown).await;
-        role.rest(&mut events).await;
+        let last = role.rest(&mut events).await;
         end.cancel();
         while hubs.join_next().await.is_some() {}
-        role.device.leave(&role.connection);
+        if last && role.device.leaves() {
+            role.device.leave(&role.connection);
+        }
         role.connection.close(FAREWELL).await;
         Ok(())
     }
@@ -198,8 +200,9 @@ impl Role<'_> {
     async fn listen(&mut self, events: &mut mpsc::Receiver<Event>, seen: &Notify, shutdown: &CancellationToken) {
         loop {
             let now = self.actuator.board.now();
-            let deadline = self.mind.deadline(now);
-            let sleep = tokio::time::sleep_until(deadline.unwrap_or(now.instant).into());
+            let mind = self.mind.deadline(now).map(tokio::time::Instant::from_std);
+            let deadline = mind.into_iter().chain(self.device.deadline()).min();
+            let sleep = tokio::time::sleep_until(deadline.unwrap_or(now.instant.into()));
             let todo = tokio::select! {
                 () = shutdown.cancelled() => return,
                 event = events.recv() => match event {
@@ -211,7 +214,10 @@ impl Role<'_> {
                     self.connection.answer(answer);
                     continue;
                 }
-                () = sleep, if deadline.is_some() => self.mind.pass(self.actuator.board.now()),
+                () = sleep, if deadline.is_some() => {
+                    self.device.pass(tokio::time::Instant::now(), &self.connection);
+                    self.mind.pass(self.actuator.board.now())
+                }
             };
             self.apply(todo).await;
         }
@@ -281,6 +287,9 @@ impl Role<'_> {
         if todo.say_online {
             self.connection.changed(STATE);
         }
+        if todo.opens {
+            self.device.opens(&self.connection);
+        }
         todo.publish.into_iter().for_each(|light| self.connection.changed(slot(light)));
         let location = &self.actuator.settings.actuator.location;
         for (light, paused) in todo.keep {
@@ -292,12 +301,14 @@ impl Role<'_> {
         }
     }
 
-    /// What the lights do at a clean stop, where we are the location's last member.
-    async fn rest(&mut self, events: &mut mpsc::Receiver<Event>) {
-        let wanted = self.actuator.lights().any(|light| light.on_stop != Color::Keep);
+    /// What the lights do at a clean stop, where we are the location's last member. Answers whether we are, where
+    /// that makes a difference.
+    async fn rest(&mut self, events: &mut mpsc::Receiver<Event>) -> bool {
+        let wanted = self.device.leaves() || self.actuator.lights().any(|light| light.on_stop != Color::Keep);
         let last = wanted && self.actuator.board.is_connected() && self.is_last(events).await;
         let todo = self.mind.stop(last, self.actuator.board.now());
         self.apply(todo).await;
+        last
     }
 
     /// Whether nobody answers when we say `offline`: whoever is there says `online` again.

@@ -13,7 +13,7 @@ use super::layout::{Layout, Place};
 use super::topics::{LEAVES, Leaf, Topics};
 use crate::discovery::{self, Definitions, Device, Gone};
 use crate::mqtt::{Message, Slot, Wanted};
-use crate::presence::AccountName;
+use crate::presence::{AccountName, Name};
 use crate::settings::Settings;
 
 /// Shared by the bridge, which writes on it, and the connection, which reads.
@@ -136,13 +136,24 @@ impl Board {
     }
 
     /// What a discovery message describes, where it is one that a bridge on our base topic published:
-    /// the topic and the payload both say so.
+    /// the topic and the payload both say so. A location that has an account's name gives way to it.
     pub(super) fn described(&self, topic: &str, payload: &[u8]) -> Option<Described> {
         if topic == self.bridge_topic() {
             return self.topics.is_bridge_in(payload).then_some(Described::Bridge);
         }
-        let account = self.topics.account_in(payload)?;
+        let namesake = || self.topics.location_in(payload).filter(|name| self.write().index(name).is_some());
+        let account = self.topics.account_in(payload).or_else(namesake)?;
         (topic == self.device_topic(&account)).then_some(Described::Account(account))
+    }
+
+    /// Whether a discovery message describes a location of our base topic: topic and payload both say so.
+    pub(super) fn is_location(&self, topic: &str, payload: &[u8]) -> bool {
+        let prefix = &self.settings.home_assistant.prefix;
+        let is_its = |location: Name| {
+            let id = |beside| discovery::actuator_id(self.topics.base(), location.as_str(), beside);
+            [false, true].into_iter().any(|beside| topic == discovery::topic(prefix, &id(beside)))
+        };
+        self.topics.location_in(payload).is_some_and(is_its)
     }
 
     /// The slot of a device; none where that is not wanted.

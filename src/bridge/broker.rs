@@ -1,7 +1,5 @@
 //! The broker's side of a running bridge: what was found there at the start, and what it tells later.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
 use super::Failure;
@@ -18,11 +16,11 @@ use crate::mqtt::{self, Event, Message, Options, Received, Slot, Subscription, W
 use crate::presence::{AccountName, Report};
 use crate::settings::{Requests, Settings};
 
-/// The bounds of the wait after Home Assistant's birth, in milliseconds.
-const BIRTH: (u64, u64) = (500, 3_000);
-
 /// The largest payload of our own topics that is read. Ours are far smaller.
 const LARGEST: usize = 64 << 10;
+
+/// The same of devices: a location's tells of all its lights.
+const LARGEST_DEVICE: usize = 256 << 10;
 
 /// How a bridge connects.
 pub(super) fn options(settings: &Settings, topics: &Topics, instance: &str) -> Options {
@@ -147,9 +145,8 @@ impl Bridge {
     }
 
     fn on_home_assistant(&mut self, message: &Received) {
-        if !message.retained && &*message.payload == b"online" && self.birth.is_none() {
-            let wait = Duration::from_millis(self.rng.u64(BIRTH.0..BIRTH.1));
-            self.birth = Some(Instant::now() + wait);
+        if !message.retained && &*message.payload == b"online" {
+            self.births.heard(Instant::now(), &mut self.rng);
         }
     }
 
@@ -327,13 +324,19 @@ impl Bridge {
     }
 
     fn on_device(&mut self, message: &Received) {
-        if message.payload.len() > LARGEST {
+        if message.payload.len() > LARGEST_DEVICE {
             return;
         }
-        let Some(described) = self.board.described(&message.topic, &message.payload) else { return };
+        let Some(described) = self.board.described(&message.topic, &message.payload) else {
+            return self.note_location(message);
+        };
         match (self.board.slot_of_device(&described), described) {
             (Some(slot), _) => {
                 self.found_device(slot, &message.payload);
+                if self.is_open() && !message.retained {
+                    tracing::debug!(topic = message.topic, "somebody else wrote our device; it is written again soon");
+                    self.disturbed.insert(slot);
+                }
                 self.found_slot(slot, &message.payload);
             }
             (None, Described::Bridge) => self.found_orphan(message, None),

@@ -2,14 +2,20 @@
 
 use std::time::Duration;
 
-use super::agenda::Index;
+use tokio::time::Instant;
+
+use super::agenda::{Index, Way};
 use super::layout::Place;
 use super::running::Bridge;
-use crate::discovery::{With, gone};
+use crate::discovery::{Gone, With, gone};
+use crate::mqtt::{Received, Slot, Wanted};
 use crate::settings::{self, OnStop, Requests, Settings, Via};
 
 /// Up to so many accounts, `bridge/health` tells when each was last asked for: a few kilobytes a minute.
 pub(super) const FEW: usize = 100;
+
+/// How many devices of locations are remembered: a stranger may write any number.
+const MOST_LOCATIONS: usize = 1_000;
 
 /// How long a clean stop may take to clear the devices of tens of thousands.
 const CLEARING: Duration = Duration::from_secs(20);
@@ -45,17 +51,68 @@ impl Bridge {
         }
     }
 
+    /// Locations of our base topic have devices too, which their actuators publish; where one is, is remembered.
+    pub(super) fn note_location(&mut self, message: &Received) {
+        if !self.board.is_location(&message.topic, &message.payload) {
+            self.locations.remove(&message.topic);
+        } else if self.locations.len() < MOST_LOCATIONS {
+            self.locations.insert(message.topic.clone());
+        }
+    }
+
+    /// The devices of locations leave Home Assistant, whether or not an actuator runs there to see to it.
+    pub(super) fn clear_locations(&mut self) {
+        for topic in std::mem::take(&mut self.locations) {
+            self.connection.clear(topic);
+        }
+    }
+
+    /// What Home Assistant's births have sent again.
+    pub(super) fn send_again(&mut self, now: Instant) {
+        let slots = self.births.take(self.board.slots(), now);
+        if slots.start == 0 && !slots.is_empty() {
+            tracing::debug!("everything is published again for Home Assistant");
+        }
+        slots.for_each(|slot| self.connection.changed(slot));
+    }
+
     /// A device of ours was found at the broker. What it had and has no more is remembered, to be told.
-    pub(super) fn found_device(&mut self, slot: crate::mqtt::Slot, payload: &[u8]) {
+    pub(super) fn found_device(&mut self, slot: Slot, payload: &[u8]) {
         let Some(ours) = self.board.render_device(slot) else { return };
         if ours.payload.is_empty() || ours.payload == payload {
             return;
         }
-        let gone = gone(payload, &ours.payload);
-        if !gone.is_empty() {
-            self.board.write().retiring.insert(ours.topic, gone);
+        let mut lost = gone(payload, &ours.payload);
+        if !lost.is_empty() {
+            lost = self.may_still_write(slot, payload, &lost).unwrap_or(lost);
+        }
+        if !lost.is_empty() {
+            self.board.write().retiring.insert(ours.topic, lost);
             self.retired = false;
         }
+    }
+
+    /// Whether an account may set its presence is known with its first token, which may be long in coming. Until
+    /// then it may where the device at the broker says so: entities do not leave only to come back. Answers with
+    /// what the device has lost all the same.
+    fn may_still_write(&mut self, slot: Slot, payload: &[u8], lost: &[Gone]) -> Option<Vec<Gone>> {
+        let Place::Device(index) = self.board.layout().place(slot) else { return None };
+        let (_, way) = self.agenda.way_of(index)?;
+        if !self.settings.graph.write || *way != Way::Own {
+            return None;
+        }
+        let name = {
+            let mut board = self.board.write();
+            let account = board.accounts.get(index as usize).filter(|account| account.last_answer().is_none())?;
+            let name = account.name.clone();
+            board.writers.insert(name.clone()).then_some(name)?
+        };
+        let still_lost = gone(payload, &self.board.render_device(slot)?.payload);
+        if still_lost.len() == lost.len() {
+            self.board.write().writers.remove(&name);
+            return None;
+        }
+        Some(still_lost)
     }
 
     /// A round after it was told which components are gone, devices are sent without a word of them.

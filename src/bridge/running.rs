@@ -25,7 +25,7 @@ use super::talk::{News, Talk};
 use super::topics::Leaf;
 use super::vitals::Pulse;
 use super::{Control, Failure, Parts, broker, plan};
-use crate::discovery::{Definitions, Rhythm};
+use crate::discovery::{Births, Definitions, Rhythm};
 use crate::entra::{Step, Tokens};
 use crate::graph;
 use crate::mqtt::{Connection, Event, Requests, Slot, Wanted};
@@ -91,8 +91,8 @@ pub(super) struct Bridge {
     pub(super) begun: Instant,
     next_round: Instant,
     next_health: Instant,
-    /// Home Assistant was born: everything is sent again then.
-    pub(super) birth: Option<Instant>,
+    /// Home Assistant was born: everything is sent again.
+    pub(super) births: Births,
     pub(super) control: Control,
     pub(super) requests: Requests,
     /// Sign-ins by code that come a step further.
@@ -100,6 +100,8 @@ pub(super) struct Bridge {
     pub(super) pulse: Pulse,
     /// Topics of accounts that enrolled with a lost store.
     pub(super) strangers: Vec<String>,
+    /// Topics of locations' devices.
+    pub(super) locations: BTreeSet<String>,
     /// Whether Home Assistant was told which components are gone.
     pub(super) retired: bool,
 }
@@ -154,6 +156,7 @@ impl Bridge {
             steps: tokens.sign_ins().steps(),
             pulse: Pulse::new(now),
             strangers: Vec::new(),
+            locations: BTreeSet::new(),
             retired: true,
             control,
             pace: Pace { active: settings.graph.active, quiet: settings.graph.quiet },
@@ -190,7 +193,7 @@ impl Bridge {
             begun: now,
             next_round: now + ROUND,
             next_health: now + HEALTH,
-            birth: None,
+            births: Births::default(),
         };
         bridge.crew_changed();
         bridge.look_tenants_up();
@@ -231,7 +234,7 @@ impl Bridge {
             Phase::Contested(contest) => Some(contest.wake()),
             Phase::Connecting | Phase::Read | Phase::Running => None,
         };
-        let dates = [self.agenda.wake(), start, self.birth, Some(self.next_round), Some(self.next_health)];
+        let dates = [self.agenda.wake(), start, self.births.wakes_at(), Some(self.next_round), Some(self.next_health)];
         dates.into_iter().flatten().min().expect("the rounds never end")
     }
 
@@ -246,11 +249,7 @@ impl Bridge {
             Phase::Settling { until } if *until <= now.instant => self.settle(),
             _ => {}
         }
-        if self.birth.is_some_and(|birth| birth <= now.instant) {
-            self.birth = None;
-            tracing::debug!("everything is published again for Home Assistant");
-            self.connection.all_changed();
-        }
+        self.send_again(now.instant);
         if self.next_round <= now.instant {
             self.next_round = now.instant + ROUND;
             self.round(now);

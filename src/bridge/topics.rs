@@ -1,6 +1,6 @@
 //! The bridge's topics, written and recognised.
 
-use crate::presence::AccountName;
+use crate::presence::{AccountName, Name};
 
 /// The topics under one base.
 #[derive(Debug, Clone)]
@@ -58,8 +58,17 @@ impl Topics {
 
     /// The account that a discovery payload speaks of, where its device hangs on this base topic.
     pub(super) fn account_in(&self, payload: &[u8]) -> Option<AccountName> {
+        self.name_in("account", payload)
+    }
+
+    /// The location that it speaks of, likewise.
+    pub(super) fn location_in(&self, payload: &[u8]) -> Option<Name> {
+        self.name_in("actuator", payload)
+    }
+
+    fn name_in(&self, room: &str, payload: &[u8]) -> Option<Name> {
         let text = str::from_utf8(payload).ok()?;
-        let start = format!("\"{}/account/", self.base);
+        let start = format!("\"{}/{room}/", self.base);
         let behind = &text[text.find(&start)? + start.len()..];
         behind.split_once('/')?.0.parse().ok()
     }
@@ -96,6 +105,10 @@ mod tests {
         assert_eq!(Topics::new("a/account").account_in(payload), None);
         assert_eq!(Topics::new("b").account_in(payload), None);
         assert_eq!(Topics::new("a").account_in(b"\xff"), None);
+        assert_eq!(Topics::new("a").location_in(payload), None);
+        let location = br#"{"components":{"c":{"state_topic":"a/actuator/home/state"}}}"#;
+        assert_eq!(Topics::new("a").location_in(location), "home".parse().ok());
+        assert_eq!((Topics::new("b").location_in(location), Topics::new("a").account_in(location)), (None, None));
         assert!(Topics::new("a").is_bridge_in(payload) && !Topics::new("b").is_bridge_in(payload));
     }
 }

@@ -35,7 +35,8 @@ impl With {
         if holds { Self(self.0 | other.0) } else { self }
     }
 
-    pub(super) fn meets(self, needs: Self) -> bool {
+    /// Whether all of `needs` hold.
+    pub const fn meets(self, needs: Self) -> bool {
         self.0 & needs.0 == needs.0
     }
 

@@ -69,6 +69,11 @@ impl Connection {
         self.once(Once::new(message, qos));
     }
 
+    /// Lets the broker forget what it retains on a topic that is no slot's. Likewise: tried once.
+    pub fn clear(&self, topic: String) {
+        self.once(Once { retain: true, ..Once::new(Message { topic, payload: Vec::new() }, 1) });
+    }
+
     /// Answers a request, likewise.
     pub fn answer(&self, answer: Answer) {
         answer.messages().for_each(|once| self.once(once));

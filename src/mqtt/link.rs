@@ -192,7 +192,7 @@ impl<'a> Link<'a> {
             Goodbye::NotYet if self.pending.is_empty() || Instant::now() >= flush_until => match self.will {
                 Some(will) => {
                     self.goodbye = Goodbye::WillSent;
-                    self.publish(Sent::Will, Once::new(will.clone(), 1), true);
+                    self.publish(Sent::Will, Once { retain: true, ..Once::new(will.clone(), 1) });
                     true
                 }
                 None => {
@@ -211,37 +211,37 @@ impl<'a> Link<'a> {
     }
 
     fn send_next(&mut self, next: Next, place: &Place, refusals: &mut Refusals) {
-        let (sent, once, retain) = match next {
-            Next::Once(once) => (Sent::Message(once.message.topic.clone()), once, false),
+        let (sent, once) = match next {
+            Next::Once(once) => (Sent::Message(once.message.topic.clone()), once),
             Next::Slot(slot) => match self.wanted.render(slot) {
-                Some(message) => (Sent::Slot(slot), Once::new(message, 1), true),
+                Some(message) => (Sent::Slot(slot), Once { retain: true, ..Once::new(message, 1) }),
                 None => return,
             },
         };
-        match self.unfit(&once, retain) {
+        match self.unfit(&once) {
             Some(answer) => self.events.extend(refusals.publish(&once.message.topic, answer, place)),
-            None => self.publish(sent, once, retain),
+            None => self.publish(sent, once),
         }
     }
 
     /// Why a message would end the connection, were it sent.
-    fn unfit(&self, once: &Once, retain: bool) -> Option<Answer> {
-        let Once { message, correlation, .. } = once;
+    fn unfit(&self, once: &Once) -> Option<Answer> {
+        let Once { message, correlation, retain, .. } = once;
         let extra = correlation.as_ref().map_or(0, |data| data.len() + FRAME);
         let size = message.topic.len() + message.payload.len() + FRAME + extra;
         if message.topic.is_empty() || message.topic.len() > LONGEST_TOPIC || message.topic.contains(['+', '#', '\0']) {
             Some(Answer::BadTopic)
         } else if size > self.limits.largest {
             Some(Answer::TooLarge { size, largest: self.limits.largest })
-        } else if retain && !self.limits.retains {
+        } else if *retain && !self.limits.retains {
             Some(Answer::NotRetained)
         } else {
             None
         }
     }
 
-    fn publish(&mut self, sent: Sent, once: Once, retain: bool) {
-        let Once { message, qos, correlation } = once;
+    fn publish(&mut self, sent: Sent, once: Once) {
+        let Once { message, qos, correlation, retain } = once;
         let qos = dialect::qos(if self.limits.acks { qos } else { 0 });
         let handed = match correlation {
             None => self.client.try_publish(message.topic, qos, retain, message.payload),

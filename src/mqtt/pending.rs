@@ -44,18 +44,20 @@ pub(super) enum Stop {
     Cut,
 }
 
-/// A message that is not kept: sent once, or dropped.
+/// A message that is not kept here: sent once, or dropped.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Once {
     pub(super) message: Message,
     pub(super) qos: u8,
     /// MQTT 5's correlation data, of an answer.
     pub(super) correlation: Option<Bytes>,
+    /// Whether the broker keeps it; of an empty payload: forgets what it kept.
+    pub(super) retain: bool,
 }
 
 impl Once {
     pub(super) fn new(message: Message, qos: u8) -> Self {
-        Self { message, qos, correlation: None }
+        Self { message, qos, correlation: None, retain: false }
     }
 }
 

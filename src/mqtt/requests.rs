@@ -191,6 +191,7 @@ impl Answer {
             message: Message { topic, payload },
             qos: 1,
             correlation,
+            retain: false,
         };
         let (first, second) = match also {
             Some(reply) if same => (message(topic, reply.correlation, payload), None),

@@ -5,9 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use graph2mqtt::bridge::{Control, LogLevel};
+use graph2mqtt::entra::Principal;
+use graph2mqtt::presence::PREFERRED;
 use serde_json::{Value, json};
 
-use super::installation::{CLIENT, Installation, TENANT, user};
+use super::installation::{CLIENT, Installation, TENANT, name, user};
+use super::stand_in::{History, HomeAssistant};
 use super::support::Observer;
 use super::until_activity;
 
@@ -196,8 +199,20 @@ async fn the_devices_leave_home_assistant_and_come_back_as_asked() {
     let (bridge, _) = installation.run(&["alex"]).await;
     let device = "homeassistant/device/g_alex/config";
     let published = observer.until("discovery", |seen| seen.topic == device).await.payload;
+    // A location's device, whose actuator does not run; and others that are none of ours.
+    let location = |base: &str| format!(r#"{{"components":{{"c":{{"state_topic":"{base}/actuator/home/state"}}}}}}"#);
+    let home = ("homeassistant/device/g_home/config", location("g"));
+    let others =
+        [("homeassistant/device/g2_home/config", location("g2")), ("homeassistant/device/mine/config", location("g"))];
+    for (topic, payload) in others.iter().chain([&home]) {
+        observer.publish(topic, payload.clone(), true).await;
+        observer.until_is(topic, payload).await;
+    }
+    installation.more_polls(1).await;
     assert_eq!(ask(&observer, "discovery/clear", json!({})).await["status"], "ok");
     observer.until_is(device, "").await;
+    observer.until_is(home.0, "").await;
+    assert!(observer.seen().iter().all(|seen| others.iter().all(|(topic, _)| seen.topic != *topic)));
     observer.until_is("homeassistant/device/g-bridge/config", "").await;
     // Home Assistant's birth does not bring back what was sent away.
     observer.publish("homeassistant/status", "online", false).await;
@@ -251,6 +266,43 @@ async fn a_person_sets_presence_and_message_and_what_graph_shows_is_what_is_told
     installation.cloud.set_presence(&user("alex"), "Available", "Available");
     let later = until_activity(&observer, "g/account/alex/presence", "DoNotDisturb").await;
     assert_eq!(later["preferred"]["availability"], "DoNotDisturb");
+    bridge.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_person_set_ends_by_itself_also_where_another_process_set_it() {
+    let installation = Installation::with(&["alex"]).await;
+    installation.cloud.consent(CLIENT, TENANT, &["Presence.ReadWrite"]);
+    let observer = installation.observe().await;
+    let yaml = with_requests(&installation.yaml(&["alex"], ""), "all").replace("graph: {", "graph: { write: true,");
+    installation.sign_in(&yaml, &["alex"]).await;
+    let bridge = installation.start(&yaml).await;
+    installation.until_online(&observer).await;
+    let topic = "g/account/alex/presence";
+    let mut presence: Value = serde_json::from_str(&observer.newest()[topic]).unwrap();
+    bridge.stop().await;
+    observer.forget();
+
+    let lasts = Duration::from_secs(10);
+    let (who, id) = (Principal::Account(name("alex")), presence["user_id"].as_str().unwrap().parse().unwrap());
+    let pair = &PREFERRED.iter().find(|(name, _)| *name == "DoNotDisturb").unwrap().1;
+    installation.client(&yaml).await.set_preferred(&who, TENANT, id, pair, lasts).await.unwrap();
+    let ends = jiff::Timestamp::now() + lasts;
+    presence["availability"] = "DoNotDisturb".into();
+    presence["activity"] = "DoNotDisturb".into();
+    presence["preferred"] = json!({"availability": "DoNotDisturb", "expires": ends});
+    observer.publish(topic, presence.to_string(), true).await;
+    observer.until_is(topic, &presence.to_string()).await;
+
+    let bridge = installation.start(&yaml).await;
+    let home = HomeAssistant::start(installation.broker.address(), &History::default());
+    home.until("select.alex_set_presence", "DoNotDisturb").await;
+    home.until("select.alex_set_presence", "Automatic").await;
+    home.until("sensor.alex_availability", "Available").await;
+    let late = jiff::Timestamp::now().duration_since(ends);
+    assert!(!late.is_negative() && late < jiff::SignedDuration::from_secs(5), "{late:?}");
+    let ended = until_activity(&observer, topic, "Available").await;
+    assert!(ended["preferred"].is_null(), "{ended}");
     bridge.stop().await;
 }
 

@@ -18,11 +18,13 @@ pub(super) fn publish_discovery(bridge: &mut Bridge, _: &Arguments) -> Result<Ou
     nothing()
 }
 
-/// `discovery/clear`: our devices leave Home Assistant, until the next start or `discovery/publish`. What
-/// accounts that enrolled with a lost store have left behind goes too.
+/// `discovery/clear`: all devices of the base topic leave Home Assistant, until the next start of whoever
+/// publishes them or `discovery/publish`. (Actuators that run hear the same request.) What accounts that
+/// enrolled with a lost store have left behind goes too.
 pub(super) fn clear_discovery(bridge: &mut Bridge, _: &Arguments) -> Result<Outcome, String> {
     bridge.board.write().withdrawn = true;
     bridge.touch_devices();
+    bridge.clear_locations();
     bridge.clear_strangers();
     nothing()
 }
