@@ -124,6 +124,7 @@ impl Drive {
                         convergence.failed(Instant::now(), light, &trouble);
                         complaints.failed(light, &trouble);
                     }
+                    self.hub_answered();
                 }
             }
         }
@@ -228,6 +229,7 @@ impl Drive {
                 self.board.light(place, |entry| entry.obeyed(wish, shows, obeyed, grace, now));
                 self.seen.notify_one();
                 complaints.obeyed(light, obeyed);
+                self.hub_answered();
                 let status = wish.status.as_ref().map(|(account, status)| format!("{account} {}", status.activity));
                 let light = &self.hub.lights[light].0;
                 tracing::debug!(hub = %self.hub.name, %light, look = ?ended.look, status, took = ?ended.took, "shown");
@@ -253,6 +255,15 @@ impl Drive {
             }
         }
         troubles
+    }
+
+    /// Lights that nothing was said of can be commanded, as far as is known.
+    fn hub_answered(&self) {
+        for manner in &self.manners {
+            if self.board.light(manner.place, |entry| !std::mem::replace(&mut entry.asked, true)) {
+                self.connection.changed(slot(manner.place));
+            }
+        }
     }
 
     async fn flash(&self, Flash { light, answer }: Flash) {

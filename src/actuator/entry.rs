@@ -125,6 +125,8 @@ pub(super) struct Entry {
     pub reported: Option<Report>,
     pub common: Common,
     pub duty: Duty,
+    /// Whether its hub was asked whether the light can be commanded.
+    pub asked: bool,
     pub unreachable: bool,
     /// The last error or advice, for people.
     pub error: Option<String>,
@@ -301,7 +303,7 @@ impl Entry {
     /// A command was obeyed. `shows`: the light shows it now.
     pub fn obeyed(&mut self, wish: &Arc<Wish>, shows: bool, obeyed: &Obeyed, grace: Duration, now: Now) {
         self.ended(now);
-        self.unreachable = obeyed.unreachable;
+        (self.asked, self.unreachable) = (true, obeyed.unreachable);
         self.error.clone_from(&obeyed.advice);
         let alike = |newest: &&Arc<Wish>| matches!((&newest.look, &wish.look), (Some(a), Some(b)) if a.looks_like(b));
         let newest = self.wish.as_ref().filter(alike).filter(|_| shows).cloned();
@@ -337,7 +339,7 @@ impl Entry {
 
     /// The light cannot be commanded.
     pub fn unreachable(&mut self, error: &str) {
-        self.unreachable = true;
+        (self.asked, self.unreachable) = (true, true);
         self.error = Some(error.to_owned());
     }
 

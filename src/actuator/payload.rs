@@ -11,8 +11,9 @@
 //! `color` is as in the configuration: `#rrggbb`, `temperature:2700`, `xy:0.675,0.322`, `scene:Relax`, `off`,
 //! `restore` or `keep`; `account`, `availability` and `activity` are left out while nobody's presence is known;
 //! `shown` and `since` are null while it is not known what the light shows. `hand.until` is null, `change` or a
-//! time. `hours` says since when the light's hours have begun or ended, `before` what the light showed before
-//! it was touched, where the rules ask for either. `by` is who wrote it, and how many commands that was;
+//! time; `reachable` is null until the light's hub was asked. `hours` says since when the light's hours have begun or
+//! ended, `before` what the light showed before it was touched, where the rules ask for either. `by` is who wrote it,
+//! and how many commands that was;
 //! `again` in how many seconds it will renew an effect, which others do when nothing is heard of it then.
 
 use std::time::Duration;
@@ -44,7 +45,7 @@ struct Payload<'a> {
     hours: Option<Hours>,
     #[serde(skip_serializing_if = "Option::is_none")]
     before: Option<&'a Before>,
-    reachable: bool,
+    reachable: Option<bool>,
     error: Option<&'a str>,
     by: By,
 }
@@ -121,7 +122,7 @@ pub(super) fn render(light: &Name, entry: &Entry, me: &str) -> Option<Vec<u8>> {
         hand: &common.hand,
         hours: Some(common.hours).filter(|hours| hours.version > 0),
         before: Some(&common.before).filter(|before| before.version > 0),
-        reachable: !entry.unreachable,
+        reachable: entry.asked.then_some(!entry.unreachable),
         error: entry.error.as_deref(),
         by: By {
             actuator: me.to_owned(),

@@ -1,122 +1,61 @@
-//! Home Assistant, the broker and the bridge, restarted in any order: the entities are there again with their right
-//! state within seconds, and between two equal states comes nothing but unavailable or unknown.
+//! Home Assistant, the broker, the bridge and the actuator, restarted in any order: the entities are there again with
+//! their right state within seconds, and between two equal states comes nothing but unavailable or unknown.
 
-use super::installation::{Installation, Running, user};
+use std::time::Duration;
+
+use super::house::House;
+use super::house::Part::{self, Actuator, ActuatorKilled, Bridge, BridgeKilled, HomeAssistant as Home};
+use super::installation::Installation;
 use super::stand_in::{History, HomeAssistant};
 use super::support::Broker;
 
-/// What is restarted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
-    HomeAssistant,
-    Broker,
-    Bridge,
-    /// Without a word, as by kill -9.
-    BridgeKilled,
-}
-
-use Part::{Bridge, BridgeKilled};
-
-/// Restarts, one behind the other.
-const ORDERS: &[&[Part]] = &[
-    &[Part::HomeAssistant, Part::Broker, Bridge],
-    &[Bridge, Part::HomeAssistant, Part::Broker, Part::HomeAssistant],
-    &[Part::Broker, BridgeKilled, Part::HomeAssistant],
-    &[BridgeKilled, Part::Broker, Part::Broker, Bridge],
+/// Restarts, one behind the other: each part once behind every other one, in order and without a word.
+const RESTARTS: &[&[Part]] = &[
+    &[Home, Part::Broker, Bridge, Actuator, Home, Bridge, Part::Broker],
+    &[Actuator, Bridge, Home, Actuator, Part::Broker, Home],
+    &[BridgeKilled, ActuatorKilled, BridgeKilled, Part::Broker, Part::Broker, ActuatorKilled, Home],
 ];
 
-struct House {
-    installation: Installation,
-    yaml: String,
-    history: History,
-    home: Option<HomeAssistant>,
-    bridge: Option<Running>,
-}
+/// After a power cut: what starts first.
+const STARTS: &[[Part; 4]] = &[
+    [Home, ActuatorKilled, BridgeKilled, Part::Broker],
+    [Part::Broker, ActuatorKilled, Home, BridgeKilled],
+    [BridgeKilled, Part::Broker, Home, ActuatorKilled],
+];
 
-impl House {
-    async fn start(broker: Broker) -> Self {
-        let installation = Installation { broker, ..Installation::with(&["alex"]).await };
-        let yaml = installation.yaml(&["alex"], "").replace("mqtt: {", "mqtt: { requests: all,");
-        installation.sign_in(&yaml, &["alex"]).await;
-        installation.cloud.set_presence(&user("alex"), "Busy", "InACall");
-        let history = History::default();
-        let home = Some(HomeAssistant::start(installation.broker.address(), &history));
-        let bridge = Some(installation.start(&yaml).await);
-        Self { installation, yaml, history, home, bridge }
-    }
-
-    async fn restart(&mut self, part: Part) {
-        match part {
-            Part::HomeAssistant => {
-                drop(self.home.take());
-                self.home = Some(HomeAssistant::start(self.installation.broker.address(), &self.history));
-            }
-            Part::Broker => {
-                self.installation.broker.stop();
-                self.installation.broker.restart();
-                // What it lost is known to the bridge alone, until it is back.
-                let observer = self.installation.observe().await;
-                observer.until("the presence again", |seen| seen.topic == "g/account/alex/presence").await;
-                observer.until_is("g/bridge/state", "online").await;
-            }
-            Bridge => {
-                self.bridge.take().unwrap().stop().await;
-                self.bridge = Some(self.installation.start(&self.yaml).await);
-            }
-            BridgeKilled => {
-                self.bridge.take().unwrap().kill().await;
-                self.bridge = Some(self.installation.start(&self.yaml).await);
-            }
-        }
-    }
-
-    /// Every entity is available and says what is so.
-    async fn is_right(&self) {
-        let home = self.home.as_ref().unwrap();
-        for (entity, state) in [
-            ("sensor.alex_availability", "Busy"),
-            ("sensor.alex_activity", "InACall"),
-            ("binary_sensor.alex_in_a_call", "on"),
-            ("binary_sensor.alex_do_not_disturb", "off"),
-            ("binary_sensor.alex_available", "off"),
-            ("binary_sensor.alex_out_of_office", "off"),
-            ("sensor.alex_work_location", "unspecified"),
-            ("binary_sensor.alex_sign_in_problem", "off"),
-            ("sensor.alex_sign_in_code", ""),
-            ("button.alex_sign_in", "pressable"),
-            ("button.alex_poll", "pressable"),
-            ("sensor.alex_poll_interval", "1"),
-            ("binary_sensor.graph2mqtt_connection", "on"),
-            ("sensor.graph2mqtt_accounts", "1"),
-            ("sensor.graph2mqtt_problems", "0"),
-            ("select.graph2mqtt_log_level", "info"),
-        ] {
-            home.until(entity, state).await;
-        }
-        assert_eq!(home.dropped(), Vec::<String>::new());
-        assert!(home.entities().len() >= 20, "{:?}", home.entities());
-    }
-}
+/// Within seconds: a try at the broker, the read-back, the first poll, a hub that is asked.
+const SECONDS: Duration = Duration::from_secs(10);
 
 async fn restarted(broker: impl Fn() -> Option<Broker>) {
-    for order in ORDERS {
+    for order in RESTARTS {
         let Some(broker) = broker() else { return };
         let mut house = House::start(broker).await;
-        house.is_right().await;
         for part in *order {
             house.restart(*part).await;
-            house.is_right().await;
+            let took = house.is_right().await;
+            assert!(took < SECONDS, "{order:?}: {took:?} after the restart of {part:?}");
         }
-        for (entity, states) in house.history.lock().unwrap().iter() {
-            let told: Vec<&String> =
-                states.iter().filter(|state| !["unavailable", "unknown"].contains(&state.as_str())).collect();
-            // A bridge that is gone is news to its own connection, and an uptime or a count is one.
-            let passing = entity.ends_with("_connection") || entity.ends_with("_last_poll");
-            let news = told.windows(2).filter(|pair| pair[0] != pair[1]).count();
-            assert!(passing || news == 0, "{order:?}: {entity} was {states:?}");
-        }
-        house.bridge.take().unwrap().stop().await;
+        house.was_steady(&format!("{order:?}"), &[]);
+        house.leave().await;
     }
+}
+
+async fn after_a_power_cut(broker: Option<Broker>, forgotten: &[&str]) {
+    let Some(broker) = broker else { return };
+    let mut house = House::start(broker).await;
+    for order in STARTS {
+        for part in [Home, ActuatorKilled, BridgeKilled, Part::Broker] {
+            house.end(part).await;
+        }
+        for part in order {
+            house.begin(*part).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        let took = house.is_right().await;
+        assert!(took < 2 * SECONDS, "{order:?}: {took:?}");
+        house.was_steady(&format!("{order:?}"), forgotten);
+    }
+    house.leave().await;
 }
 
 #[tokio::test]
@@ -127,6 +66,17 @@ async fn whatever_is_restarted_nothing_but_unavailable_comes_between_two_equal_s
 #[tokio::test]
 async fn the_same_with_a_broker_that_keeps_what_is_retained() {
     restarted(|| Broker::builder().persistence().start_mosquitto()).await;
+}
+
+#[tokio::test]
+async fn after_a_power_cut_whatever_starts_first_all_of_it_is_right_again() {
+    // Since when something is so stands at the broker alone.
+    after_a_power_cut(Broker::builder().start_mosquitto(), &["_since"]).await;
+}
+
+#[tokio::test]
+async fn the_same_power_cut_with_a_broker_that_keeps_what_is_retained() {
+    after_a_power_cut(Broker::builder().persistence().start_mosquitto(), &[]).await;
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! A stand-in for Home Assistant that behaves as the facts about it say: it drops a device with an unknown key,
-//! subscribes to states some time after discovery, ignores values outside `options`, is unavailable while the broker
+//! A stand-in for Home Assistant that behaves as the facts about it say: it drops a device with an unknown key or an
+//! illegal id, subscribes to states some time after discovery, ignores values outside `options`, is unavailable while the broker
 //! or anything in a component's availability is, and says at its birth that it is there. Templates are rendered.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +21,7 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// How long a test waits for what has to come within seconds.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The root keys that every version since 2024.12 takes; with another one the whole device is dropped.
+/// What every version since 2024.12 takes at the root; with another key the whole device is dropped.
 const ROOT: &[&str] = &[
     "device",
     "origin",
@@ -37,6 +37,24 @@ const ROOT: &[&str] = &[
     "qos",
     "encoding",
 ];
+/// The same of `device` and of `origin`.
+const DEVICE: &[&str] = &[
+    "identifiers",
+    "connections",
+    "name",
+    "manufacturer",
+    "model",
+    "model_id",
+    "hw_version",
+    "sw_version",
+    "serial_number",
+    "suggested_area",
+    "via_device",
+    "configuration_url",
+];
+const ORIGIN: &[&str] = &["name", "sw_version", "support_url"];
+/// The longest state that is kept, in characters.
+const LONGEST: usize = 255;
 
 /// What Home Assistant remembers of an entity over its own restarts: the recorder's history.
 pub type History = Arc<Mutex<BTreeMap<String, Vec<String>>>>;
@@ -128,13 +146,14 @@ impl Entity {
             return;
         }
         let listed = self.config["options"].as_array();
-        if listed.is_some_and(|options| !options.iter().any(|option| option == state.as_str())) || state.len() > 255 {
+        let is_listed = listed.is_none_or(|options| options.iter().any(|option| option == state.as_str()));
+        if !is_listed || state.chars().count() > LONGEST {
             return;
         }
         self.state = match self.text("platform") {
-            Some("binary_sensor") => {
-                let on = self.text("payload_on").unwrap_or("ON");
-                let off = self.text("payload_off").unwrap_or("OFF");
+            Some(platform @ ("binary_sensor" | "switch")) => {
+                let keys = if platform == "switch" { ["state_on", "state_off"] } else { ["payload_on", "payload_off"] };
+                let [on, off] = [(keys[0], "ON"), (keys[1], "OFF")].map(|(key, usual)| self.text(key).unwrap_or(usual));
                 match state.as_str() {
                     state if state == on => Some("on".into()),
                     state if state == off => Some("off".into()),
@@ -179,9 +198,12 @@ impl World {
     }
 
     fn discovered(&mut self, id: &str, payload: &str) {
+        if !id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')) {
+            return self.dropped.push(format!("{id}: an illegal topic"));
+        }
         if payload.is_empty() {
-            self.entities.retain(|(device, _), _| device != id);
-            return;
+            let gone: Vec<_> = self.entities.keys().filter(|(device, _)| device == id).cloned().collect();
+            return gone.iter().for_each(|place| self.removed(place));
         }
         match read(payload) {
             Err(why) => self.dropped.push(format!("{id}: {why}")),
@@ -193,11 +215,17 @@ impl World {
         }
     }
 
+    /// An entity leaves: the registry forgets it, with what people set there.
+    fn removed(&mut self, place: &(String, String)) {
+        if let Some(entity) = self.entities.remove(place) {
+            self.history.lock().unwrap().entry(entity.id()).or_default().push("removed".to_owned());
+        }
+    }
+
     fn component(&mut self, device: &str, key: &str, component: &Value, root: &Value) {
         let place = (device.to_owned(), key.to_owned());
         if component.as_object().is_some_and(|members| members.len() == 1 && members.contains_key("platform")) {
-            self.entities.remove(&place);
-            return;
+            return self.removed(&place);
         }
         if component["platform"].as_str().is_none() || component["unique_id"].as_str().is_none() {
             self.dropped.push(format!("{device}: component {key}"));
@@ -233,8 +261,12 @@ impl World {
 fn read(payload: &str) -> Result<Value, String> {
     let root: Value = serde_json::from_str(payload).map_err(|error| error.to_string())?;
     let members = root.as_object().ok_or("no object")?;
-    if let Some(unknown) = members.keys().find(|key| !ROOT.contains(&key.as_str())) {
-        return Err(format!("unknown key {unknown}"));
+    let empty = serde_json::Map::new();
+    let inner = |key: &str| root[key].as_object().unwrap_or(&empty);
+    for (place, allowed) in [(members, ROOT), (inner("device"), DEVICE), (inner("origin"), ORIGIN)] {
+        if let Some(unknown) = place.keys().find(|key| !allowed.contains(&key.as_str())) {
+            return Err(format!("unknown key {unknown}"));
+        }
     }
     if root["origin"]["name"].as_str().is_none() || !root["device"].is_object() || !root["components"].is_object() {
         return Err("device, origin with a name, or components are missing".into());

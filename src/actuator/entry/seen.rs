@@ -72,7 +72,7 @@ impl Entry {
 
     /// A lamp is back, in whatever look it has after a loss of power.
     pub fn is_back(&mut self, grace: Duration, now: Now) -> Effects {
-        self.unreachable = false;
+        (self.asked, self.unreachable) = (true, false);
         self.error = None;
         self.mend(grace, now)
     }
