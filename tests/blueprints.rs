@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
+use graph2mqtt::presence::Activity;
 use serde_yaml::Value;
 
 /// What a blueprint must have, by path; and what an automation of it must have.
@@ -112,15 +113,47 @@ fn no_restart_of_anything_triggers_one() {
     }
 }
 
+/// Between two parts of a text.
+fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
+    text.split_once(start).and_then(|(_, rest)| rest.split_once(end)).map(|(inner, _)| inner).unwrap()
+}
+
+#[test]
+fn each_names_entities_and_words_that_there_are() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let account = fs::read_to_string(root.join("ha-discovery/account.yaml")).unwrap().replace("<object>", "alex");
+    for (name, blueprint) in blueprints() {
+        for (input, described) in blueprint["blueprint"]["input"].as_mapping().unwrap() {
+            let Some(filter) = at(described, "selector.entity.filter") else { continue };
+            let example = described["description"].as_str().unwrap();
+            let (domain, id) =
+                example.rsplit_once("such as ").unwrap().1.trim_end_matches('.').split_once('.').unwrap();
+            let entity = format!("default_entity_id: {domain}.{id}\n");
+            assert!(account.contains(&entity), "{name}: {input:?} names {domain}.{id}");
+            assert_eq!(filter[0]["domain"], domain, "{name}: {input:?}");
+            let component = account.split(&entity).nth(1).unwrap().split("unique_id").next().unwrap();
+            if let Some(class) = filter[0].get("device_class").and_then(Value::as_str) {
+                assert!(component.contains(&format!("device_class: {class}\n")), "{name}: {input:?}");
+            }
+        }
+    }
+    let light = fs::read_to_string(folder().join("light_by_presence.yaml")).unwrap();
+    let colors = between(&light, "color: >-", "{% else %}");
+    let words: Vec<&str> = colors.split('\'').skip(1).step_by(2).collect();
+    assert!(words.iter().all(|word| Activity::KNOWN.contains(word)), "{words:?}");
+    let dark: Vec<&&str> = Activity::KNOWN.iter().filter(|word| !words.contains(word)).collect();
+    assert_eq!(dark, [&"Offline", &"OffWork", &"OutOfOffice", &"PresenceUnknown"], "what switches the light off");
+}
+
 #[test]
 fn the_example_dashboard_shows_entities_that_there_are() {
     let text = fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/dashboard.yaml")).unwrap();
     let read: Value = serde_yaml::from_str(&text).unwrap();
     assert!(read["views"][0]["cards"].as_sequence().unwrap().len() >= 4);
-    let definitions: String = ["account", "bridge"]
-        .map(|name| {
+    let definitions: String = [("account", "alex"), ("bridge", ""), ("actuator", "home")]
+        .map(|(name, object)| {
             let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("ha-discovery/{name}.yaml"));
-            fs::read_to_string(path).unwrap().replace("<object>", "alex")
+            fs::read_to_string(path).unwrap().replace("<object>", object).replace("<light>", "desk")
         })
         .concat();
     let shown = text.lines().filter_map(|line| line.trim().trim_start_matches("- ").strip_prefix("entity: "));

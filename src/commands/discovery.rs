@@ -5,7 +5,7 @@ use clap::Subcommand;
 
 use super::{Failure, Global, clear, parts};
 use crate::discovery::{self, Definitions, Device, Rhythm};
-use crate::settings::Settings;
+use crate::settings::{Settings, Via};
 use crate::{actuator, bridge};
 
 /// `discovery`
@@ -40,14 +40,18 @@ fn print(settings: &Settings) -> Result<(), Failure> {
         let topic = discovery::topic(&home_assistant.prefix, &id);
         format!("{topic} {}\n", String::from_utf8_lossy(&payload))
     };
-    let mut lines = line(discovery::bridge_id(base), definitions.bridge(base, with));
+    let mut lines = String::new();
+    if settings.has_people() {
+        lines.push_str(&line(discovery::bridge_id(base), definitions.bridge(base, with)));
+    }
     for (name, account) in &settings.accounts {
         let device = Device {
             base,
             account: name.as_str(),
             name: account.name.as_deref().unwrap_or(name.as_str()),
             area: account.area.as_deref(),
-            with: bridge::with_account(with, Some(account), false),
+            // Whether somebody granted it is known to the bridge alone; here everybody has.
+            with: bridge::with_account(with, Some(account), settings.graph.write && account.via == Via::SignIn),
         };
         lines.push_str(&line(discovery::device_id(base, name.as_str()), definitions.account(device)));
     }

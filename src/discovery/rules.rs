@@ -120,6 +120,26 @@ const COMPONENT: &[Rule] = &[
         kept: |c| is_removal(c) || text(c, "unique_id").is_some_and(|id| !id.is_empty()),
     },
     Rule {
+        wrong: "unique_id is made of a-z, A-Z, 0-9, _, - and placeholders",
+        kept: |c| {
+            text(c, "unique_id").is_none_or(|id| is_made_of(id, |byte| byte.is_ascii_alphanumeric() || byte == b'-'))
+        },
+    },
+    Rule {
+        wrong: "object_id and default_entity_id are made of a-z, 0-9, _ and placeholders",
+        kept: |c| {
+            let ids =
+                [text(c, "object_id"), text(c, "default_entity_id").and_then(|id| id.split_once('.')).map(|id| id.1)];
+            ids.into_iter()
+                .flatten()
+                .all(|id| is_made_of(id, |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()))
+        },
+    },
+    Rule {
+        wrong: "retain is false: a retained request is nobody's wish of now, and is never obeyed",
+        kept: |c| c.get("retain").is_none_or(|retain| *retain == Value::Bool(false)),
+    },
+    Rule {
         wrong: "device_class enum needs options, a list that is not empty",
         kept: |c| text(c, "device_class") != Some("enum") || has_options(c),
     },
@@ -273,6 +293,14 @@ fn text<'a>(members: &'a Members, key: &str) -> Option<&'a str> {
 
 fn is_one_of(members: &Members, key: &str, values: &[&str]) -> bool {
     text(members, key).is_some_and(|value| values.contains(&value))
+}
+
+/// Whether an id holds nothing but such characters, underscores, and placeholders.
+fn is_made_of(id: &str, fits: impl Fn(u8) -> bool) -> bool {
+    let plain = |text: &str| text.bytes().all(|byte| fits(byte) || byte == b'_');
+    let mut parts = id.split('<');
+    let first = parts.next().unwrap_or_default();
+    !id.is_empty() && plain(first) && parts.all(|part| part.split_once('>').is_some_and(|(_, rest)| plain(rest)))
 }
 
 fn begins(members: &Members, key: &str, starts: &[&str]) -> bool {

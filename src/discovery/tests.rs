@@ -102,6 +102,36 @@ fn what_is_rendered_keeps_home_assistants_rules_with_and_without_each_condition(
 }
 
 #[test]
+fn what_says_that_components_are_gone_keeps_the_rules_too() {
+    let (definitions, lights) = (compiled_in(), lights());
+    for (before, after) in [
+        (definitions.account(ALEX), definitions.account(Device { with: With::default(), ..ALEX })),
+        (definitions.bridge("graph2mqtt", EVERYTHING), definitions.bridge("graph2mqtt", With::default())),
+        (definitions.actuator(home(&lights)), definitions.actuator(home(&[]))),
+    ] {
+        let gone = gone(&before, &after);
+        assert!(!gone.is_empty());
+        assert_eq!(rules::mistakes(&json(&retiring(&after, &gone))), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn another_name_another_area_and_other_rights_keep_every_identity() {
+    let definitions = compiled_in();
+    let identities = |device: Device<'_>| {
+        let payload = json(&definitions.account(device));
+        let ids =
+            |(key, it): (&String, &Value)| (key.clone(), it["unique_id"].clone(), it["default_entity_id"].clone());
+        let components: Vec<_> = payload["components"].as_object().unwrap().iter().map(ids).collect();
+        (payload["device"]["identifiers"].clone(), components)
+    };
+    let (device, all) = identities(ALEX);
+    assert_eq!(identities(Device { name: "Alexandra Wilber", area: None, ..ALEX }), (device.clone(), all.clone()));
+    let (same, fewer) = identities(Device { with: With::REQUESTS, ..ALEX });
+    assert!(same == device && fewer.len() < all.len() && fewer.iter().all(|it| all.contains(it)));
+}
+
+#[test]
 fn what_acts_as_a_person_asks_or_sets_is_there_only_where_that_is_allowed() {
     let definitions = compiled_in();
     let of = |with: With| components(&definitions.account(Device { with, ..ALEX }));
@@ -225,6 +255,10 @@ fn what_home_assistant_would_drop_is_refused_with_its_place() {
         ("icon: mdi:phone", "icon: phone", "components.in_a_call: icon"),
         ("default_entity_id: sensor", "default_entity_id: switch", "default_entity_id begins"),
         ("object_id: <object>_since\n", "x: y\n", "components.since: object_id"),
+        ("unique_id: <id>_since", "unique_id: <id>.since", "components.since: unique_id is made of"),
+        ("object_id: <object>_since", "object_id: <object>-since", "components.since: object_id and default_entity_id"),
+        ("sensor.<object>_since", "sensor.<object>_Since", "components.since: object_id and default_entity_id"),
+        ("payload_press: '{\"account\":\"<account>\"}'", "retain: true", "components.sign_in: retain is false"),
         ("  in_a_call:", "  in a call:", "components.in a call: use the characters"),
         ("name: <name>", "name: <nmae>", "<nmae> is not a placeholder"),
         ("components:", "components: []\nx:", "components: a map"),
