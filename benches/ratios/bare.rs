@@ -144,7 +144,8 @@ fn changed(known: &mut Known, presence: &Presence<'_>) -> bool {
     }
 }
 
-fn connect(client_id: &str, port: u16) -> (AsyncClient, EventLoop) {
+/// A connection as both loops have it.
+pub fn connect(client_id: &str, port: u16) -> (AsyncClient, EventLoop) {
     let mut options = MqttOptions::new(client_id, "127.0.0.1", port);
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
@@ -152,7 +153,8 @@ fn connect(client_id: &str, port: u16) -> (AsyncClient, EventLoop) {
     AsyncClient::new(options, 64)
 }
 
-async fn drive(mut events: EventLoop) {
+/// Lets it do its work; its end is the process's.
+pub async fn drive(mut events: EventLoop) {
     while events.poll().await.is_ok() {}
     std::process::exit(1);
 }

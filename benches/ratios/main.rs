@@ -1,7 +1,7 @@
 //! Speed and memory of the release binary, as ratios to a bare loop of the same crates.
 //!
 //! `cargo bench` prints every row of the table, `cargo bench -- NAME` those whose name holds NAME
-//! (`size`, `start`, `memory`, `way`, `sweep`, `crowd`, `refreshes`), `cargo bench -- --list` the names.
+//! (`size`, `start`, `memory`, `way`, `sweep`, `crowd`, `discovery`, `refreshes`), `cargo bench -- --list` the names.
 //!
 //! # How to read it
 //! A row gives the figure of the bare loop, that of graph2mqtt, the ratio of the two, and the bar,
@@ -18,6 +18,7 @@
 mod bare;
 mod broker;
 mod crowd;
+mod discovery;
 mod order;
 mod process;
 mod refresh;
@@ -44,6 +45,7 @@ const GROUPS: &[Group] = &[
     Group { rows: start::ROWS, measure: start::measure },
     Group { rows: way::ROWS, measure: way::measure },
     Group { rows: crowd::ROWS, measure: crowd::measure },
+    Group { rows: discovery::ROWS, measure: discovery::measure },
     Group { rows: refresh::ROWS, measure: refresh::measure },
 ];
 
@@ -53,6 +55,11 @@ fn main() -> ExitCode {
         && flag == "--bare"
     {
         return ended(bare::run(orders.as_ref()));
+    }
+    if let [flag, messages, port] = arguments.as_slice()
+        && flag == "--discovery"
+    {
+        return ended(discovery::send(messages.as_ref(), port));
     }
     if let [flag, errand] = arguments.as_slice()
         && flag == "--refresh"

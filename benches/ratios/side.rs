@@ -59,6 +59,20 @@ impl Side {
     }
 }
 
+/// The program with its configuration in this folder.
+pub fn program(work: &Work<'_>, folder: &Path) -> anyhow::Result<Command> {
+    command(work, folder, "run")
+}
+
+/// One of the program's commands, likewise.
+pub fn command(work: &Work<'_>, folder: &Path, command: &str) -> anyhow::Result<Command> {
+    let file = folder.join("graph2mqtt.yaml");
+    fs::write(&file, configuration(work)?)?;
+    let mut program = Command::new(env!("CARGO_BIN_EXE_graph2mqtt"));
+    program.arg(command).arg("--config").arg(file).current_dir(folder);
+    Ok(program)
+}
+
 fn bare_loop(work: &Work<'_>, folder: &Path) -> anyhow::Result<Command> {
     let world = work.world;
     let orders = Orders {
@@ -76,15 +90,6 @@ fn bare_loop(work: &Work<'_>, folder: &Path) -> anyhow::Result<Command> {
     fs::write(&file, serde_json::to_vec(&orders)?)?;
     let mut command = Command::new(std::env::current_exe().context("this file")?);
     command.arg("--bare").arg(file);
-    Ok(command)
-}
-
-/// The program with its configuration in this folder.
-pub fn program(work: &Work<'_>, folder: &Path) -> anyhow::Result<Command> {
-    let file = folder.join("graph2mqtt.yaml");
-    fs::write(&file, configuration(work)?)?;
-    let mut command = Command::new(env!("CARGO_BIN_EXE_graph2mqtt"));
-    command.arg("run").arg("--config").arg(file).current_dir(folder);
     Ok(command)
 }
 
