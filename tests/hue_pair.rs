@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use graph2mqtt::lights::hue::{self, NotPaired, Paired, Pairing};
+use graph2mqtt::lights::hue::{self, NotPaired, Paired, Pairing, Terms};
 use graph2mqtt::lights::{self, Event, Look, Trouble};
 use graph2mqtt::settings::{self, Api, Settings, Shade};
 use graph2mqtt::simulator::{Certificate, Fault, Gamut, Hub, Kind, What};
@@ -40,7 +40,8 @@ impl Place {
 
     async fn pair(&self, settings: &Settings, within: Duration, seen: &mut Vec<Pairing>) -> Result<Paired, NotPaired> {
         let (name, hub) = lights::hub_named(settings, "office").unwrap();
-        let paired = hue::pair(&hub, &name, &self.store, within, &mut |pairing| seen.push(pairing)).await?;
+        let terms = Terms { within, new_certificate: true };
+        let paired = hue::pair(&hub, &name, &self.store, terms, &mut |pairing| seen.push(pairing)).await?;
         paired.keep(&name, &self.store, jiff::Timestamp::now()).await?;
         Ok(paired)
     }

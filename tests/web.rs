@@ -70,6 +70,7 @@ fn at_work() -> Status {
                 failures: 0,
                 error: None,
             }],
+            hubs: Vec::new(),
         }),
     }
 }

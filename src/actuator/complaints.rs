@@ -54,7 +54,7 @@ impl<'a> Complaints<'a> {
     }
 
     /// The hub answers: what was said of it is over, and what was said of single lights is not.
-    fn answers(&mut self) {
+    pub fn answers(&mut self) {
         if self.of_hub.take().is_none() {
             return;
         }

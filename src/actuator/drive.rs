@@ -107,7 +107,11 @@ impl Drive {
                 Some(event) = told.recv() => match event {
                     Event::Missed if has_missed || began.elapsed() > PROMPT => reading.push(self.read_all()),
                     Event::Missed => has_missed = true,
-                    Event::Mended => convergence.mended(),
+                    Event::Stopped => ahead = Some(Instant::now()),
+                    Event::Mended => {
+                        convergence.mended();
+                        ahead = Some(Instant::now());
+                    }
                     event => self.take(&event),
                 },
                 Some(all) = reading.next() => self.was_read(&all),
@@ -120,6 +124,9 @@ impl Drive {
                     preparing.push(self.prepare());
                 }
                 Some(troubles) = preparing.next() => {
+                    if troubles.is_empty() {
+                        complaints.answers();
+                    }
                     for (light, trouble) in troubles {
                         convergence.failed(Instant::now(), light, &trouble);
                         complaints.failed(light, &trouble);
@@ -297,7 +304,7 @@ impl Drive {
                 effects.publish = true;
                 (*light, effects)
             }
-            Event::Missed | Event::Mended => return,
+            Event::Missed | Event::Stopped | Event::Mended => return,
         };
         self.apply(light, effects);
     }

@@ -35,6 +35,7 @@ mod role;
 mod rules;
 mod topics;
 
+pub use crate::lights::{Condition, HubState, NotPaired, Pairings, Progress};
 pub use board::{Clock, LightState};
 pub use device::device;
 pub use role::{Actuator, State};

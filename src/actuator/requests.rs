@@ -1,9 +1,11 @@
 //! What others ask the location's actuators: `<base>/actuator/<location>/request/<command>`. One member answers.
+//! Each has a store of its own, so that those whose hub wants a key join when one is asked to pair it.
 //!
 //! | command | asks | answers with |
 //! |---|---|---|
 //! | `health_check` | nothing | `healthy`, and of each light whether it is reachable |
 //! | `test` | `{"light":"desk"}` | the light, once its hub took the flash |
+//! | `pair` | `{"hub":"office"}`, with `"new_certificate":true` where it may have changed | the hub and its bridge id, once somebody pressed its link button |
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,10 +15,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::board::LightState;
 use super::drive::Flash;
-use crate::mqtt::{Answer, Arguments, Request, Ticket};
+use super::topics::Topics;
+use crate::lights::{NotPaired, Pairings, Progress};
+use crate::mqtt::{Answer, Arguments, Received, Request, Ticket};
 use crate::presence::Name;
 
-const COMMANDS: &str = "health_check, test";
+const COMMANDS: &str = "health_check, test, pair";
+/// A request to pair that is larger is none.
+const LARGEST: usize = 1 << 10;
 
 /// Where each light's hub listens, and which of its lights it is.
 pub(super) type Ways = Vec<(Name, mpsc::Sender<Flash>, usize)>;
@@ -25,7 +31,7 @@ pub(super) type Ways = Vec<(Name, mpsc::Sender<Flash>, usize)>;
 pub(super) type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// Does what is asked.
-pub(super) fn answer(request: Request, ways: &Ways, lights: &[LightState]) -> Answering {
+pub(super) fn answer(request: Request, ways: &Ways, lights: &[LightState], pairings: &Pairings) -> Answering {
     let Request { command, members, ticket } = request;
     match command.as_str() {
         "health_check" => at_once(match Arguments::new(members, &[]) {
@@ -33,6 +39,7 @@ pub(super) fn answer(request: Request, ways: &Ways, lights: &[LightState]) -> An
             Err(wrong) => ticket.error(&wrong),
         }),
         "test" => test(members, ticket, ways),
+        "pair" => pair(members, ticket, pairings),
         _ => at_once(ticket.error(&format!("there is no such request here; there are {COMMANDS}"))),
     }
 }
@@ -69,4 +76,50 @@ fn test(members: Map<String, Value>, ticket: Ticket, ways: &Ways) -> Answering {
             _ => ticket.error("the actuator is stopping; ask again"),
         }
     })
+}
+
+/// The hub to pair, and whether another certificate than the one known is taken.
+fn to_pair(members: Map<String, Value>, pairings: &Pairings) -> Result<(Name, bool), String> {
+    let arguments = Arguments::new(members, &["hub", "new_certificate"])?;
+    let names = || pairings.hubs().iter().map(|hub| hub.name.to_string()).collect::<Vec<_>>().join(", ");
+    let name = arguments.text("hub")?;
+    let name = name.ok_or_else(|| format!(r#"say which hub, such as {{"hub":"…"}}; there are {}"#, names()))?;
+    let hub = pairings.hub(name).ok_or_else(|| format!("there is no such hub here; there are {}", names()))?;
+    Ok((hub.name, arguments.flag("new_certificate")?))
+}
+
+fn pair(members: Map<String, Value>, ticket: Ticket, pairings: &Pairings) -> Answering {
+    let begun = to_pair(members, pairings).and_then(|(hub, new_certificate)| {
+        let progress = pairings.start(hub.as_str(), new_certificate);
+        progress.map(|progress| (hub, progress)).ok_or_else(|| "there is no such hub here any more".to_owned())
+    });
+    let (hub, mut progress) = match begun {
+        Ok(begun) => begun,
+        Err(wrong) => return at_once(ticket.error(&wrong)),
+    };
+    Box::pin(async move {
+        let ended = progress.wait_for(|progress| !progress.is_under_way()).await.map(|ended| ended.clone());
+        match ended {
+            Ok(Progress::Paired { id, name }) => ticket.ok(json!({ "hub": hub.as_str(), "id": id, "name": name })),
+            Ok(Progress::Failed(changed @ NotPaired::Changed { .. })) => ticket.error(&format!(
+                r#"{changed}. Only if you know why, ask again with "new_certificate":true, or: graph2mqtt pair {hub}"#
+            )),
+            Ok(Progress::Failed(not_paired)) => ticket.error(&not_paired.to_string()),
+            Ok(Progress::Cancelled) => ticket.error("somebody cancelled it on the page"),
+            _ => ticket.error("the actuator is stopping; ask again"),
+        }
+    })
+}
+
+/// A request that another member was given. What is odd is for that one to say.
+pub(super) fn overhear(received: &Received, topics: &Topics, pairings: &Pairings) {
+    let is_pair = received.topic.strip_prefix(&topics.room()) == Some("/request/pair");
+    if !is_pair || received.retained || received.payload.len() > LARGEST {
+        return;
+    }
+    let Ok(Value::Object(mut members)) = serde_json::from_slice(&received.payload) else { return };
+    members.remove("transaction");
+    if let Ok((hub, new_certificate)) = to_pair(members, pairings) {
+        pairings.overhear(hub.as_str(), new_certificate);
+    }
 }

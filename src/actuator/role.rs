@@ -16,7 +16,7 @@ use super::drive::{Drive, Flash, Manner};
 use super::mind::{Mind, Todo};
 use super::requests::{self, Answering, Ways};
 use super::topics::{About, Topics};
-use crate::lights;
+use crate::lights::{self, HubState, Pairings};
 use crate::mqtt::{Connection, Event, Options, Received, Refused, Requests, Subscription, Unusable};
 use crate::presence::Name;
 use crate::settings::{self, Color, Light, Settings};
@@ -35,21 +35,36 @@ pub struct Actuator {
     store: Store,
     topics: Topics,
     board: Arc<Board>,
+    hubs: Vec<lights::Hub>,
+    pairings: Pairings,
 }
 
 /// The actuator's public state. Cheap to clone.
 #[derive(Clone)]
-pub struct State(Arc<Board>);
+pub struct State {
+    board: Arc<Board>,
+    pairings: Pairings,
+}
 
 impl State {
     /// Whether the connection to the broker stands.
     pub fn is_connected(&self) -> bool {
-        self.0.is_connected()
+        self.board.is_connected()
     }
 
     /// Every light.
     pub fn lights(&self) -> Vec<LightState> {
-        self.0.states()
+        self.board.states()
+    }
+
+    /// Every hub of the configuration.
+    pub fn hubs(&self) -> Vec<HubState> {
+        self.pairings.hubs()
+    }
+
+    /// The pairing of its hubs.
+    pub fn pairings(&self) -> Pairings {
+        self.pairings.clone()
     }
 }
 
@@ -65,19 +80,21 @@ impl Actuator {
         let mut chance = fastrand::Rng::new();
         let me = format!("{:08x}", chance.u32(..));
         let board = Arc::new(Board::new(topics.clone(), me, chance, clock));
-        Self { settings, store, topics, board }
+        let hubs = lights::hubs(&settings, &store);
+        let pairings = Pairings::new(&settings, store.clone(), &hubs);
+        Self { settings, store, topics, board, hubs, pairings }
     }
 
     /// What health, metrics and pages show.
     pub fn state(&self) -> State {
-        State(self.board.clone())
+        State { board: self.board.clone(), pairings: self.pairings.clone() }
     }
 
     /// Runs until the shutdown, which is clean: commands under way end, lights do what `on_stop` says, and
     /// `offline` is published.
-    pub async fn run(self, shutdown: CancellationToken) -> Result<(), Unusable> {
+    pub async fn run(mut self, shutdown: CancellationToken) -> Result<(), Unusable> {
         let device = Device::new(&self.settings, self.board.clone())?;
-        let listened = self.topics.listened();
+        let (listened, hubs) = (self.topics.listened(), std::mem::take(&mut self.hubs));
         let mut mind =
             Mind::new(&self.topics, self.lights().cloned().collect(), self.settings.colors.clone(), self.board.clone());
         self.remember(&mut mind).await;
@@ -101,7 +118,7 @@ impl Actuator {
             ways: Vec::new(),
             answering: FuturesUnordered::new(),
         };
-        let mut hubs = role.start_hubs(&seen, &end);
+        let mut hubs = role.start_hubs(hubs, &seen, &end);
         role.listen(&mut events, &seen, &shutdown).await;
         let last = role.rest(&mut events).await;
         end.cancel();
@@ -173,9 +190,9 @@ struct Role<'a> {
 }
 
 impl Role<'_> {
-    fn start_hubs(&mut self, seen: &Arc<Notify>, end: &CancellationToken) -> JoinSet<()> {
+    fn start_hubs(&mut self, driven: Vec<lights::Hub>, seen: &Arc<Notify>, end: &CancellationToken) -> JoinSet<()> {
         let mut hubs = JoinSet::new();
-        for hub in lights::hubs(&self.actuator.settings, &self.actuator.store) {
+        for hub in driven {
             let wake = Arc::new(Notify::new());
             let (asks, asked) = mpsc::channel::<Flash>(FLASHES);
             for (light, (name, _)) in hub.lights.iter().enumerate() {
@@ -244,9 +261,7 @@ impl Role<'_> {
             return Todo::default();
         }
         let Some(about) = self.abouts.get(&received.topic) else {
-            if received.given {
-                self.request(received);
-            }
+            self.request(received);
             return Todo::default();
         };
         let taken = match about {
@@ -268,10 +283,13 @@ impl Role<'_> {
     }
 
     fn request(&mut self, received: &Received) {
+        if !received.given {
+            return requests::overhear(received, &self.actuator.topics, &self.actuator.pairings);
+        }
         match self.requests.take(received, tokio::time::Instant::now()) {
             Some(Ok(request)) => {
                 let lights = self.actuator.board.states();
-                self.answering.push(requests::answer(request, &self.ways, &lights));
+                self.answering.push(requests::answer(request, &self.ways, &lights, &self.actuator.pairings));
             }
             Some(Err(Refused::Answered(answer))) => self.connection.answer(answer),
             Some(Err(Refused::Silently(why))) => tracing::debug!("{why}"),

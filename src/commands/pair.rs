@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 
 use super::{Failure, Global, parts};
 use crate::lights::hub_named;
-use crate::lights::hue::{self, NotPaired, Paired, Pairing};
+use crate::lights::hue::{self, NotPaired, Paired, Pairing, Terms};
 use crate::settings::Api;
 
 /// `pair`
@@ -31,7 +31,9 @@ pub(super) async fn run(global: &Global, arguments: Arguments) -> Result<(), Fai
     let store = parts::store(&settings).await?;
     let mut screen = Screen::new();
     let mut show = |pairing: Pairing| screen.show(&pairing);
-    let pairing = hue::pair(&hub, &name, &store, Duration::from_secs(arguments.wait), &mut show);
+    // Whoever types this reads the warning, and presses the button or does not.
+    let terms = Terms { within: Duration::from_secs(arguments.wait), new_certificate: true };
+    let pairing = hue::pair(&hub, &name, &store, terms, &mut show);
     let paired = tokio::select! {
         paired = pairing => paired,
         _ = tokio::signal::ctrl_c() => {
@@ -103,7 +105,7 @@ impl Screen {
                  know why, such as after a reset."
             )),
             Pairing::Press { left } => {
-                let seconds = left.as_secs();
+                let seconds = left.as_millis().div_ceil(1000);
                 if !std::mem::replace(&mut self.asked, true) {
                     eprint_line(&format!("Press the round link button on the hub within {seconds} s. Ctrl-C cancels."));
                 }

@@ -133,9 +133,11 @@ impl Process {
         let actuator = self.actuator.as_ref().map(Actuator::state);
         move || web::Status {
             bridge: monitor.as_ref().map(bridge::Monitor::snapshot),
-            actuator: actuator
-                .as_ref()
-                .map(|state| web::Actuator { connected: state.is_connected(), lights: state.lights() }),
+            actuator: actuator.as_ref().map(|state| web::Actuator {
+                connected: state.is_connected(),
+                lights: state.lights(),
+                hubs: state.hubs(),
+            }),
         }
     }
 
@@ -143,7 +145,9 @@ impl Process {
         let bridge = self.bridge.as_ref();
         let bridge =
             bridge.map(|bridge| web::Bridge { monitor: bridge.monitor.clone(), sign_ins: bridge.tokens.sign_ins() });
-        web::Site::pages(web::Pages { settings: self.settings.clone(), status: Arc::new(self.status()), bridge })
+        let pairings = self.actuator.as_ref().map(|actuator| actuator.state().pairings());
+        let (settings, status) = (self.settings.clone(), Arc::new(self.status()));
+        web::Site::pages(web::Pages { settings, status, bridge, pairings })
     }
 
     fn health(&self) -> web::Site {

@@ -14,7 +14,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Look, Seen};
+use super::{Look, Seen, Standing};
 
 /// Which of a hub's limits a command counts against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,12 +129,20 @@ pub enum Event {
     },
     /// Changes may have been missed: at the first connection, and after a gap. Read every light again.
     Missed,
+    /// Everything is [`Trouble::Stop`] by now: whoever asks for anything is told why.
+    Stopped,
     /// What made everything [`Trouble::Stop`] is over, such as when somebody paired: try again.
     Mended,
 }
 
 /// Where a hub's events come from.
 pub trait Source: Send + Sync {
+    /// How the hub stands, where it is one that is paired.
+    fn standing(&self) -> Option<Standing> {
+        None
+    }
+    /// Somebody paired the hub: it is tried again at once.
+    fn was_paired(&self) {}
     /// Tells what happens, until the receiver is gone. Reconnects by itself; what fails is told by commands.
     fn watch(&self, events: tokio::sync::mpsc::Sender<Event>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }

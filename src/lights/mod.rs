@@ -8,6 +8,8 @@ mod check;
 pub mod hue;
 mod light;
 mod look;
+mod pairings;
+mod standing;
 mod survey;
 pub mod wled;
 
@@ -18,8 +20,11 @@ use crate::settings::{Color, Settings};
 use crate::store::Store;
 
 pub use check::{Finding, check};
+pub use hue::NotPaired;
 pub use light::{Asked, Event, Light, Limits, Load, Obeyed, Source, Together, Trouble};
 pub use look::{Lamp, Look, Seen};
+pub use pairings::{HubState, Pairings, Progress};
+pub use standing::{Condition, Standing};
 pub use survey::{Configured, Survey, hub_named, survey};
 
 /// Lights that share limits and fate.

@@ -28,6 +28,15 @@ impl Arguments {
         }
     }
 
+    /// A yes or no; no where it is not there.
+    pub fn flag(&self, name: &str) -> Result<bool, String> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(false),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(_) => Err(format!("{name} is true or false")),
+        }
+    }
+
     /// A text that has to be there.
     pub fn required(&self, name: &str) -> Result<&str, String> {
         self.text(name)?.ok_or_else(|| format!("{name} is missing"))
@@ -65,5 +74,15 @@ mod tests {
         assert_eq!((read.text("a"), read.text("c"), read.text("d")), (Ok(Some("x")), Ok(None), Ok(None)));
         assert!(read.text("b").unwrap_err().contains("b is a text"));
         assert!(read.required("d").unwrap_err().contains("d is missing"));
+    }
+
+    #[test]
+    fn a_flag_is_true_or_false_and_false_where_it_is_not_there() {
+        let read = arguments(json!({"a": true, "b": "true", "c": false, "d": null}), &["a", "b", "c", "d"]).unwrap();
+        assert_eq!(
+            (read.flag("a"), read.flag("c"), read.flag("d"), read.flag("e")),
+            (Ok(true), Ok(false), Ok(false), Ok(false))
+        );
+        assert!(read.flag("b").unwrap_err().contains("b is true or false"));
     }
 }

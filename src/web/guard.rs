@@ -27,7 +27,7 @@ pub(super) struct Guard {
     /// The path that a reverse proxy may have left in front; empty where there is none.
     pub path: String,
     /// What may be posted to, a segment each; `*` is any one.
-    pub posts: &'static [&'static [&'static str]],
+    pub posts: Vec<&'static [&'static str]>,
 }
 
 impl Guard {

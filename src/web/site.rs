@@ -24,7 +24,7 @@ impl Site {
         let status: Source = Arc::new(status);
         let router =
             health::routes(status).fallback(async || (StatusCode::NOT_FOUND, "There are /healthz and /metrics.\n"));
-        Self { router, guard: Guard { hosts, path: String::new(), posts: &[] } }
+        Self { router, guard: Guard { hosts, path: String::new(), posts: Vec::new() } }
     }
 
     /// The pages; with health and metrics, unless those have a listener of their own.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::actuator::LightState;
+use crate::actuator::{HubState, LightState};
 use crate::bridge::Snapshot;
 
 /// The roles of this process at one moment.
@@ -21,6 +21,8 @@ pub struct Actuator {
     pub connected: bool,
     /// Its lights.
     pub lights: Vec<LightState>,
+    /// The hubs of its configuration.
+    pub hubs: Vec<HubState>,
 }
 
 /// How well a process is.
@@ -128,7 +130,7 @@ mod tests {
     fn a_process_is_well_when_everything_is_known_and_reached() {
         let status = Status {
             bridge: Some(Snapshot { connected: true, accounts: 3, accounts_online: 3, ..Snapshot::default() }),
-            actuator: Some(Actuator { connected: true, lights: vec![light("desk", true)] }),
+            actuator: Some(Actuator { connected: true, lights: vec![light("desk", true)], hubs: Vec::new() }),
         };
         let health = status.health();
         assert_eq!((health.status, health.problems.len()), (Verdict::Ok, 0));
@@ -142,7 +144,8 @@ mod tests {
         assert_eq!(health.status, Verdict::Degraded);
         assert!(health.problems[0].contains("2 of 3 accounts"), "{:?}", health.problems);
 
-        let actuator = Actuator { connected: true, lights: vec![light("desk", false), light("hall", true)] };
+        let lights = vec![light("desk", false), light("hall", true)];
+        let actuator = Actuator { connected: true, lights, hubs: Vec::new() };
         let health = Status { bridge: None, actuator: Some(actuator) }.health();
         assert_eq!((health.status, health.lights, health.lights_reachable), (Verdict::Degraded, 2, 1));
         assert!(health.problems[0].contains("desk") && !health.problems[0].contains("hall"));

@@ -3,49 +3,7 @@
 //   node walk.mjs <chromium> <pages' URL> <folder for pictures>
 //
 // Ends with 0 when everything was as it should be; otherwise says what was not, with the page's text.
-import { chromium } from 'playwright-core';
-import path from 'node:path';
-
-const [executablePath, home, pictures] = process.argv.slice(2);
-const phone = { width: 390, height: 844 };
-const wide = { width: 1200, height: 900 };
-const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
-
-/** Opens a browser of its own; what it blocks or complains of is a failure. */
-async function open(options) {
-  const context = await browser.newContext({ viewport: wide, ...options });
-  context.setDefaultTimeout(20_000);
-  const page = await context.newPage();
-  const complaints = [];
-  page.on('console', (message) => {
-    if (message.type() === 'error' && !message.text().includes('status of 4')) complaints.push(message.text());
-  });
-  page.on('pageerror', (error) => complaints.push(String(error)));
-  return { context, page, complaints };
-}
-
-const shoot = (page, name) => page.screenshot({ path: path.join(pictures, `${name}.png`), fullPage: true });
-
-async function sees(page, words) {
-  try {
-    await page.getByText(words).first().waitFor();
-  } catch {
-    throw new Error(`never saw ${words} on ${page.url()}, but:\n${await page.locator('body').innerText()}`);
-  }
-}
-
-/** Loads the page again until it says so: the bridge takes a while to notice. */
-async function until(page, words) {
-  for (const end = Date.now() + 30_000; Date.now() < end; await page.waitForTimeout(500)) {
-    if (await page.getByText(words).count() > 0) return;
-    await page.reload();
-  }
-  throw new Error(`never saw ${words} on ${page.url()}, but:\n${await page.locator('body').innerText()}`);
-}
-
-function check(holds, what) {
-  if (!holds) throw new Error(what);
-}
+import { check, go, home, open, phone, sees, shoot, until, wide } from './person.mjs';
 
 /** From an account's page to Entra's, where `person` does `answer`. */
 async function atEntra(page, person, answer) {
@@ -57,7 +15,7 @@ async function atEntra(page, person, answer) {
   await page.getByRole('button', { name: answer }).click();
 }
 
-const walks = {
+await go({
   async 'whoever is needed is seen at once'() {
     const { context, page, complaints } = await open({});
     await page.goto(home);
@@ -192,15 +150,4 @@ const walks = {
     check(await page.evaluate(() => document.cookie) === '', 'a script can read the cookie');
     return { context, complaints };
   },
-};
-
-try {
-  for (const [name, walk] of Object.entries(walks)) {
-    const { context, complaints } = await walk();
-    check(complaints.length === 0, `the browser complains: ${complaints.join('; ')}`);
-    await context.close();
-    console.log(`ok: ${name}`);
-  }
-} finally {
-  await browser.close();
-}
+});

@@ -60,7 +60,7 @@ impl Installation {
     }
 
     pub fn browser(&self) -> Browser {
-        Browser { base: format!("http://localhost:{}", self.port), http: client(), cookies: Mutex::default() }
+        Browser::at(self.port)
     }
 
     /// Somebody enrolled before.
@@ -108,7 +108,7 @@ pub fn serve(listener: tokio::net::TcpListener, settings: Arc<Settings>, bridge:
     let stop = CancellationToken::new();
     let status =
         Arc::new(|| Status { bridge: Some(Snapshot { connected: true, ..Snapshot::default() }), actuator: None });
-    let site = Site::pages(Pages { settings, status, bridge });
+    let site = Site::pages(Pages { settings, status, bridge, pairings: None });
     tokio::spawn(web::serve(listener, site, stop.clone().cancelled_owned()));
     stop
 }
@@ -151,6 +151,11 @@ pub struct Browser {
 }
 
 impl Browser {
+    /// At the pages of this port.
+    pub fn at(port: u16) -> Self {
+        Self { base: format!("http://localhost:{port}"), http: client(), cookies: Mutex::default() }
+    }
+
     pub fn origin(&self) -> &str {
         &self.base
     }

@@ -6,6 +6,7 @@
 mod browser;
 mod device;
 mod enrol;
+mod hub;
 mod lock;
 mod place;
 mod refusals;

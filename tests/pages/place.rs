@@ -91,9 +91,10 @@ async fn an_actuator_alone_shows_its_lights_and_has_no_page_to_sign_in() {
         failures: 1,
         error: Some("no answer from <hub>".to_owned()),
     };
-    let status = Status { bridge: None, actuator: Some(Actuator { connected: true, lights: vec![lost] }) };
+    let status =
+        Status { bridge: None, actuator: Some(Actuator { connected: true, lights: vec![lost], hubs: Vec::new() }) };
     let settings = Arc::new(settings::from_yaml("", std::path::Path::new("/")).unwrap());
-    let site = Site::pages(Pages { settings, status: Arc::new(move || status.clone()), bridge: None });
+    let site = Site::pages(Pages { settings, status: Arc::new(move || status.clone()), bridge: None, pairings: None });
     let stop = CancellationToken::new();
     tokio::spawn(web::serve(listener, site, stop.clone().cancelled_owned()));
     let _guard = stop.drop_guard();

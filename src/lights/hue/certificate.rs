@@ -3,7 +3,7 @@
 //! A hub's certificate holds no alternative name, so the usual check of names always fails. It is
 //! taken when it chains to one of Signify's roots and its common name is the bridge id; otherwise
 //! (older hubs sign themselves) when its SHA-256 is the one known. Where nothing is known yet, and
-//! the configuration says the id, the certificate that names this id is taken once and held to.
+//! the configuration brings the key, the certificate that names the id is taken once and held to.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,6 +30,9 @@ pub(super) struct Known {
     pub configured: Option<Pin>,
     /// The certificate that the store keeps for the id.
     pub kept: Option<Pin>,
+    /// The configuration brings the key: where no certificate is known yet, the first one that names the id is
+    /// taken. A hub that was paired has shown its certificate then.
+    pub first: bool,
     /// Somebody stands at the hub and presses its button: whatever it shows is taken, unless the configuration
     /// says which certificate it is.
     pub any: bool,
@@ -38,27 +41,44 @@ pub(super) struct Known {
 /// Why a certificate is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Taken {
-    /// Signify vouches for the id.
-    Vouched,
+    /// Signify vouches for the id. To be kept too: from then on no hub that signed itself is taken for it.
+    Vouched(Pin),
     /// It is the one known.
     Pinned,
     /// It names the configured id, and nothing was known: to be kept.
     First(Pin),
 }
 
-/// Why a certificate is refused, for people, with the remedy.
+/// What speaks against a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Against {
+    /// It is another hub's, no hub's, or of a hub that nothing is known of.
+    Another,
+    /// It is not the one that was known.
+    Changed,
+}
+
+/// Why a certificate is refused: the text is for people, with the remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refused(String);
+pub(super) struct Refused {
+    pub against: Against,
+    text: String,
+}
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
 impl Refused {
+    fn new(against: Against, text: String) -> Self {
+        Self { against, text }
+    }
+
     fn unreadable(hub: &str) -> Self {
-        Self(format!("its certificate cannot be read, so this is no Hue hub: correct hubs.{hub}.host"))
+        let text = format!("its certificate cannot be read, so this is no Hue hub: correct hubs.{hub}.host");
+        Self::new(Against::Another, text)
     }
 
     fn unknown(hub: &str, seen: &Seen) -> Self {
@@ -66,29 +86,42 @@ impl Refused {
             Some(name) if is_hub_id(name) => format!("hubs.{hub}.id to {name} or "),
             _ => String::new(),
         };
-        Self(format!(
+        let text = format!(
             "Signify did not sign its certificate, and the configuration does not say which hub is meant; \
              this one calls itself {seen}. If it is yours, pair it (graph2mqtt pair {hub}), or set {by_id}hubs.{hub}.certificate_sha256 to {}",
             hex(&seen.pin)
-        ))
+        );
+        Self::new(Against::Another, text)
+    }
+
+    fn unkept(hub: &str, seen: &Seen) -> Self {
+        let text = format!(
+            "Signify did not sign its certificate, as it did or as http hid when the hub was paired (it calls itself \
+             {seen}). Somebody may stand between, or the hub was reset or replaced. Only if you know why, pair it again \
+             (graph2mqtt pair {hub}), or set hubs.{hub}.certificate_sha256 to {}",
+            hex(&seen.pin)
+        );
+        Self::new(Against::Changed, text)
     }
 
     fn another(hub: &str, id: &str, seen: &Seen) -> Self {
-        Self(format!(
+        let text = format!(
             "another hub answers there: it calls itself {seen}, and hubs.{hub}.id is {id}. Correct hubs.{hub}.host or \
              hubs.{hub}.id; if it is yours and does not tell its id, set hubs.{hub}.certificate_sha256 to {}",
             hex(&seen.pin)
-        ))
+        );
+        Self::new(Against::Another, text)
     }
 
     fn changed(hub: &str, before: &Pin, seen: &Seen) -> Self {
-        Self(format!(
+        let text = format!(
             "its certificate is not the one known: it shows {} (calling itself {seen}), known is {}. Somebody may \
              stand between, or the hub was reset or replaced. Only if you know why, pair it again (graph2mqtt pair \
              {hub}), or set hubs.{hub}.certificate_sha256 to the new one",
             hex(&seen.pin),
             hex(before)
-        ))
+        );
+        Self::new(Against::Changed, text)
     }
 }
 
@@ -124,17 +157,18 @@ fn judge(
     let name = seen.name.as_deref().unwrap_or_default();
     if known.any {
         let vouched = is_hub_id(name) && is_vouched(leaf, intermediates, roots, now);
-        return Ok(if vouched { Taken::Vouched } else { Taken::First(seen.pin) });
+        return Ok(if vouched { Taken::Vouched(seen.pin) } else { Taken::First(seen.pin) });
     }
     let names_the_hub = known.id.as_deref().map_or_else(|| is_hub_id(name), |id| id.eq_ignore_ascii_case(name));
     if names_the_hub && is_vouched(leaf, intermediates, roots, now) {
-        return Ok(Taken::Vouched);
+        return Ok(Taken::Vouched(seen.pin));
     }
     match (&known.kept, &known.id) {
         (Some(kept), _) if *kept == seen.pin => Ok(Taken::Pinned),
         (_, Some(id)) if !names_the_hub => Err(Refused::another(hub, id, &seen)),
         (Some(kept), _) => Err(Refused::changed(hub, kept, &seen)),
-        (None, Some(_)) => Ok(Taken::First(seen.pin)),
+        (None, Some(_)) if known.first => Ok(Taken::First(seen.pin)),
+        (None, Some(_)) => Err(Refused::unkept(hub, &seen)),
         (None, None) => Err(Refused::unknown(hub, &seen)),
     }
 }
@@ -174,14 +208,37 @@ pub(super) struct Verifier {
     hub: String,
     known: Mutex<Known>,
     last: Mutex<Option<Result<Taken, Refused>>>,
+    contact: Mutex<Contact>,
     algorithms: WebPkiSupportedAlgorithms,
+}
+
+/// How the last request went, as far as the hub was reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Contact {
+    /// It answered, whatever it said; or was not asked yet.
+    #[default]
+    Answered,
+    /// Nobody answered.
+    Unanswered,
+    /// Its certificate was refused.
+    Refused(Against),
 }
 
 impl Verifier {
     /// `hub` is the name in the configuration, for texts.
     pub fn new(hub: &str, known: Known) -> Arc<Self> {
         let (hub, known, last) = (hub.to_owned(), Mutex::new(known), Mutex::new(None));
-        Arc::new(Self { hub, known, last, algorithms: algorithms() })
+        Arc::new(Self { hub, known, last, contact: Mutex::default(), algorithms: algorithms() })
+    }
+
+    /// How the last request went.
+    pub fn contact(&self) -> Contact {
+        *self.contact.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A request went so.
+    pub fn went(&self, contact: Contact) {
+        *self.contact.lock().unwrap_or_else(PoisonError::into_inner) = contact;
     }
 
     /// How the last certificate was judged; forgotten by asking.
@@ -191,7 +248,8 @@ impl Verifier {
 
     /// From now on this certificate and no other, unless Signify vouches for the id.
     pub fn keep(&self, pin: Pin) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).kept = Some(pin);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        (known.kept, known.first, known.any) = (Some(pin), false, false);
     }
 }
 

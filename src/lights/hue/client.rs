@@ -14,7 +14,7 @@ use reqwest::{Method, RequestBuilder, StatusCode, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::certificate::{Known, Pin, Refused, Taken, Verifier};
+use super::certificate::{Contact, Known, Pin, Refused, Taken, Verifier};
 use crate::lights::Trouble;
 use crate::lights::body::{self, Unread};
 
@@ -95,6 +95,11 @@ impl Client {
         self.verifier.take_last()
     }
 
+    /// What judges its certificates, and knows how the last request went.
+    pub fn verifier(&self) -> &Arc<Verifier> {
+        &self.verifier
+    }
+
     /// From now on this certificate and no other, unless Signify vouches for the id.
     pub fn hold_to(&self, pin: Pin) {
         self.verifier.keep(pin);
@@ -108,6 +113,7 @@ impl Client {
 
     async fn exchange(&self, request: RequestBuilder) -> Result<Answer, Trouble> {
         let response = request.send().await.map_err(|error| self.failed(error))?;
+        self.verifier.went(Contact::Answered);
         self.whole(response).await
     }
 
@@ -123,6 +129,10 @@ impl Client {
 
     fn failed(&self, error: reqwest::Error) -> Trouble {
         let refused = if error.is_connect() { self.verifier.take_last() } else { None };
+        self.verifier.went(match &refused {
+            Some(Err(refused)) => Contact::Refused(refused.against),
+            _ => Contact::Unanswered,
+        });
         match refused {
             Some(Err(refused)) => busy(&self.place.hub, None, &refused.to_string()),
             _ if error.is_timeout() => self.late(),
@@ -131,6 +141,7 @@ impl Client {
     }
 
     fn late(&self) -> Trouble {
+        self.verifier.went(Contact::Unanswered);
         self.unreachable("does not answer in time")
     }
 
@@ -160,6 +171,7 @@ impl Session {
         // The answer's head is waited for as usual; its body has no end.
         let response = tokio::time::timeout(ANSWER_TIMEOUT, request.timeout(ENDLESS).send()).await;
         let response = response.map_err(|_| self.client.late())?.map_err(|error| self.client.failed(error))?;
+        self.client.verifier.went(Contact::Answered);
         if response.status() == StatusCode::OK {
             return Ok(Ok(response));
         }

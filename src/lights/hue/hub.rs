@@ -1,5 +1,7 @@
 //! One hub: connected and read when something is first asked of it, and so kept for all its lights.
 
+mod mend;
+mod standing;
 mod trouble;
 
 use std::sync::{Arc, Mutex as Lock, MutexGuard, PoisonError};
@@ -7,25 +9,22 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Mutex;
+use serde_json::Value;
+use tokio::sync::{Mutex, Notify};
 
-use super::certificate::{Known, Taken};
-use super::client::{Client, Place, Session, busy};
+use super::LIMITS;
+use super::certificate::{Known, Taken, Verifier};
+use super::client::{Answer, Client, Place, Session, busy};
 use super::dialect::Dialect;
 use super::v2::command::Put;
 use super::v2::resources::Directory;
-use super::{LIMITS, find};
-use crate::lights::{Lamp, Obeyed, Trouble};
+use crate::lights::{Lamp, Obeyed, Standing, Trouble};
 use crate::presence::Name;
 use crate::settings::{self, Api, Target};
 use crate::store::{HubKey, Store, StoreError};
 
 /// Lights that are read one after another share one answer.
 const SAME_READING: Duration = Duration::from_millis(500);
-/// How often it is looked whether somebody paired.
-const KEY_LOOK: Duration = Duration::from_secs(5);
-/// How long a hub is looked for on the network.
-const SEARCH: Duration = Duration::from_secs(4);
 
 /// One hub.
 pub struct HueHub {
@@ -44,6 +43,9 @@ pub struct HueHub {
     pace: Mutex<Option<Instant>>,
     /// What all lamps showed when they were last read, and when that was; none since a command.
     lamps: Mutex<Option<(Instant, Arc<Vec<Lamp>>)>>,
+    standing: Lock<Standing>,
+    /// For who listens to its events: the key is refused, or somebody paired it.
+    stir: Notify,
 }
 
 /// A connected hub.
@@ -57,6 +59,8 @@ struct Acquaintance {
     id: Option<String>,
     host: String,
     key: Option<SecretString>,
+    /// Whether the configuration brings the key, and pairing did not.
+    is_configured: bool,
 }
 
 impl HueHub {
@@ -77,6 +81,8 @@ impl HueHub {
             refused: Lock::default(),
             pace: Mutex::default(),
             lamps: Mutex::default(),
+            standing: Lock::default(),
+            stir: Notify::new(),
         }
     }
 
@@ -104,9 +110,15 @@ impl HueHub {
         Ok((link.clone(), self.read_anew(&link).await?))
     }
 
-    /// Finds out with which key to ask whom, meets the hub, and reads it by the API that it speaks.
     async fn connect(&self) -> Result<(Link, Directory), Trouble> {
-        let Acquaintance { id, host, key } = self.acquaintance().await?;
+        let mut verifier = None;
+        let connected = self.approach(&mut verifier).await;
+        self.noted(verifier.as_deref(), connected)
+    }
+
+    /// Finds out with which key to ask whom, meets the hub, and reads it by the API that it speaks.
+    async fn approach(&self, verifier: &mut Option<Arc<Verifier>>) -> Result<(Link, Directory), Trouble> {
+        let Acquaintance { id, host, key, is_configured } = self.acquaintance().await?;
         let key = key.ok_or_else(|| self.without_key())?;
         let is_plain = self.settings.api == Some(Api::V1) && self.settings.certificate_sha256.is_none();
         let place = Place { hub: self.name.clone(), host, is_plain };
@@ -116,7 +128,9 @@ impl HueHub {
         };
         let configured = self.settings.certificate_sha256;
         let is_known = is_plain || configured.is_some() || kept.is_some();
-        let client = Client::new(place, Known { id: id.clone(), configured, kept, any: false })?;
+        let known = Known { id: id.clone(), configured, kept, first: is_configured, any: false };
+        let client = Client::new(place, known)?;
+        *verifier = Some(client.verifier().clone());
         if let (false, Some(id)) = (is_known, &id) {
             self.meet(&client, id).await?;
         }
@@ -154,7 +168,7 @@ impl HueHub {
     /// First contact: a question that needs no key, then the certificate is kept before the key is sent.
     async fn meet(&self, client: &Client, id: &str) -> Result<(), Trouble> {
         let answer = client.ask(Method::GET, "/api/config", None).await;
-        if let Some(Ok(Taken::First(pin))) = client.judged() {
+        if let Some(Ok(Taken::First(pin) | Taken::Vouched(pin))) = client.judged() {
             client.hold_to(pin);
             self.store.set_hub_pin(id, pin).await.map_err(|error| self.stored(&error))?;
             tracing::info!(
@@ -174,10 +188,11 @@ impl HueHub {
         let id = self.settings.id.clone().or_else(|| paired.as_ref().map(|paired| paired.hub_id.clone()));
         let refused = lock(&self.refused);
         let is_refused = |key: &SecretString| refused.iter().any(|it| it.expose_secret() == key.expose_secret().trim());
-        let keys = self.settings.key.clone().into_iter().chain(paired.map(|paired| paired.key));
-        let key = keys.into_iter().find(|key| !is_refused(key));
+        let configured = self.settings.key.clone().filter(|key| !is_refused(key));
+        let is_configured = configured.is_some();
+        let key = configured.or_else(|| paired.map(|paired| paired.key).filter(|key| !is_refused(key)));
         drop(refused);
-        Ok(Acquaintance { id, host, key })
+        Ok(Acquaintance { id, host, key, is_configured })
     }
 
     /// What pairing kept of it: by its id, else by its name, else by its address.
@@ -195,11 +210,11 @@ impl HueHub {
 
     /// Reads what the hub holds now. Until that is known, what was known serves the other lights.
     pub(super) async fn read_anew(&self, link: &Link) -> Result<Arc<Directory>, Trouble> {
-        let directory = match self.read(link, None).await {
-            Ok(directory) => Arc::new(directory),
-            Err(Unread::NoSuchApi) => return Err(self.not_a_hub("what it answered before is gone")),
-            Err(Unread::Trouble(trouble)) => return Err(trouble),
-        };
+        let read = self.read(link, None).await.map_err(|unread| match unread {
+            Unread::NoSuchApi => self.not_a_hub("what it answered before is gone"),
+            Unread::Trouble(trouble) => trouble,
+        });
+        let directory = Arc::new(self.noted(Some(link.session.client.verifier()), read)?);
         *lock(&self.directory) = Some(directory.clone());
         Ok(directory)
     }
@@ -247,8 +262,7 @@ impl HueHub {
             return Ok(lamps.clone());
         }
         let at = Instant::now();
-        let answer = link.session.ask(Method::GET, link.dialect.lamps_path(), None).await?;
-        self.accepted(link, &answer).await?;
+        let answer = self.ask(link, Method::GET, link.dialect.lamps_path(), None).await?;
         let lamps = Arc::new(link.dialect.lamps(&answer.body).ok_or_else(|| self.not_a_hub("no JSON"))?);
         *read = Some((at, lamps.clone()));
         Ok(lamps)
@@ -258,10 +272,21 @@ impl HueHub {
     pub(super) async fn stream(&self, last_id: Option<&str>) -> Result<Option<reqwest::Response>, Trouble> {
         let (link, _) = self.session().await?;
         let Some(path) = link.dialect.events_path() else { return Ok(None) };
-        match link.session.stream(path, last_id).await? {
-            Ok(stream) => Ok(Some(stream)),
-            Err(answer) => Err(self.refusal(&link, &answer).await),
-        }
+        let opened = match link.session.stream(path, last_id).await {
+            Ok(Ok(stream)) => Ok(Some(stream)),
+            Ok(Err(answer)) => Err(self.refusal(&link, &answer).await),
+            Err(trouble) => Err(trouble),
+        };
+        self.noted(Some(link.session.client.verifier()), opened)
+    }
+
+    /// A question whose answer is to be one of success.
+    async fn ask(&self, link: &Link, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, Trouble> {
+        let asked = match link.session.ask(method, path, body).await {
+            Ok(answer) => self.accepted(link, &answer).await.map(|()| answer),
+            Err(trouble) => Err(trouble),
+        };
+        self.noted(Some(link.session.client.verifier()), asked)
     }
 
     pub(super) async fn put(&self, link: &Link, put: &Put) -> Result<Obeyed, Trouble> {
@@ -270,10 +295,9 @@ impl HueHub {
         }
         let (path, body) = link.dialect.request(put);
         tracing::debug!(hub = self.name, path, %body, "command");
-        let answer = link.session.ask(Method::PUT, &path, Some(&body)).await;
+        let answer = self.ask(link, Method::PUT, &path, Some(&body)).await;
         *self.lamps.lock().await = None;
         let answer = answer?;
-        self.accepted(link, &answer).await?;
         let obeyed = link.dialect.obeyed(&answer.body, put.is_group()).ok_or_else(|| self.not_a_hub("no JSON"))?;
         obeyed.map_err(|complaint| self.unfound(&complaint))
     }
@@ -296,47 +320,8 @@ enum Unread {
     Trouble(Trouble),
 }
 
-/// What mends itself: another key, another address.
+/// For people.
 impl HueHub {
-    /// Comes back when there is a key to try again.
-    pub(super) async fn mended(&self) {
-        loop {
-            if matches!(self.acquaintance().await, Ok(Acquaintance { key: Some(_), .. })) {
-                tracing::info!(hub = self.name, "there is an application key; the hub is tried again");
-                return;
-            }
-            tokio::time::sleep(KEY_LOOK).await;
-        }
-    }
-
-    /// Looks for a hub of known id elsewhere on the network. Answers whether it was found at another address.
-    pub(super) async fn relocate(&self) -> bool {
-        let Ok(Acquaintance { id: Some(id), host, .. }) = self.acquaintance().await else { return false };
-        let Some(found) = find::locate(&id, SEARCH).await.filter(|found| *found != host) else { return false };
-        tracing::info!(
-            hub = self.name,
-            id,
-            from = host,
-            to = found,
-            "the hub has another address; should it stay, correct hubs.{}.host",
-            self.name
-        );
-        if let Err(error) = self.store.set_hub_host(&id, &found).await {
-            tracing::debug!(hub = self.name, "the new address is not kept: {error}");
-        }
-        *lock(&self.moved) = Some(found);
-        *self.link.lock().await = None;
-        true
-    }
-
-    /// Connects, wherever the hub is now.
-    pub(super) async fn reach(&self) -> Result<(Arc<Link>, Arc<Directory>), Trouble> {
-        match self.session().await {
-            Err(Trouble::Hub { .. }) if self.relocate().await => self.session().await,
-            session => session,
-        }
-    }
-
     /// Connects, tries the key, and reads what there is. The text is for people.
     pub async fn check(&self) -> Result<String, Trouble> {
         let (link, directory) = self.reach().await?;

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 pub use self::find::{DISCOVERY, FoundHub, Search, find, look_at};
 pub use self::hub::HueHub;
-pub use self::pair::{NotPaired, Paired, Pairing, pair};
+pub use self::pair::{NotPaired, Paired, Pairing, Terms, pair};
 pub use self::survey::{HubSurvey, Place, Thing, survey};
 pub use self::v2::{HueLight, HueTogether, Watch};
 use super::Limits;

@@ -3,7 +3,8 @@
 //! `POST /api {"devicetype": "<app>#<instance>", "generateclientkey": true}` answers, always with status 200,
 //! `[{"error": {"type": 101, …}}]` until the button is pressed, then `[{"success": {"username": "<key>", …}}]`.
 //! Whoever presses the button vouches for the hub: its certificate is taken and held to from then on, where
-//! Signify did not sign it. One way for the command, for the request by MQTT and for the page.
+//! Signify did not sign it. One way for the command, for the request by MQTT and for the page
+//! ([`crate::lights::Pairings`]).
 
 use std::time::Duration;
 
@@ -28,6 +29,15 @@ const FAILURES: usize = 5;
 const SEARCH: Duration = Duration::from_secs(4);
 /// The longest that a hub takes of either side of `#`.
 const LONGEST_INSTANCE: usize = 19;
+
+/// On what terms a hub is paired.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// How long the button is waited for.
+    pub within: Duration,
+    /// Whether a certificate that is not the one known is taken, by the word of whoever presses the button.
+    pub new_certificate: bool,
+}
 
 /// How far pairing is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +87,19 @@ pub enum NotPaired {
     /// Nobody pressed the button.
     #[error("{0}")]
     NotPressed(String),
+    /// Its certificate is not the one that was known, and nobody said that this is right.
+    #[error(
+        "hub {hub}: its certificate is another one than before (then {before}, now {now}): somebody may stand between, \
+         or the hub was reset or replaced"
+    )]
+    Changed {
+        /// What the hub is called.
+        hub: String,
+        /// SHA-256, in hex.
+        before: String,
+        /// SHA-256, in hex.
+        now: String,
+    },
     /// The hub cannot be paired as it is.
     #[error("{0}")]
     Unable(String),
@@ -88,9 +111,8 @@ impl From<Trouble> for NotPaired {
     }
 }
 
-/// Waits for the link button of a hub, at most for `within`. `name` is the hub's in the configuration, or
-/// empty. The hub's list of applications shows the installation's instance. Nothing is kept: see
-/// [`Paired::keep`].
+/// Waits for the link button of a hub. `name` is the hub's in the configuration, or empty. The hub's list of
+/// applications shows the installation's instance. Nothing is kept: see [`Paired::keep`].
 ///
 /// # Errors
 /// The hub is not there, is another one, does not pair, or nobody pressed.
@@ -98,7 +120,7 @@ pub async fn pair(
     hub: &settings::Hub,
     name: &str,
     store: &Store,
-    within: Duration,
+    terms: Terms,
     progress: &mut (dyn FnMut(Pairing) + Send),
 ) -> Result<Paired, NotPaired> {
     let (client, told, host) = meet(hub, name).await?;
@@ -110,23 +132,28 @@ pub async fn pair(
         );
         return Err(NotPaired::Unable(what));
     }
-    let pin = match client.judged() {
-        Some(Ok(Taken::First(pin))) => Some(pin),
-        _ => None,
+    let (pin, by_itself) = match client.judged() {
+        Some(Ok(Taken::First(pin))) => (Some(pin), Some(pin)),
+        Some(Ok(Taken::Vouched(pin))) => (Some(pin), None),
+        _ => (None, None),
     };
     let before = store.hub_pin(&id).await.map_err(|error| NotPaired::Unable(error.to_string()))?;
     progress(Pairing::Found { id: id.clone(), name: told.name.clone() });
-    if let (Some(before), Some(now)) = (before, pin)
+    if let (Some(before), Some(now)) = (before, by_itself)
         && before != now
     {
-        progress(Pairing::Changed { before: hex(&before), now: hex(&now) });
+        let (before, now) = (hex(&before), hex(&now));
+        if !terms.new_certificate {
+            return Err(NotPaired::Changed { hub: client.place().hub.clone(), before, now });
+        }
+        progress(Pairing::Changed { before, now });
     }
     if let Some(pin) = pin {
         client.hold_to(pin);
     }
-    let key = wait_for_the_button(&client, store.instance().0, within, progress).await?;
+    let key = wait_for_the_button(&client, store.instance().0, terms.within, progress).await?;
     let api = api(hub, &client).await;
-    let certificate_sha256 = pin.map(|pin| hex(&pin));
+    let certificate_sha256 = by_itself.map(|pin| hex(&pin));
     Ok(Paired { id, host, name: told.name, key, api, certificate_sha256, pin })
 }
 

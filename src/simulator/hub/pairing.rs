@@ -20,6 +20,11 @@ impl Hub {
     pub fn press_button(&self) {
         self.shared.state().button = Some(Instant::now() + COUNTS);
     }
+
+    /// The button counts no more.
+    pub fn release_button(&self) {
+        self.shared.state().button = None;
+    }
 }
 
 /// `POST /api`

@@ -1,12 +1,14 @@
-//! The pages: how it stands, and every way to sign in. They need no script.
+//! The pages: how it stands, every way to sign in, and to pair a hub. They need no script.
 //!
 //! # Layout
 //! `frame` is what all of them look like (with `style.css`), `status` the first page, `sign_in` an
-//! account's, `enrol` for those whom the configuration does not name, `callback` where Entra sends a browser back to, `password` the lock in front of them.
+//! account's, `hub` a hub's, where it is paired, `enrol` for those whom the configuration does not name, `callback`
+//! where Entra sends a browser back to, `password` the lock in front of them.
 
 mod callback;
 mod enrol;
 mod frame;
+mod hub;
 mod password;
 mod sign_in;
 mod status;
@@ -22,6 +24,7 @@ use axum::routing::{get, post};
 use super::cookies::Cookies;
 use super::health::Source;
 use super::password::Password;
+use crate::actuator::Pairings;
 use crate::bridge::Monitor;
 use crate::entra::{SignIns, WayIn};
 use crate::settings::{PublicUrl, Settings};
@@ -34,6 +37,8 @@ pub struct Pages {
     pub status: Source,
     /// Where the bridge runs; without it there are no pages to sign in.
     pub bridge: Option<Bridge>,
+    /// Where the actuator runs; without it there are no pages of hubs.
+    pub pairings: Option<Pairings>,
 }
 
 /// The bridge, as far as the pages need it.
@@ -79,6 +84,13 @@ struct Entrance {
     bridge: Bridge,
 }
 
+/// What the pages of hubs have besides.
+#[derive(Clone)]
+struct Workshop {
+    shared: Arc<Shared>,
+    pairings: Pairings,
+}
+
 const LOCK: &[&str] = &["login"];
 const START: &[&str] = &["sign-in", "*", "start"];
 const DEVICE: &[&str] = &["sign-in", "*", "device"];
@@ -86,20 +98,21 @@ const CANCEL: &[&str] = &["sign-in", "*", "cancel"];
 const CALLBACK: &[&str] = &["sign-in", "callback"];
 const ENROL: &[&str] = &["enrol", "start"];
 const LEAVE: &[&str] = &["leave", "start"];
+const PAIR: &[&str] = &["hub", "*", "pair"];
+const STOP_PAIRING: &[&str] = &["hub", "*", "cancel"];
 
 /// What may be posted to.
-pub(super) fn posts(pages: &Pages) -> &'static [&'static [&'static str]] {
-    match (&pages.bridge, &pages.settings.web.password) {
-        (Some(_), Some(_)) => &[CALLBACK, START, DEVICE, CANCEL, ENROL, LEAVE, LOCK],
-        (Some(_), None) => &[CALLBACK, START, DEVICE, CANCEL, ENROL, LEAVE],
-        (None, Some(_)) => &[LOCK],
-        (None, None) => &[],
-    }
+pub(super) fn posts(pages: &Pages) -> Vec<&'static [&'static str]> {
+    let bridge: &[&[&str]] =
+        if pages.bridge.is_some() { &[CALLBACK, START, DEVICE, CANCEL, ENROL, LEAVE] } else { &[] };
+    let hubs: &[&[&str]] = if pages.pairings.is_some() { &[PAIR, STOP_PAIRING] } else { &[] };
+    let lock: &[&[&str]] = if pages.settings.web.password.is_some() { &[LOCK] } else { &[] };
+    [bridge, hubs, lock].concat()
 }
 
 /// Every page, at the root and, for proxies that leave their path in front, under `path`.
 pub(super) fn routes(pages: Pages, path: &str) -> Router {
-    let Pages { settings, status, bridge } = pages;
+    let Pages { settings, status, bridge, pairings } = pages;
     let public_url = &settings.web.public_url;
     let shared = Arc::new(Shared {
         status,
@@ -109,15 +122,15 @@ pub(super) fn routes(pages: Pages, path: &str) -> Router {
         way_in: WayIn::of(&settings),
         settings,
     });
-    let mut router = at(path, &shared, &bridge);
+    let mut router = at(path, &shared, &bridge, pairings.as_ref());
     if !path.is_empty() {
-        router = router.merge(at("", &shared, &bridge));
+        router = router.merge(at("", &shared, &bridge, pairings.as_ref()));
     }
     router.fallback(frame::no_such_page).with_state(shared)
 }
 
 /// The pages under a path; what is locked sees the whole of it.
-fn at(path: &str, shared: &Arc<Shared>, bridge: &Option<Bridge>) -> Router<Arc<Shared>> {
+fn at(path: &str, shared: &Arc<Shared>, bridge: &Option<Bridge>, pairings: Option<&Pairings>) -> Router<Arc<Shared>> {
     let home = get(status::show);
     let mut pages = Router::new().route(&format!("{path}/"), home.clone());
     if !path.is_empty() {
@@ -126,6 +139,9 @@ fn at(path: &str, shared: &Arc<Shared>, bridge: &Option<Bridge>) -> Router<Arc<S
     let mut router = pages.with_state((shared.clone(), bridge.clone()));
     if let Some(bridge) = bridge {
         router = router.merge(entrance(path, Entrance { shared: shared.clone(), bridge: bridge.clone() }));
+    }
+    if let Some(pairings) = pairings {
+        router = router.merge(hub::routes(path, Workshop { shared: shared.clone(), pairings: pairings.clone() }));
     }
     let enrolment = bridge.clone().filter(|_| !shared.settings.web.enrol.is_empty());
     if shared.password.is_some() {

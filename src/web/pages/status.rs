@@ -9,8 +9,8 @@ use axum::response::Response;
 use maud::{Markup, html};
 
 use super::frame::Page;
-use super::{Bridge, Shared};
-use crate::actuator::LightState;
+use super::{Bridge, Shared, hub};
+use crate::actuator::{HubState, LightState};
 use crate::bridge::{AccountView, Listing, Obstacle};
 use crate::presence::AccountName;
 use crate::settings::Via;
@@ -47,7 +47,10 @@ pub(super) async fn show(
         @if let Some(bridge) = &bridge {
             (accounts(&shared, &bridge.monitor.accounts(|name, username| fits(&shared, name, username, &find), SHOWN), &find))
         }
-        @if let Some(actuator) = &status.actuator { (lights(&actuator.lights)) }
+        @if let Some(actuator) = &status.actuator {
+            (lights(&actuator.lights))
+            @if !actuator.hubs.is_empty() { (hubs(&shared, &actuator.hubs)) }
+        }
         p.soft { "graph2mqtt " (health.version) ", " (health.roles.join(" and ")) }
     };
     shared.page(Page::new("Presence", body).refresh(find.is_empty().then_some(REFRESH)))
@@ -164,6 +167,31 @@ fn lights(lights: &[LightState]) -> Markup {
                             @else { span.state.wrong { "cannot be reached" } }
                         }
                         @if let Some(error) = &light.error { p.reason { (error) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn hubs(shared: &Shared, hubs: &[HubState]) -> Markup {
+    html! {
+        section.card {
+            h2 { "Hubs" }
+            ul.rows {
+                @for hub in hubs {
+                    @let (words, is_well) = hub::words(hub);
+                    @let path = shared.link(&format!("/hub/{}", hub.name));
+                    li {
+                        div.row {
+                            span class={ "dot" (match is_well { Some(true) => " on", Some(false) => " off", None => "" }) } {}
+                            span.name { a href=(path) { (hub.name) } }
+                            span class={ "state" (if is_well == Some(false) { " wrong" } else { "" }) } { (words) }
+                        }
+                        @if let Some(reason) = hub::reason(hub) { p.reason { (reason) } }
+                        @if hub.standing.condition.wants_pairing() {
+                            p.reason { a.button href=(path) { "Pair " (hub.name) } }
+                        }
                     }
                 }
             }

@@ -46,7 +46,7 @@ fn refusal(known: &Known, leaf: &CertificateDer<'_>) -> String {
 }
 
 fn known_id() -> Known {
-    Known { id: Some(ID.into()), ..Known::default() }
+    Known { id: Some(ID.into()), first: true, ..Known::default() }
 }
 
 #[test]
@@ -56,10 +56,14 @@ fn a_chain_to_the_root_with_the_id_as_its_name_is_taken() {
     let leaf = signed_by(&authority, named(ID));
     let roots = [root];
     let judged = |known: &Known| judge("office", known, &leaf, &[], &roots, now());
-    assert_eq!(judged(&known_id()), Ok(Taken::Vouched));
-    assert_eq!(judged(&Known::default()), Ok(Taken::Vouched), "without an id the name must be one");
+    assert_eq!(judged(&known_id()), Ok(Taken::Vouched(fingerprint(&leaf))));
+    assert_eq!(judged(&Known::default()), Ok(Taken::Vouched(fingerprint(&leaf))), "without an id the name must be one");
     let kept = Known { kept: Some([0; 32]), ..known_id() };
-    assert_eq!(judged(&kept), Ok(Taken::Vouched), "a hub that signed itself may get a certificate of Signify's");
+    assert_eq!(
+        judged(&kept),
+        Ok(Taken::Vouched(fingerprint(&leaf))),
+        "a hub that signed itself may get a certificate of Signify's"
+    );
     let another = Known { id: Some("001788fffe999999".into()), ..Known::default() };
     assert!(judged(&another).unwrap_err().to_string().contains("hubs.office.id is 001788fffe999999"));
     let configured = Known { configured: Some([7; 32]), ..known_id() };
@@ -73,9 +77,9 @@ fn a_chain_for_another_use_or_of_another_root_vouches_for_nothing() {
     let mut for_clients = named(ID);
     for_clients.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     let leaf = signed_by(&authority, for_clients);
-    assert_ne!(judge("office", &known_id(), &leaf, &[], &[root], now()), Ok(Taken::Vouched));
+    assert_ne!(judge("office", &known_id(), &leaf, &[], &[root], now()), Ok(Taken::Vouched(fingerprint(&leaf))));
     let leaf = signed_by(&authority, named(ID));
-    assert_ne!(judged(&known_id(), &leaf), Ok(Taken::Vouched));
+    assert_ne!(judged(&known_id(), &leaf), Ok(Taken::Vouched(fingerprint(&leaf))));
 }
 
 #[test]
@@ -88,6 +92,14 @@ fn at_first_contact_the_certificate_that_names_the_configured_id_is_taken_and_he
     let text = refusal(&kept, &self_signed(ID));
     assert!(text.contains("not the one known") && text.contains(&hex(&pin)), "{text}");
     assert!(text.contains("hubs.office.certificate_sha256"), "{text}");
+}
+
+#[test]
+fn a_hub_that_was_paired_has_no_first_contact_any_more() {
+    let paired = Known { first: false, ..known_id() };
+    let refused = judged(&paired, &self_signed(ID)).unwrap_err();
+    assert_eq!(refused.against, Against::Changed);
+    assert!(refused.to_string().contains("graph2mqtt pair office"), "{refused}");
 }
 
 #[test]

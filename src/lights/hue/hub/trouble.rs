@@ -5,14 +5,17 @@ use secrecy::ExposeSecret;
 
 use super::super::client::{Answer, busy, stop};
 use super::{Acquaintance, HueHub, Link, lock};
-use crate::lights::Trouble;
+use crate::lights::{Condition, Trouble};
 use crate::store::StoreError;
 
 /// What goes wrong, in words and with the remedy.
 impl HueHub {
     pub(super) fn not_a_hub(&self, why: &str) -> Trouble {
         let (host, hub) = (&self.settings.host, &self.name);
-        busy(hub, None, &format!("{host} answers, but not as a Hue hub does ({why}): is hubs.{hub}.host right?"))
+        let what = format!("{host} answers, but not as a Hue hub does ({why}): is hubs.{hub}.host right?");
+        let trouble = busy(hub, None, &what);
+        self.stands(Condition::Odd, Some(&trouble));
+        trouble
     }
 
     pub(in crate::lights::hue) fn unfound(&self, what: &str) -> Trouble {
@@ -78,6 +81,8 @@ impl HueHub {
                 refused.push(link.session.key().clone());
             }
         }
+        // An open event stream outlives its key.
+        self.stir.notify_one();
         match self.acquaintance().await {
             Ok(Acquaintance { key: Some(_), .. }) => {
                 busy(&self.name, None, "the hub does not know the application key; another one is tried")

@@ -18,7 +18,7 @@ use super::super::hub::HueHub;
 use super::super::v1::Poll;
 use super::resources::{Directory, LIGHT, seen};
 use super::sse::{Frame, Reader, order};
-use crate::lights::{Event, Seen, Source, Trouble};
+use crate::lights::{Event, Seen, Source, Standing, Trouble};
 use crate::settings::Target;
 
 /// A connection that is silent for longer is made anew.
@@ -78,12 +78,25 @@ impl Watch {
         let mut place = Place::default();
         let mut pause = FIRST_RETRY;
         let mut searched: Option<Instant> = None;
+        let mut is_stirred = false;
         loop {
             let began = Instant::now();
-            match self.hub.stream(place.last_id.as_deref()).await {
-                Ok(Some(stream)) => self.listen(stream, &mut place, events).await?,
-                Ok(None) => self.poll(events).await?,
+            let opened = self.hub.stream(place.last_id.as_deref()).await;
+            if opened.is_ok() && std::mem::take(&mut is_stirred) {
+                events.send(Event::Mended).await.map_err(|_| Unheard)?;
+            }
+            match opened {
+                Ok(stream) => {
+                    tokio::select! {
+                        listened = self.hear(stream, &mut place, events) => listened?,
+                        () = self.hub.stirred() => {
+                            (place, is_stirred) = (Place::default(), true);
+                            continue;
+                        }
+                    }
+                }
                 Err(Trouble::Stop { .. }) => {
+                    events.send(Event::Stopped).await.map_err(|_| Unheard)?;
                     tokio::select! {
                         () = events.closed() => return Err(Unheard),
                         () = self.hub.mended() => {}
@@ -96,7 +109,8 @@ impl Watch {
                     tracing::debug!("no events: {trouble}");
                     if searched.is_none_or(|at| at.elapsed() > SEARCH) {
                         searched = Some(Instant::now());
-                        if self.hub.relocate().await {
+                        let moved = self.hub.relocate().await;
+                        if moved.is_some_and(|reached| !matches!(reached, Err(Trouble::Hub { .. }))) {
                             continue;
                         }
                     }
@@ -107,7 +121,24 @@ impl Watch {
             tokio::select! {
                 () = events.closed() => return Err(Unheard),
                 () = sleep(Duration::from_millis(fastrand::u64(longest / 2..=longest))) => {}
+                () = self.hub.may_be_mended() => {
+                    pause = FIRST_RETRY;
+                    events.send(Event::Mended).await.map_err(|_| Unheard)?;
+                }
             }
+        }
+    }
+
+    /// Passes on what the hub tells, or what is asked of one that tells nothing by itself, until that ends.
+    async fn hear(
+        &self,
+        stream: Option<reqwest::Response>,
+        place: &mut Place,
+        events: &Sender<Event>,
+    ) -> Result<(), Unheard> {
+        match stream {
+            Some(stream) => self.listen(stream, place, events).await,
+            None => self.poll(events).await,
         }
     }
 
@@ -191,6 +222,14 @@ impl Watch {
 }
 
 impl Source for Watch {
+    fn standing(&self) -> Option<Standing> {
+        Some(self.hub.standing())
+    }
+
+    fn was_paired(&self) {
+        self.hub.was_paired();
+    }
+
     fn watch(&self, events: Sender<Event>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async move {
             let Err(Unheard) = self.follow(&events).await else { return };

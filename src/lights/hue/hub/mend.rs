@@ -1,0 +1,93 @@
+//! What mends itself: another key, another address.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::find;
+use super::{Acquaintance, HueHub, Link, lock};
+use crate::lights::hue::v2::resources::Directory;
+use crate::lights::{Condition, Trouble};
+
+/// How often it is looked whether somebody paired.
+const KEY_LOOK: Duration = Duration::from_secs(5);
+/// How long a hub is looked for on the network.
+const SEARCH: Duration = Duration::from_secs(4);
+
+/// A connected hub, and what it holds.
+type Reached = Result<(Arc<Link>, Arc<Directory>), Trouble>;
+
+impl HueHub {
+    /// Comes back when there is a key to try again.
+    pub(in crate::lights::hue) async fn mended(&self) {
+        loop {
+            if matches!(self.acquaintance().await, Ok(Acquaintance { key: Some(_), .. })) {
+                tracing::info!(hub = self.name, "there is an application key; the hub is tried again");
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(KEY_LOOK) => {}
+                () = self.stirred() => {}
+            }
+        }
+    }
+
+    /// Comes back when what kept us from the hub may be over: it was paired here, or, where its certificate was
+    /// refused, by another process.
+    pub(in crate::lights::hue) async fn may_be_mended(&self) {
+        if self.standing().condition != Condition::CertificateChanged {
+            return self.stirred().await;
+        }
+        let refused = self.kept_pin().await;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(KEY_LOOK) => {}
+                () = self.stirred() => return,
+            }
+            if self.kept_pin().await != refused {
+                return;
+            }
+        }
+    }
+
+    /// The certificate that it is held to now.
+    async fn kept_pin(&self) -> Option<[u8; 32]> {
+        let id = self.acquaintance().await.ok()?.id?;
+        self.store.hub_pin(&id).await.ok().flatten()
+    }
+
+    /// Looks for a hub of known id elsewhere on the network, and connects there; none where nobody else says that
+    /// it is this hub. Who says so and is not is left again.
+    pub(in crate::lights::hue) async fn relocate(&self) -> Option<Reached> {
+        let Ok(Acquaintance { id: Some(id), host, .. }) = self.acquaintance().await else { return None };
+        let found = find::locate(&id, SEARCH).await.filter(|found| *found != host)?;
+        let before = lock(&self.moved).replace(found.clone());
+        *self.link.lock().await = None;
+        let reached = self.session().await;
+        if let Err(trouble @ Trouble::Hub { .. }) = &reached {
+            tracing::debug!(hub = self.name, id, at = found, "not the hub that it says it is: {trouble}");
+            *lock(&self.moved) = before;
+            *self.link.lock().await = None;
+            return Some(reached);
+        }
+        tracing::info!(
+            hub = self.name,
+            id,
+            from = host,
+            to = found,
+            "the hub has another address; should it stay, correct hubs.{}.host",
+            self.name
+        );
+        if let Err(error) = self.store.set_hub_host(&id, &found).await {
+            tracing::debug!(hub = self.name, "the new address is not kept: {error}");
+        }
+        Some(reached)
+    }
+
+    /// Connects, wherever the hub is now.
+    pub(in crate::lights::hue) async fn reach(&self) -> Reached {
+        match self.session().await {
+            Err(trouble @ Trouble::Hub { .. }) => self.relocate().await.unwrap_or(Err(trouble)),
+            session => session,
+        }
+    }
+}
