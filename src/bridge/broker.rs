@@ -333,7 +333,8 @@ impl Bridge {
         match (self.board.slot_of_device(&described), described) {
             (Some(slot), _) => {
                 self.found_device(slot, &message.payload);
-                if self.is_open() && !message.retained {
+                let differs = |ours: Message| ours.payload != message.payload;
+                if self.is_open() && !message.retained && self.board.render(slot).is_some_and(differs) {
                     tracing::debug!(topic = message.topic, "somebody else wrote our device; it is written again soon");
                     self.disturbed.insert(slot);
                 }

@@ -17,7 +17,9 @@ pub fn bridge_id(base: &str) -> String {
 }
 
 /// The id of the device of a location's actuators: `<base>_<location>`. An account of the same name has
-/// that id already: then it ends in `-actuator`, which no account's does.
+/// that id already: then it ends in `-actuator`, which no account's does. (No component of an account is called as
+/// one of a light, so that account `home_desk` and the light `desk` at `home` share nothing. Of the light `b_c` at `a`
+/// and `c` at `a_b`, on one base, one needs another name.)
 pub fn actuator_id(base: &str, location: &str, is_account: bool) -> String {
     let id = device_id(base, location);
     if is_account { format!("{id}-actuator") } else { id }

@@ -292,6 +292,22 @@ fn a_component_of_nothing_but_its_platform_removes_it_and_is_taken() {
 }
 
 #[test]
+fn an_account_called_as_a_location_with_its_light_shares_no_id_with_the_light() {
+    let (definitions, lights) = (compiled_in(), lights());
+    let ids = |payload: &[u8]| -> Vec<String> {
+        let payload = json(payload);
+        let ids =
+            payload["components"].as_object().unwrap().values().flat_map(|it| [&it["unique_id"], &it["object_id"]]);
+        ids.map(|id| id.as_str().unwrap().to_owned()).collect()
+    };
+    let of_lights = ids(&definitions.actuator(home(&lights)));
+    for account in ["home", "home_desk", "home_hall_2", "home_hall", "bridge"] {
+        let of_account = ids(&definitions.account(Device { account, ..ALEX }));
+        assert!(of_account.iter().all(|id| !of_lights.contains(id)), "{account}");
+    }
+}
+
+#[test]
 fn unique_ids_are_unique() {
     let definitions = compiled_in();
     let lights = lights();
