@@ -275,3 +275,24 @@ fn twenty_thousand_accounts_are_read() {
     assert_eq!(loaded.origin_of_account("person_8", "user").to_string(), "graph2mqtt.yaml:11");
     assert_eq!(loaded.origin_of_account("person_7", "user").to_string(), "GRAPH2MQTT_ACCOUNTS__PERSON_7__USER");
 }
+
+#[test]
+fn each_cloud_has_its_own_entra_and_graph_and_either_can_be_replaced() {
+    for (cloud, authority, endpoint) in [
+        ("global", "https://login.microsoftonline.com/", "https://graph.microsoft.com/v1.0"),
+        ("us_government", "https://login.microsoftonline.us/", "https://graph.microsoft.us/v1.0"),
+        ("us_government_dod", "https://login.microsoftonline.us/", "https://dod-graph.microsoft.us/v1.0"),
+        ("china", "https://login.partner.microsoftonline.cn/", "https://microsoftgraph.chinacloudapi.cn/v1.0"),
+    ] {
+        let yaml = |more: &str| {
+            format!(
+                "entra: {{ cloud: {cloud}, tenant: contoso.com, client_id: 00000000-0000-0000-0000-000000000001 }}\n{more}"
+            )
+        };
+        let settings = from_yaml(&yaml(""), Path::new("/")).unwrap();
+        assert_eq!(settings.entra.unwrap().authority.as_str(), authority, "{cloud}");
+        assert_eq!(settings.graph.endpoint.as_str(), endpoint, "{cloud}");
+        let replaced = from_yaml(&yaml("graph: { endpoint: 'https://graph.example/v1.0' }"), Path::new("/")).unwrap();
+        assert_eq!(replaced.graph.endpoint.as_str(), "https://graph.example/v1.0", "{cloud}");
+    }
+}

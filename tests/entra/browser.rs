@@ -226,6 +226,23 @@ async fn a_code_that_was_used_or_has_expired_or_belongs_to_another_sign_in_is_re
 }
 
 #[tokio::test]
+async fn a_state_is_good_for_ten_minutes_in_all() {
+    let world = world().await;
+    let tokens = world.start(&world.settings(&["alex"])).await;
+    let sign_ins = tokens.sign_ins();
+    let [late, later] = [begin(&sign_ins), begin(&sign_ins)];
+    let late = visitor::answer(&late, &upn("alex"), "sign_in").await.unwrap();
+    let later = visitor::answer(&later, &upn("alex"), "sign_in").await.unwrap();
+    let handle = sign_ins.receive(posted(&late)).unwrap();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(601)).await;
+    tokio::time::resume();
+    assert_eq!(sign_ins.arrive(&handle, browser(), PATIENCE).await.unwrap_err(), Unexpected::Unknown);
+    assert_eq!(sign_ins.receive(posted(&later)).unwrap_err(), Unexpected::Unknown);
+    assert_eq!(world.asked(), 0, "a code was redeemed");
+}
+
+#[tokio::test]
 async fn a_device_code_ends_when_the_browser_was_quicker() {
     let world = world().await;
     let tokens = world.start(&world.settings(&["alex"])).await;

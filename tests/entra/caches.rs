@@ -59,7 +59,7 @@ fn crowd(world: &World) -> (Vec<(String, ObjectId)>, Settings) {
 }
 
 /// What the person's sign-in would have left, its access token used up.
-fn grant(world: &World, account: &str, object_id: ObjectId) -> Grant {
+pub fn grant(world: &World, account: &str, object_id: ObjectId) -> Grant {
     let answer = world.cloud.sign_in(CLIENT, &upn(account), "openid profile offline_access Presence.Read");
     let cache = json!({
         "refresh_token": answer["refresh_token"], "access_token": "used up", "permissions": ["Presence.Read"],

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Command, Output, Stdio};
 
-use graph2mqtt::simulator::{Application, Platform};
+use graph2mqtt::simulator::{Application, Fault, Platform, What};
 
 use crate::world::{CLIENT, SECRET, World, upn};
 
@@ -131,4 +131,14 @@ async fn who_reads_by_the_applications_own_right_is_told_which_permission_lacks(
     fails(&check(&world, &by_name).await, "graph alex", "application permission Presence.Read.All");
     world.cloud.consent_roles(CLIENT, "contoso.com", &["Presence.Read.All"]);
     succeeds(&check(&world, &by_name).await, "graph alex", "Offline");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_off_is_told() {
+    let world = World::with(application()).await;
+    world.cloud.adjust(|rules| rules.access_token = crate::world::SHORT);
+    world.sign_in(&world.start(&world.settings(&["alex"])).await, "alex").await.unwrap();
+    let headers = vec![("date".to_owned(), "Mon, 23 Nov 2020 08:00:00 GMT".to_owned())];
+    world.cloud.fault(Fault::new("/token", What::Answer { status: 503, headers, body: String::new() }));
+    fails(&check(&world, &OWN).await, "clock", "days ahead; set it");
 }

@@ -10,6 +10,7 @@ mod claims;
 mod command;
 mod credentials;
 mod front;
+mod id_token;
 mod identities;
 mod killed;
 mod msal;

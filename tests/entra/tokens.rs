@@ -1,8 +1,10 @@
 //! The life of tokens: who gets which, when Entra is asked, and what survives.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use graph2mqtt::entra::{Principal, Trouble};
-use graph2mqtt::simulator::Application;
+use graph2mqtt::simulator::{Application, Call, Route};
 use graph2mqtt::store::Origin;
 use secrecy::ExposeSecret;
 
@@ -180,4 +182,37 @@ async fn a_domain_and_an_id_name_one_tenant() {
     assert_eq!(tokens.tenant_id("fabrikam.com").await.unwrap().as_str(), id);
     assert!(matches!(tokens.tenant_id("nobody.example").await, Err(Trouble::Misconfigured { .. })));
     assert!(matches!(tokens.tenant_id("organizations").await, Err(Trouble::Retry { .. })));
+}
+
+#[tokio::test]
+async fn refreshes_that_began_together_spread_over_the_last_quarter() {
+    const PEOPLE: usize = 60;
+    let world = World::new().await;
+    world.cloud.adjust(|rules| rules.access_token = Duration::from_secs(1_000));
+    let names: Vec<String> = (0..PEOPLE).map(|number| format!("person{number}")).collect();
+    let settings = world.settings(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let store = world.store().await;
+    for who in &names {
+        let id = world.cloud.add_person(&upn(who), who);
+        store.put_grant(crate::caches::grant(&world, who, id)).await.unwrap();
+    }
+    let tokens = world.start(&settings).await;
+    let ask_all = async || {
+        for who in &names {
+            tokens.access(&person(who)).await.unwrap();
+        }
+    };
+    ask_all().await;
+    assert_eq!(world.asked(), PEOPLE);
+    // So much later of the tokens' thousand seconds: how many were refreshed at least and at most.
+    for (after, fewest, most) in [(740, 0, 0), (110, 15, 45)] {
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(after)).await;
+        tokio::time::resume();
+        ask_all().await;
+        let refreshed =
+            |calls: &[Call]| calls.iter().filter(|call| call.route == Route::Token).count() >= PEOPLE + fewest;
+        world.cloud.calls().wait_for(Duration::from_secs(20), refreshed).await.unwrap();
+        assert!(world.asked() - PEOPLE <= most, "{} were refreshed", world.asked() - PEOPLE);
+    }
 }
