@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use anyhow::{Context, bail};
+use rumqttc::NetworkOptions;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Filter, Packet, RetainForwardRule};
 use rumqttc::v5::{Client, Event, MqttOptions};
@@ -46,6 +47,28 @@ impl Broker {
             thread::sleep(Duration::from_millis(5));
         }
         Ok(Some(Self { _process: process, port }))
+    }
+}
+
+/// Publishes as a bridge does.
+pub struct Publisher(Client);
+
+impl Publisher {
+    /// Its connection ends with the broker.
+    pub fn connect(port: u16) -> anyhow::Result<Self> {
+        let mut options = MqttOptions::new("ratios-publisher", "127.0.0.1", port);
+        options.set_outgoing_inflight_upper_limit(100);
+        let mut network = NetworkOptions::new();
+        network.set_tcp_nodelay(true);
+        options.set_network_options(network);
+        let (client, mut connection) = Client::new(options, 10);
+        thread::spawn(move || while matches!(connection.recv(), Ok(Ok(_))) {});
+        Ok(Self(client))
+    }
+
+    /// At least once.
+    pub fn publish(&self, topic: &str, payload: &str, retain: bool) -> anyhow::Result<()> {
+        self.0.publish(topic, QoS::AtLeastOnce, retain, payload.to_owned()).context("the publisher")
     }
 }
 

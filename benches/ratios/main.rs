@@ -1,11 +1,13 @@
 //! Speed and memory of the release binary, as ratios to a bare loop of the same crates.
 //!
 //! `cargo bench` prints every row of the table, `cargo bench -- NAME` those whose name holds NAME
-//! (`size`, `start`, `memory`, `way`, `sweep`, `crowd`, `discovery`, `refreshes`), `cargo bench -- --list` the names.
+//! (`size`, `start`, `memory`, `way`, `lamp`, `sweep`, `crowd`, `discovery`, `refreshes`), `cargo bench -- --list`
+//! the names.
 //!
 //! # How to read it
 //! A row gives the figure of the bare loop, that of graph2mqtt, the ratio of the two, and the bar,
-//! which is a ratio or an absolute figure. The program is the real binary, started as a child with a
+//! which is a ratio or an absolute figure. Where the row says so (a dead hub, 100,000 changes) the program is
+//! compared with itself. The program is the real binary, started as a child with a
 //! configuration file; the bare loop is this file started again with `--bare`: reqwest, rumqttc,
 //! serde_json and a current-thread tokio that do the least that can be called the same work. Both
 //! talk to the same simulator of Entra, Graph and a hub (in this process, on a thread of its own) and to
@@ -19,6 +21,7 @@ mod bare;
 mod broker;
 mod crowd;
 mod discovery;
+mod lamps;
 mod order;
 mod process;
 mod refresh;
@@ -44,6 +47,7 @@ const GROUPS: &[Group] = &[
     Group { rows: &["binary size"], measure: binary_size },
     Group { rows: start::ROWS, measure: start::measure },
     Group { rows: way::ROWS, measure: way::measure },
+    Group { rows: lamps::ROWS, measure: lamps::measure },
     Group { rows: crowd::ROWS, measure: crowd::measure },
     Group { rows: discovery::ROWS, measure: discovery::measure },
     Group { rows: refresh::ROWS, measure: refresh::measure },

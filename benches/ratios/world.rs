@@ -16,6 +16,8 @@ const CLIENT_SECRET: &str = "not-a-secret";
 const SHOWN: [(&str, &str); 2] = [("Available", "Available"), ("Busy", "InACall")];
 
 const LAMP: &str = "Desk";
+/// A lamp that nobody means.
+const OTHER: &str = "Other";
 
 /// A lamp, and how its hub is reached.
 pub struct Lamp {
@@ -64,6 +66,33 @@ impl World {
             world.hubs.push(on(&runtime, hub.start())??);
         }
         Ok(world)
+    }
+
+    /// Hubs with so many lamps each that are meant, and one in the same room that is not.
+    pub fn with_hubs(hubs: usize, lamps: usize) -> anyhow::Result<Self> {
+        let mut world = Self::start(0)?;
+        let runtime = runtime()?;
+        for number in 0..hubs {
+            let names: Vec<String> = (0..lamps).map(|lamp| format!("Lamp{lamp}")).collect();
+            let meant = names.iter().map(String::as_str).chain([OTHER]);
+            let room: Vec<(&str, Kind)> = meant.map(|name| (name, Kind::Color(Gamut::C))).collect();
+            let hub = Hub::plan().bridge_id(&format!("001788fffe10203{number}")).room("Office", &room);
+            world.hubs.push(on(&runtime, hub.start())??);
+        }
+        Ok(world)
+    }
+
+    /// The hubs.
+    pub fn hubs(&self) -> &[Hub] {
+        &self.hubs
+    }
+
+    /// The lamps of a hub that are meant.
+    pub fn lamps_of(hub: &Hub) -> Vec<String> {
+        let numbered = (0..).map(|lamp| format!("Lamp{lamp}"));
+        let there = |lamp: &String| hub.resource_id("light", lamp).is_some();
+        let single = Some(LAMP.to_owned()).filter(there);
+        single.into_iter().chain(numbered.take_while(there)).collect()
     }
 
     /// A person's lamp.
