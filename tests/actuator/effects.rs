@@ -5,6 +5,7 @@ use std::time::Duration;
 use graph2mqtt::simulator::Command;
 use serde_json::Value;
 
+use crate::support::observer::Seen;
 use crate::world::{BLUE, PATIENCE, RED, World};
 
 const DESK: &str = "  desk: { hub: office, target: light/Desk, follow: alex, colors: { Busy: { color: \"#ff0000\", effect: breathe }, Away: \"#0000ff\" } }\n";
@@ -16,9 +17,14 @@ fn is_breath(command: &Command) -> bool {
     command.body.get("alert").is_some()
 }
 
-async fn breathes(world: &World, times: usize) {
-    let so_often = |commands: &[Command]| commands.iter().filter(|command| is_breath(command)).count() >= times;
-    world.hub.commands().wait_for(NEXT_BREATH, so_often).await.unwrap();
+/// Who said last that it keeps the light's effect going, such as is meant.
+async fn keeper(world: &World, is_meant: impl Fn(&str) -> bool) -> String {
+    let keeps = |seen: &Seen| {
+        let light: Value = serde_json::from_str(&seen.payload).ok().filter(|_| seen.topic.ends_with("/light/desk"))?;
+        let who = light["by"]["actuator"].as_str().filter(|who| light["by"]["again"].is_u64() && is_meant(who))?;
+        Some(who.to_owned())
+    };
+    world.bridge.wait("somebody keeps the effect going", |seen| seen.iter().rev().find_map(keeps)).await
 }
 
 #[tokio::test]
@@ -26,21 +32,37 @@ async fn an_effect_goes_on_when_the_member_that_kept_it_going_dies() {
     let mut world = World::with(&["alex"]).await;
     let first = world.actuator_with(DESK).await;
     world.presence("alex", "Busy").await;
-    world.shows("Desk", RED).await;
-    breathes(&world, 1).await;
-    // Whoever starts sends its look and its effect: from now on it is the one.
+    let name = keeper(&world, |_| true).await;
     let second = world.actuator_with(DESK).await;
-    breathes(&world, 2).await;
-    world.published("desk", |light| light["by"]["again"] == 15).await;
-    let at =
-        world.hub.commands().all().iter().filter(|command| is_breath(command)).map(|command| command.at).next_back();
-    second.kill();
-    breathes(&world, 3).await;
-    let breaths: Vec<_> = world.hub.commands().all().into_iter().filter(is_breath).collect();
-    assert!(breaths[2].at - at.unwrap() > Duration::from_secs(14), "one at a time: {breaths:#?}");
+    world.published("desk", |light| light["by"]["actuator"] != name.as_str()).await;
+    let dying = keeper(&world, |_| true).await;
+    let (dies, lives) = if dying == name { (first, second) } else { (second, first) };
+    dies.kill();
+    world.hub.commands().clear();
+    world.hub.commands().wait_for(NEXT_BREATH, |commands| commands.iter().any(is_breath)).await.unwrap();
+    keeper(&world, |who| who != dying).await;
     world.presence("alex", "Away").await;
     world.shows("Desk", BLUE).await;
-    first.stop().await;
+    lives.stop().await;
+}
+
+#[tokio::test]
+async fn one_member_at_a_time_keeps_an_effect_going() {
+    let mut world = World::with(&["alex"]).await;
+    let first = world.actuator_with(DESK).await;
+    world.presence("alex", "Busy").await;
+    let name = keeper(&world, |_| true).await;
+    // Whoever starts sends its look, and would renew it too.
+    let second = world.actuator_with(DESK).await;
+    world.published("desk", |light| light["by"]["actuator"] != name.as_str()).await;
+    world.hub.commands().clear();
+    let twice = |commands: &[Command]| commands.iter().filter(|command| is_breath(command)).count() == 2;
+    world.hub.commands().wait_for(2 * NEXT_BREATH, twice).await.unwrap();
+    let breaths: Vec<_> = world.hub.commands().all().into_iter().filter(is_breath).collect();
+    assert!(breaths[1].at - breaths[0].at > Duration::from_secs(14), "{breaths:#?}");
+    for member in [first, second] {
+        member.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -118,14 +118,21 @@ async fn a_burst_of_a_thousand_changes_costs_one_command_for_each_light_and_limi
     let mut world = World::with(&["alex"]).await;
     let lights = "  desk: { hub: office, target: light/Desk, follow: alex }\n  hall: { hub: office, target: Hall, follow: alex }\n";
     let actuator = world.actuator_with(lights).await;
+    world.presence("alex", "Busy").await;
+    world.shows("Desk", RED).await;
+    world.shows("Ceiling", RED).await;
     for change in 0..1_000 {
         world.presence("alex", ["Available", "Busy", "DoNotDisturb"][change % 3]).await;
+        if change % 10 == 0 {
+            tokio::time::sleep(Duration::from_millis(12)).await;
+        }
     }
     world.presence("alex", "Away").await;
     world.shows("Desk", BLUE).await;
     world.shows("Ceiling", BLUE).await;
     let commands = world.hub.commands().all();
     assert!(commands.iter().all(|command| command.status == 200), "the hub never had to refuse: {commands:#?}");
+    assert!(commands.len() > 8, "the changes came apart: {commands:#?}");
     for (is_group, window) in [(false, Duration::from_millis(100)), (true, Duration::from_secs(1))] {
         let at: Vec<Instant> = commands.iter().filter(|it| it.group == is_group).map(|it| it.at).collect();
         let windows = (*at.last().unwrap() - at[0]).as_secs_f64() / window.as_secs_f64();
