@@ -5,6 +5,7 @@
 //! are frozen, killed, started again, links that delay and let topics overtake each other, brokers that come
 //! back without what they had retained, hubs that do not answer.
 
+mod rules;
 mod world;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,8 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use crate::lights::Look;
-use world::{ACCOUNTS, MEMBERS, Reached, World, presence_topic, settings};
+use rules::{Hours, PLAIN, Rules, rules};
+use world::{ACCOUNTS, MEMBERS, Reached, World, presence_topic};
 
 /// Statuses, and what they look like.
 const STATUSES: [&str; 4] = ["Available", "Busy", "Away", "DoNotDisturb"];
@@ -35,6 +37,8 @@ enum Happening {
     Begin(usize),
     Broker,
     Hub(bool),
+    /// Somebody pauses the light, or lets it go.
+    Pause(bool),
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -50,27 +54,28 @@ fn happening() -> impl Strategy<Value = Happening> {
         2 => member().prop_map(Happening::Begin),
         1 => Just(Happening::Broker),
         1 => any::<bool>().prop_map(Happening::Hub),
+        1 => any::<bool>().prop_map(Happening::Pause),
     ]
 }
 
 #[derive(Debug)]
 struct Outcome {
-    wanted: Option<&'static str>,
+    wanted: Option<Look>,
     shown: Option<Look>,
     history: Vec<Reached>,
 }
 
-fn play(seed: u64, disorder: Duration, happenings: &[Happening]) -> Outcome {
-    let mut world = World::new(seed, disorder);
-    let mut presences = BTreeMap::new();
-    let (mut wanted, mut fails) = (None, false);
+fn play(seed: u64, disorder: Duration, rules: Rules, happenings: &[Happening]) -> Outcome {
+    let mut world = World::new(seed, disorder, rules.settings());
+    let (mut presences, mut statuses) = (BTreeMap::new(), BTreeMap::new());
+    let mut fails = false;
     world.pass(Duration::from_millis(20), false);
     for happening in happenings {
         match *happening {
             Happening::Presence { account, status } => {
                 world.sequence += 1;
                 let (name, status) = (ACCOUNTS[account], STATUSES[status]);
-                wanted = Some(status);
+                statuses.insert(name, (world.sequence, status));
                 let since = Timestamp::from_second(world.sequence as i64).unwrap();
                 let sequence = world.sequence;
                 let payload = format!(
@@ -99,6 +104,7 @@ fn play(seed: u64, disorder: Duration, happenings: &[Happening]) -> Outcome {
                 (0..MEMBERS).for_each(|at| world.connect(at));
             }
             Happening::Hub(down) => fails = down,
+            Happening::Pause(paused) => world.pause(paused),
         }
         world.run(fails);
     }
@@ -107,6 +113,10 @@ fn play(seed: u64, disorder: Duration, happenings: &[Happening]) -> Outcome {
         world.begin(0);
     }
     world.pass(Duration::from_secs(45), false);
+    // What was asked while nobody heard is not known: in the end it is let go.
+    world.pause(false);
+    world.pass(Duration::from_secs(45), false);
+    let wanted = rules.wanted(&statuses, world.now);
     let last = world.shown.last().map(|reached| reached.look.clone());
     Outcome { wanted, shown: last, history: world.shown }
 }
@@ -122,15 +132,10 @@ fn thaw(world: &mut World, at: usize) {
     world.run(false);
 }
 
-fn look_of(status: &str) -> Look {
-    let colors = settings().colors;
-    Look::of(&colors.0[status]).unwrap()
-}
-
 fn ends_right(outcome: &Outcome) -> Result<(), TestCaseError> {
-    if let Some(wanted) = outcome.wanted {
-        let right = outcome.shown.as_ref().is_some_and(|shown| shown.looks_like(&look_of(wanted)));
-        prop_assert!(right, "wanted {}, and it is {:?}", wanted, outcome);
+    if let Some(wanted) = &outcome.wanted {
+        let right = outcome.shown.as_ref().is_some_and(|shown| shown.looks_like(wanted));
+        prop_assert!(right, "wanted {:?}, and it is {:?}", wanted, outcome);
     }
     Ok(())
 }
@@ -158,12 +163,13 @@ proptest! {
     fn whatever_goes_wrong_the_light_ends_at_the_newest_presences(
         seed in any::<u64>(),
         disorder in prop_oneof![3 => Just(0_u64), 1 => Just(5), 1 => Just(200)],
+        rules in rules(),
         happenings in proptest::collection::vec(happening(), 1..60),
     ) {
-        let outcome = play(seed, Duration::from_millis(disorder), &happenings);
+        let outcome = play(seed, Duration::from_millis(disorder), rules, &happenings);
         ends_right(&outcome)?;
-        // While a link holds news back, its member cannot know better.
-        if disorder == 0 {
+        // While a link holds news back, its member cannot know better; and hours change a look without news.
+        if disorder == 0 && rules.show == PLAIN.show && rules.hours == Hours::All {
             is_never_set_back_for_longer_than_a_command(&outcome)?;
         }
     }
@@ -175,7 +181,7 @@ fn a_change_costs_one_command_where_nothing_goes_wrong() {
     for change in 0..20 {
         changes.extend([Happening::Presence { account: 0, status: change % 3 }, Happening::Pass(3_000)]);
     }
-    let outcome = play(7, Duration::ZERO, &changes);
+    let outcome = play(7, Duration::ZERO, PLAIN, &changes);
     let commands = outcome.history.len();
     assert!((20..=22).contains(&commands), "{commands} commands for 20 changes: {:?}", outcome.history);
 }
@@ -186,7 +192,7 @@ fn a_change_given_to_a_dead_member_is_shown_after_the_grace_time() {
         let mut happenings = vec![Happening::Presence { account: 0, status: 0 }, Happening::Pass(5_000)];
         happenings.extend((0..MEMBERS).filter(|at| *at == given).map(Happening::Freeze));
         happenings.extend([Happening::Presence { account: 0, status: 1 }, Happening::Pass(2_500)]);
-        let outcome = play(3, Duration::ZERO, &happenings);
+        let outcome = play(3, Duration::ZERO, PLAIN, &happenings);
         let shown = outcome.history.iter().find(|reached| reached.inputs == 1_002).map(|reached| reached.at);
         assert!(shown.is_some_and(|at| at < Duration::from_millis(7_200)), "{:?}", outcome.history);
     }

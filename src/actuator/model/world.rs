@@ -14,18 +14,12 @@ use crate::actuator::topics::{About, Topics};
 use crate::lights::hue::LIMITS;
 use crate::lights::{Lamp, Load, Look, Obeyed, Seen, Trouble};
 use crate::mqtt::Wanted;
-use crate::settings::{self, OnHand, Settings};
+use crate::settings::{OnHand, Settings};
 
 /// How many actuators share the location.
 pub(super) const MEMBERS: usize = 3;
 /// Whom the light follows.
 pub(super) const ACCOUNTS: [&str; 2] = ["alex", "sam"];
-
-pub(super) fn settings() -> Settings {
-    let yaml = "hubs: { office: { host: h } }\nlights: { desk: { hub: office, target: light/Desk, follow: [alex, sam], show: latest } }\n\
-                colors: { Available: '#00ff00', Busy: '#ff0000', Away: '#0000ff', DoNotDisturb: '#ff00ff' }\n";
-    settings::from_yaml(yaml, std::path::Path::new("")).unwrap_or_else(|mistakes| panic!("{mistakes}"))
-}
 
 /// A message on its way to a member.
 #[derive(Debug, Clone)]
@@ -102,8 +96,7 @@ fn named(number: u64) -> String {
 }
 
 impl World {
-    pub(super) fn new(seed: u64, disorder: Duration) -> Self {
-        let settings = settings();
+    pub(super) fn new(seed: u64, disorder: Duration, settings: Settings) -> Self {
         let topics = Topics::new(&settings);
         let abouts = topics.listened().into_iter().collect();
         let mut world = Self {
@@ -132,9 +125,17 @@ impl World {
         self.retained.insert(topic.to_owned(), payload.to_vec());
     }
 
-    fn clock(&self) -> Now {
-        let time = Timestamp::from_second(1_795_000_000).expect("the model begins at a time that there is") + self.now;
-        Now { instant: self.start + self.now, time }
+    /// A member's clocks: each is a second or two ahead of the one before.
+    fn clock(&self, at: usize) -> Now {
+        let begin: Timestamp = "2026-11-18T11:06:40Z".parse().expect("the model begins at a time that there is");
+        let skew = Duration::from_millis(1_500 * at as u64);
+        Now { instant: self.start + self.now, time: begin + self.now + skew }
+    }
+
+    /// Somebody pauses the light, or lets it go: everybody who is connected will hear it.
+    pub(super) fn pause(&mut self, paused: bool) {
+        let topic = format!("{}/set", self.topics.light(0));
+        self.send(&topic, format!(r#"{{"paused":{paused}}}"#).as_bytes());
     }
 
     pub(super) fn begin(&mut self, at: usize) {
@@ -174,7 +175,7 @@ impl World {
                 arrives: self.now,
             })
             .collect();
-        let now = self.clock();
+        let now = self.clock(at);
         let Some(member) = &mut self.members[at] else { return };
         if member.is_connected {
             return;
@@ -214,6 +215,10 @@ impl World {
 
     pub(super) fn publish(&mut self, topic: &str, payload: &[u8]) {
         self.retain(topic, payload);
+        self.send(topic, payload);
+    }
+
+    fn send(&mut self, topic: &str, payload: &[u8]) {
         let there: Vec<usize> =
             (0..MEMBERS).filter(|at| self.members[*at].as_ref().is_some_and(|m| m.is_connected)).collect();
         let is_report = matches!(self.abouts.get(topic), Some(About::Light(_)));
@@ -262,7 +267,7 @@ impl World {
 
     /// One step of a member; answers whether there may be another.
     fn step(&mut self, at: usize, fails: bool) -> bool {
-        let (now, time) = (self.clock(), self.now);
+        let (now, time) = (self.clock(at), self.now);
         self.land(at);
         let Some(member) = self.members[at].as_mut().filter(|member| !member.is_frozen) else { return false };
         if member.under.as_ref().is_some_and(|under| under.lands.is_none() && under.back <= time) {
@@ -309,7 +314,7 @@ impl World {
 
     /// The hub's loop of a member.
     fn drive(&mut self, at: usize, fails: bool) -> bool {
-        let (now, time) = (self.clock(), self.now);
+        let (now, time) = (self.clock(at), self.now);
         let takes = Duration::from_millis(self.chance.u64(1..=40));
         let Some(member) = &mut self.members[at] else { return false };
         let (wish, aim, news) = member.board.light(0, |entry| (entry.wish.clone(), entry.aim(), entry.take_news()));
@@ -362,10 +367,12 @@ impl World {
 
     /// When something happens next.
     fn next_due(&mut self) -> Option<Duration> {
-        let (now, start) = (self.clock(), self.start);
+        let start = self.start;
+        let clocks: Vec<Now> = (0..MEMBERS).map(|at| self.clock(at)).collect();
         let mut soonest: Option<Duration> = None;
         let mut at = |due: Option<Duration>| soonest = [soonest, due].into_iter().flatten().min();
-        for member in self.members.iter_mut().flatten() {
+        for (member, now) in self.members.iter_mut().zip(clocks) {
+            let Some(member) = member else { continue };
             at(member.under.as_ref().and_then(|under| under.lands));
             if member.is_frozen {
                 continue;
