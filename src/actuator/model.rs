@@ -157,7 +157,7 @@ fn is_never_set_back_for_longer_than_a_command(outcome: &Outcome) -> Result<(), 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 192, max_shrink_time: 30_000, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_goes_wrong_the_light_ends_at_the_newest_presences(

@@ -6,7 +6,7 @@ use graph2mqtt::simulator::Command;
 use serde_json::Value;
 
 use crate::support::observer::Seen;
-use crate::world::{BLUE, PATIENCE, RED, World};
+use crate::world::{BLUE, PATIENCE, World};
 
 const DESK: &str = "  desk: { hub: office, target: light/Desk, follow: alex, colors: { Busy: { color: \"#ff0000\", effect: breathe }, Away: \"#0000ff\" } }\n";
 const BLINKS: &str = "  desk: { hub: office, target: light/Desk, follow: alex, colors: { Busy: { color: \"#ff0000\", effect: blink }, Away: \"#0000ff\" } }\n";
