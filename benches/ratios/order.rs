@@ -77,6 +77,9 @@ fn run(program: &Path, folder: &Path, profile: &Path) -> anyhow::Result<()> {
     process.stop()
 }
 
+/// What valgrind writes for an object that it is not sure of: the program's own, as often as not.
+const UNSURE: &str = "???";
+
 /// The functions of the program that ran. The record names a file or a function in full once, and by a
 /// number afterwards: <https://valgrind.org/docs/manual/cl-format.html>.
 fn executed(profile: &str, program: &str) -> BTreeSet<String> {
@@ -91,7 +94,7 @@ fn executed(profile: &str, program: &str) -> BTreeSet<String> {
             "cfn" => drop(resolved(&mut names, value)),
             "fn" => {
                 let name = resolved(&mut names, value);
-                if object == program {
+                if object == program || object == UNSURE {
                     ran.insert(name);
                 }
             }
@@ -116,18 +119,23 @@ fn resolved(known: &mut BTreeMap<String, String>, value: &str) -> String {
 /// the end of an old-style name, that of a crate in a new-style one, a C compiler's suffix.
 fn patterns(name: &str) -> Vec<String> {
     // valgrind counts recursion behind an apostrophe.
-    let name = name.split('\'').next().unwrap_or(name);
+    let name = until(name, '\'');
     if name.starts_with("0x") || name.contains(['(', ' ']) {
         return Vec::new();
     }
     if let Some((path, _)) = name.starts_with("_ZN").then(|| name.rsplit_once("17h")).flatten() {
         return vec![shortened(path, "17h*")];
     }
+    // Copies are numbered behind a dot.
+    let plain = until(name, '.');
     if name.starts_with("_R") {
-        return vec![shortened(&without_hashes(name), "*")];
+        return vec![shortened(&without_hashes(plain), "*")];
     }
-    let plain = name.split('.').next().unwrap_or(name);
     vec![plain.to_owned(), format!("{plain}.*")]
+}
+
+fn until(name: &str, end: char) -> &str {
+    name.split(end).next().unwrap_or(name)
 }
 
 fn shortened(name: &str, end: &str) -> String {
