@@ -192,3 +192,25 @@ fn look_of(part: &Value) -> Map<String, Value> {
     let entries = part.as_object().into_iter().flatten().filter(|(key, _)| !WHOSE.contains(&key.as_str()));
     entries.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actuator::entry::Why;
+
+    #[test]
+    fn whether_a_light_can_be_reached_is_not_said_before_its_hub_was_asked() {
+        let wish = Wish { status: None, color: Color::Off, why: Why::Status, look: None, inputs: Inputs::new() };
+        let mut entry = Entry::default();
+        entry.wish = Some(wish.into());
+        let reachable = |entry: &Entry| {
+            let payload = render(&"desk".parse().unwrap(), entry, "me").unwrap();
+            serde_json::from_slice::<Value>(&payload).unwrap()["reachable"].clone()
+        };
+        assert_eq!(reachable(&entry), Value::Null);
+        entry.asked = true;
+        assert_eq!(reachable(&entry), true);
+        entry.unreachable("no power");
+        assert_eq!(reachable(&entry), false);
+    }
+}

@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::house::House;
 use super::house::Part::{self, Actuator, ActuatorKilled, Bridge, BridgeKilled, HomeAssistant as Home};
-use super::installation::Installation;
+use super::installation::{Installation, user};
 use super::stand_in::{History, HomeAssistant};
 use super::support::Broker;
 
@@ -103,5 +105,48 @@ async fn an_account_that_nobody_signed_in_yet_has_its_device_and_what_leaves_tak
         assert!(std::time::Instant::now() < deadline, "{:?}", left(&home));
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
+    bridge.stop().await;
+}
+
+#[tokio::test]
+async fn what_home_assistant_cannot_show_as_a_state_is_kept_as_an_attribute() {
+    let installation = Installation::with(&["alex"]).await;
+    let message = "Grüße aus dem Labor. ".repeat(13) + "Bis morgen";
+    installation.cloud.change(&user("alex"), |shown| {
+        (shown.availability, shown.activity) = ("Hovering".to_owned(), "Levitating".to_owned());
+        shown.status_message = json!({
+            "message": {"content": message, "contentType": "text"},
+            "expiryDateTime": {"dateTime": "2099-01-01T00:00:00.0000000", "timeZone": "UTC"},
+        });
+        shown.out_of_office = json!({"isOutOfOffice": true, "message": "Back on Monday"});
+        shown.work_location = json!({"workLocationType": "spaceship"});
+    });
+    let home = HomeAssistant::start(installation.broker.address(), &History::default());
+    let (bridge, _) = installation.run(&["alex"]).await;
+    let cut: String = message.chars().take(255).collect();
+    for (entity, state, attributes) in [
+        ("sensor.alex_availability", "PresenceUnknown", json!({"reported": "Hovering"})),
+        ("sensor.alex_activity", "PresenceUnknown", json!({"reported": "Levitating"})),
+        ("sensor.alex_work_location", "unspecified", json!({"reported": "spaceship"})),
+        ("binary_sensor.alex_out_of_office", "on", json!({"message": "Back on Monday"})),
+        ("sensor.alex_status_message", &cut, json!({"text": message, "expires": "2099-01-01T00:00:00Z"})),
+    ] {
+        home.until(entity, state).await;
+        assert_eq!(home.attributes(entity), attributes, "{entity}");
+    }
+    installation.cloud.change(&user("alex"), |shown| {
+        (shown.availability, shown.activity) = ("Available".to_owned(), "Available".to_owned());
+        (shown.status_message, shown.out_of_office, shown.work_location) = Default::default();
+    });
+    for (entity, state, attributes) in [
+        ("sensor.alex_activity", "Available", json!({"reported": "Available"})),
+        ("sensor.alex_work_location", "unspecified", json!({"reported": null})),
+        ("binary_sensor.alex_out_of_office", "off", json!({"message": null})),
+        ("sensor.alex_status_message", "", json!({"text": "", "expires": null})),
+    ] {
+        home.until(entity, state).await;
+        assert_eq!(home.attributes(entity), attributes, "{entity}");
+    }
+    assert_eq!(home.dropped(), Vec::<String>::new());
     bridge.stop().await;
 }

@@ -81,6 +81,7 @@ struct Entity {
     availability: Vec<String>,
     all: bool,
     state: Option<String>,
+    attributes: Value,
 }
 
 impl Drop for HomeAssistant {
@@ -116,6 +117,13 @@ impl HomeAssistant {
         world.entities.values().find(|entity| entity.id() == id).map(|entity| world.shown(entity))
     }
 
+    /// An entity's attributes.
+    pub fn attributes(&self, id: &str) -> Value {
+        let world = self.world.lock().unwrap();
+        let found = world.entities.values().find(|entity| entity.id() == id);
+        found.map(|entity| entity.attributes.clone()).unwrap_or_default()
+    }
+
     pub fn entities(&self) -> Vec<String> {
         self.world.lock().unwrap().entities.values().map(Entity::id).collect()
     }
@@ -133,6 +141,17 @@ impl Entity {
 
     fn text(&self, key: &str) -> Option<&str> {
         self.config[key].as_str()
+    }
+
+    /// Takes what its attributes are made of. The error says why they are none.
+    fn describe(&mut self, payload: &str) -> Result<(), String> {
+        let text = match self.text("json_attributes_template") {
+            None => payload.to_owned(),
+            Some(template) => render(template, payload),
+        };
+        let read: Value = serde_json::from_str(&text).map_err(|error| format!("{}: {error}: {text}", self.id()))?;
+        self.attributes = Some(read).filter(Value::is_object).ok_or(format!("{}: no object: {text}", self.id()))?;
+        Ok(())
     }
 
     /// Takes a state as the platform would.
@@ -235,23 +254,31 @@ impl World {
         let topics = source["availability"].as_array().into_iter().flatten();
         let availability: Vec<String> = topics.filter_map(|entry| entry["topic"].as_str()).map(str::to_owned).collect();
         let all = availability.len() < 2 || source["availability_mode"] == "all";
-        let wanted = availability.iter().cloned().chain(component["state_topic"].as_str().map(str::to_owned));
+        let topics = ["state_topic", "json_attributes_topic"].into_iter().filter_map(|key| component[key].as_str());
+        let wanted = availability.iter().cloned().chain(topics.map(str::to_owned));
         for topic in wanted.filter(|topic| !self.subscribed.contains(topic)).collect::<Vec<_>>() {
             self.to_subscribe.entry(topic).or_insert_with(|| Instant::now() + LATE);
         }
-        let known = self.entities.remove(&place).and_then(|entity| entity.state);
-        let mut entity = Entity { config: component.clone(), availability, all, state: known };
+        let known = self.entities.remove(&place);
+        let (state, attributes) = known.map(|known| (known.state, known.attributes)).unwrap_or_default();
+        let mut entity = Entity { config: component.clone(), availability, all, state, attributes };
         // What another entity is subscribed to already is replayed to a newcomer.
         if let Some(payload) = entity.text("state_topic").and_then(|topic| self.heard.get(topic)).cloned() {
             entity.take(&payload);
+        }
+        if let Some(payload) = entity.text("json_attributes_topic").and_then(|topic| self.heard.get(topic)).cloned() {
+            self.dropped.extend(entity.describe(&payload).err());
         }
         self.entities.insert(place, entity);
     }
 
     fn heard(&mut self, topic: String, payload: String) {
-        for entity in self.entities.values_mut().filter(|entity| entity.text("state_topic") == Some(topic.as_str())) {
-            if !payload.is_empty() {
+        for entity in self.entities.values_mut().filter(|_| !payload.is_empty()) {
+            if entity.text("state_topic") == Some(topic.as_str()) {
                 entity.take(&payload);
+            }
+            if entity.text("json_attributes_topic") == Some(topic.as_str()) {
+                self.dropped.extend(entity.describe(&payload).err());
             }
         }
         self.heard.insert(topic, payload);
