@@ -51,10 +51,10 @@ impl Ability {
         means(self) == means(other)
     }
 
-    /// The most that one of both can; where lamps have several gamuts, each clamps the widest by itself.
+    /// The most that one of both can; where lamps have several gamuts, each takes the nearest that it can by itself.
     pub fn or(self, other: Self) -> Self {
         let gamut = match (self.gamut, other.gamut) {
-            (Some(one), Some(another)) if one != another => Some(Gamut::C),
+            (Some(one), Some(another)) if one != another => Some(Gamut::ALL),
             (one, another) => one.or(another),
         };
         let white = match (self.white, other.white) {
@@ -149,6 +149,6 @@ mod tests {
         let color = Ability { dims: true, white: None, gamut: Some(Gamut::B) };
         let mixed = Ability::SWITCH.or(white(200, 400)).or(color).or(white(153, 300));
         assert_eq!(mixed, Ability { dims: true, white: white(153, 400).white, gamut: Some(Gamut::B) });
-        assert_eq!(color.or(Ability::UNKNOWN).gamut, Some(Gamut::C));
+        assert_eq!(color.or(Ability::UNKNOWN).gamut, Some(Gamut::ALL), "no lamp is kept from its own corner");
     }
 }

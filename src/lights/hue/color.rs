@@ -41,6 +41,9 @@ impl Gamut {
     pub const B: Self = Self([xy(0.675, 0.322), xy(0.409, 0.518), xy(0.167, 0.04)]);
     pub const C: Self = Self([xy(0.6915, 0.3083), xy(0.17, 0.7), xy(0.1532, 0.0475)]);
 
+    /// Every colour there is: lamps of several gamuts, sent one colour together, each take their nearest.
+    pub const ALL: Self = Self([xy(1.0, 0.0), xy(0.0, 1.0), xy(0.0, 0.0)]);
+
     /// By the letter in `gamut_type`.
     pub fn by_letter(letter: &str) -> Option<Self> {
         match letter {

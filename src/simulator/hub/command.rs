@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::lamp::{EFFECTS, Lamp, SIGNALS};
+use super::lamp::{EFFECTS, Kind, Lamp, SIGNALS};
 
 /// The longest transition and signal, in milliseconds.
 const LONGEST: f64 = 6_000_000.0;
@@ -149,8 +149,8 @@ fn show(lamp: &mut Lamp, body: &Value) {
         lamp.state.mirek = Some(mirek as u64);
         lamp.state.xy = None;
     }
-    if let (Some(x), Some(y), true) = (number("/color/xy/x"), number("/color/xy/y"), lamp.kind.takes("color")) {
-        lamp.state.xy = Some((x, y));
+    if let (Some(x), Some(y), Kind::Color(gamut)) = (number("/color/xy/x"), number("/color/xy/y"), lamp.kind) {
+        lamp.state.xy = Some(gamut.nearest((x, y)));
         lamp.state.mirek = None;
     }
     if let Some(effect) = body.pointer("/effects/effect").and_then(Value::as_str).filter(|_| lamp.kind.takes("effects"))

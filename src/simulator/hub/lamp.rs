@@ -38,6 +38,27 @@ impl Gamut {
         }
     }
 
+    /// What a lamp shows of a colour: itself, or the nearest point of the triangle.
+    pub(super) fn nearest(self, point: (f64, f64)) -> (f64, f64) {
+        let [red, green, blue] = self.corners();
+        let edges = [(red, green), (green, blue), (blue, red)];
+        let side = |(from, to): ((f64, f64), (f64, f64))| {
+            (to.0 - from.0) * (point.1 - from.1) - (to.1 - from.1) * (point.0 - from.0)
+        };
+        let sides = edges.map(side);
+        if sides.iter().all(|side| *side >= 0.0) || sides.iter().all(|side| *side <= 0.0) {
+            return point;
+        }
+        let on_edge = |(from, to): ((f64, f64), (f64, f64))| {
+            let (dx, dy) = (to.0 - from.0, to.1 - from.1);
+            let along = ((point.0 - from.0) * dx + (point.1 - from.1) * dy) / (dx * dx + dy * dy);
+            let along = along.clamp(0.0, 1.0);
+            (from.0 + along * dx, from.1 + along * dy)
+        };
+        let away = |it: &(f64, f64)| (it.0 - point.0).hypot(it.1 - point.1);
+        edges.map(on_edge).into_iter().min_by(|a, b| away(a).total_cmp(&away(b))).unwrap_or(point)
+    }
+
     pub(super) fn letter(self) -> &'static str {
         match self {
             Self::A => "A",
