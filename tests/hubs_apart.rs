@@ -17,8 +17,9 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 const PATIENCE: Duration = Duration::from_secs(15);
-/// From the broker to the well hub's lamp, whatever the other one does. Commands to it are at most ten a second.
-const SOON: Duration = Duration::from_secs(1);
+/// From the broker to the well hub's lamp, whatever the other one does: some milliseconds on an idle machine. Who
+/// waits for a hub that hangs waits for seconds.
+const SOON: Duration = Duration::from_secs(2);
 
 struct World {
     well: Hub,
@@ -76,7 +77,7 @@ impl World {
         self.bridge.publish("graph2mqtt/account/alex/presence", payload, true).await;
     }
 
-    /// A few changes, each until the well hub's lamp shows it: the quickest and the slowest.
+    /// A few changes, each until the well hub's lamp shows it.
     async fn changes(&mut self, what: &str) {
         let mut times = Vec::new();
         for _ in 0..3 {
@@ -90,8 +91,7 @@ impl World {
                 tokio::time::sleep(Duration::from_millis(110)).await;
             }
         }
-        times.sort_unstable();
-        assert!(times[times.len() / 2] < SOON, "{what}: {times:?}");
+        assert!(times.iter().all(|time| *time < SOON), "{what}: {times:?}");
     }
 }
 

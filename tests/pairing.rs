@@ -238,3 +238,54 @@ async fn where_no_request_is_taken_none_pairs() {
     assert_eq!(world.hub.requests().count(|it| it.route == "POST /api"), 0);
     assert!(!world.bridge.seen().iter().any(|seen| seen.topic.contains("/response/")));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_command_pairs_beside_a_running_actuator_is_taken_up_too() {
+    let mut world = World::new().await;
+    let (home, program) = world.member("");
+    program.hears("graph2mqtt pair office");
+    let pair = async || {
+        world.hub.press_button();
+        let mut command = home.command(&["pair", "office"]);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    pair().await;
+    program.hears("the hub obeys again");
+    let listens = |requests: &[graph2mqtt::simulator::Request]| {
+        requests.iter().any(|it| it.route.contains("eventstream") && it.status == Some(200))
+    };
+    world.hub.requests().wait_for(PATIENCE, listens).await.unwrap();
+
+    // The event stream stays open, as hubs leave it.
+    world.hub.revoke_key();
+    let refused = json!({"light": "desk"}).to_string();
+    world.bridge.publish(&format!("{ROOM}/request/test"), refused, false).await;
+    world.says("does not know the application key any more").await;
+    pair().await;
+    let taken_up = async || {
+        world
+            .bridge
+            .wait("the light is reachable", |seen| {
+                let newest = seen.iter().rev().find(|seen| seen.topic.ends_with("/light/desk"))?;
+                let light: Value = serde_json::from_str(&newest.payload).ok()?;
+                (light["reachable"] == true).then_some(())
+            })
+            .await;
+    };
+    taken_up().await;
+
+    world.hub.present(Certificate::self_signed(&world.hub.bridge_id()));
+    let changed = json!({"light": "desk"}).to_string();
+    world.bridge.publish(&format!("{ROOM}/request/test"), changed, false).await;
+    world
+        .bridge
+        .until("the refusal", |seen| {
+            seen.topic.ends_with("/response/test") && seen.payload.contains("its certificate is not the one known")
+        })
+        .await;
+    pair().await;
+    world.presence("Busy").await;
+    world.shows(is_red).await;
+    world.nothing_leaked(&[&program]);
+}
