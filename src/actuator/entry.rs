@@ -143,6 +143,8 @@ pub(super) struct Entry {
     news: Option<News>,
     /// How soon our command is to be renewed, for its effect.
     pub renews: Option<Duration>,
+    /// Whether that began already: a look ends what moved before it, and its effect is a command of its own.
+    moves: bool,
     others: Others,
     /// What the others must know at once goes with the next wish, which comes of it.
     must_tell: bool,
@@ -211,7 +213,7 @@ impl Entry {
     }
 
     fn doubt(&mut self) {
-        self.shown = None;
+        (self.shown, self.renews) = (None, None);
         self.news = Some(News::Doubt);
     }
 
@@ -302,6 +304,7 @@ impl Entry {
 
     /// A command was obeyed. `shows`: the light shows it now.
     pub fn obeyed(&mut self, wish: &Arc<Wish>, shows: bool, obeyed: &Obeyed, grace: Duration, now: Now) {
+        let moves = self.renews.is_some();
         self.ended(now);
         (self.asked, self.unreachable) = (true, obeyed.unreachable);
         self.error.clone_from(&obeyed.advice);
@@ -311,6 +314,7 @@ impl Entry {
         self.shown = newest.map(|wish| Shown { wish, since: now.time });
         self.forget_effect();
         self.renews = obeyed.again.filter(|_| self.shown.is_some());
+        self.moves = moves && self.renews.is_some();
         if self.shown.is_some() {
             self.duty.paid();
         }

@@ -66,6 +66,25 @@ async fn one_member_at_a_time_keeps_an_effect_going() {
 }
 
 #[tokio::test]
+async fn the_look_of_a_member_that_starts_ends_no_effect() {
+    let mut world = World::with(&["alex"]).await;
+    let first = world.actuator_with(BLINKS).await;
+    world.presence("alex", "Busy").await;
+    let blinks = |command: &Command| command.body["signaling"]["signal"] == "on_off";
+    world.hub.commands().wait_for(PATIENCE, |commands| commands.iter().any(blinks)).await.unwrap();
+    world.hub.commands().clear();
+    let second = world.actuator_with(BLINKS).await;
+    // Its first look ends whatever signal may run: the effect has to begin behind it, whoever sends that.
+    let ends = |command: &Command| command.body["signaling"]["signal"] == "no_signal";
+    world.hub.commands().wait_for(PATIENCE, |commands| commands.iter().any(ends)).await.unwrap();
+    let blinks_again = |commands: &[Command]| commands.iter().skip_while(|command| !ends(command)).any(blinks);
+    world.hub.commands().wait_for(PATIENCE, blinks_again).await.unwrap();
+    for member in [first, second] {
+        member.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_signal_that_another_member_started_ends_with_the_next_look() {
     let mut world = World::with(&["alex"]).await;
     let first = world.actuator_with(BLINKS).await;

@@ -59,12 +59,14 @@ impl Entry {
     }
 
     /// Another member shows what is wanted. While it keeps an effect going, nobody else needs to, until it is
-    /// silent for a grace time longer than it said.
+    /// silent for a grace time longer than it said. What we are about to begin behind a look of ours is begun: that
+    /// look may have ended what the other keeps going.
     pub(super) fn leave_effect(&mut self, renews: Option<Duration>, grace: Duration, now: Instant) {
         let Some(look) = self.wish.as_ref().and_then(|wish| wish.look.clone()).filter(moves) else { return };
         let Some(renews) = renews else { return };
         self.others.renewal = Some(now + renews + grace);
-        if self.renews.take().is_some() && self.news.is_none() {
+        if self.moves && self.renews.is_some() && self.news.is_none() {
+            self.renews = None;
             self.news = Some(News::Shows(look));
         }
     }
