@@ -210,9 +210,11 @@ async fn refreshes_that_began_together_spread_over_the_last_quarter() {
         tokio::time::advance(Duration::from_secs(after)).await;
         tokio::time::resume();
         ask_all().await;
-        let refreshed =
-            |calls: &[Call]| calls.iter().filter(|call| call.route == Route::Token).count() >= PEOPLE + fewest;
-        world.cloud.calls().wait_for(Duration::from_secs(20), refreshed).await.unwrap();
-        assert!(world.asked() - PEOPLE <= most, "{} were refreshed", world.asked() - PEOPLE);
+        let at_least = |count: usize| {
+            move |calls: &[Call]| calls.iter().filter(|call| call.route == Route::Token).count() >= PEOPLE + count
+        };
+        world.cloud.calls().wait_for(Duration::from_secs(20), at_least(fewest)).await.unwrap();
+        let more = world.cloud.calls().wait_for(Duration::from_secs(2), at_least(most + 1)).await;
+        assert!(more.is_err(), "more than {most} were refreshed after another {after} s");
     }
 }
