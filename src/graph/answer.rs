@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer};
 
+use super::BATCH;
 use super::lenient::{Flag, Maybe, Text, list};
 use super::text::{expiry, plain};
 use crate::presence::{Activity, Availability, GraphNumber, ObjectId, OutOfOffice, Presence, Reading, StatusMessage};
@@ -135,7 +136,7 @@ impl Answer {
 
 /// Turned into readings one by one: a list of answers would only be copied once more.
 fn readings<'de, D: Deserializer<'de>>(field: D) -> Result<Option<Vec<Reading>>, D::Error> {
-    list(field, |answer: Maybe<Answer>| answer.0?.into_reading().filter(|reading| reading.user_id.is_some()))
+    list(field, BATCH, |answer: Maybe<Answer>| answer.0?.into_reading().filter(|reading| reading.user_id.is_some()))
 }
 
 fn id<'de, D: Deserializer<'de>>(field: D) -> Result<Option<ObjectId>, D::Error> {

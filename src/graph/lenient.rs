@@ -132,16 +132,24 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Maybe<T> {
     }
 }
 
-/// An array, of which is kept what its elements are worth, one by one; anything else is nothing.
-pub(super) fn list<'de, D, Item, T>(field: D, worth: fn(Item) -> Option<T>) -> Result<Option<Vec<T>>, D::Error>
+/// An array, of which is kept what its elements are worth, one by one; anything else is nothing. There is
+/// room from the start for as many as `usual`, so that nothing is copied while the list grows.
+pub(super) fn list<'de, D, Item, T>(
+    field: D,
+    usual: usize,
+    worth: fn(Item) -> Option<T>,
+) -> Result<Option<Vec<T>>, D::Error>
 where
     D: Deserializer<'de>,
     Item: Deserialize<'de>,
 {
-    field.deserialize_any(ListVisitor(worth))
+    field.deserialize_any(ListVisitor { usual, worth })
 }
 
-struct ListVisitor<Item, T>(fn(Item) -> Option<T>);
+struct ListVisitor<Item, T> {
+    usual: usize,
+    worth: fn(Item) -> Option<T>,
+}
 
 impl<'de, Item: Deserialize<'de>, T> Visitor<'de> for ListVisitor<Item, T> {
     type Value = Option<Vec<T>>;
@@ -150,9 +158,9 @@ impl<'de, Item: Deserialize<'de>, T> Visitor<'de> for ListVisitor<Item, T> {
         f.write_str("an array")
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Option<Vec<T>>, A::Error> {
-        let mut kept = Vec::new();
+        let mut kept = Vec::with_capacity(self.usual);
         while let Some(element) = array.next_element()? {
-            kept.extend((self.0)(element));
+            kept.extend((self.worth)(element));
         }
         Ok(Some(kept))
     }

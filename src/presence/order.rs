@@ -39,13 +39,15 @@ impl Newest {
 
     /// Takes one answer of Graph: most say what is known, so what is kept is copied only where it is new.
     pub fn take(&mut self, reading: &Reading) -> Verdict {
-        let older = matches!((&self.number, &reading.number), (Some(last), Some(now)) if is_older(now, last));
+        let another = self.number != reading.number;
+        let older =
+            another && matches!((&self.number, &reading.number), (Some(last), Some(now)) if is_older(now, last));
         if older && !self.doubted {
             self.doubted = true;
             return Verdict::Doubted;
         }
         self.doubted = false;
-        if reading.number.is_some() {
+        if another && reading.number.is_some() {
             self.number.clone_from(&reading.number);
         }
         let now = &reading.presence;
