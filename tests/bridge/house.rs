@@ -10,7 +10,7 @@ use graph2mqtt::store::Store;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::installation::{CLIENT, Installation, Running, TENANT, user};
+use super::installation::{Installation, Running, user};
 use super::stand_in::{History, HomeAssistant};
 use super::support::Broker;
 
@@ -67,6 +67,8 @@ const ENTITIES: usize = 30;
 
 pub struct House {
     installation: Installation,
+    /// The bridge's configuration.
+    yaml: String,
     hub: Hub,
     history: History,
     home: Option<HomeAssistant>,
@@ -91,9 +93,9 @@ impl House {
             .await
             .unwrap();
         let history = History::default();
-        let mut house = Self { installation, hub, history, home: None, bridge: None, actuator: None };
-        house.installation.cloud.consent(CLIENT, TENANT, &["Presence.ReadWrite"]);
-        house.installation.sign_in(&house.yaml(), &["alex"]).await;
+        let yaml = installation.writing(&["alex"]);
+        installation.sign_in(&yaml, &["alex"]).await;
+        let mut house = Self { installation, yaml, hub, history, home: None, bridge: None, actuator: None };
         house.installation.cloud.set_presence(&user("alex"), "Busy", "InACall");
         for part in [Part::HomeAssistant, Part::Bridge, Part::Actuator] {
             house.begin(part).await;
@@ -104,11 +106,6 @@ impl House {
         house.is_right().await;
         house.history.lock().unwrap().clear();
         house
-    }
-
-    fn yaml(&self) -> String {
-        let yaml = self.installation.yaml(&["alex"], "").replace("mqtt: {", "mqtt: { requests: all,");
-        yaml.replace("graph: {", "graph: { write: true,")
     }
 
     fn yaml_of_lights(&self) -> String {
@@ -159,7 +156,7 @@ impl House {
                 self.home = Some(HomeAssistant::start(self.installation.broker.address(), &self.history));
             }
             Part::Broker => self.installation.broker.restart(),
-            Part::Bridge | Part::BridgeKilled => self.bridge = Some(self.installation.start(&self.yaml()).await),
+            Part::Bridge | Part::BridgeKilled => self.bridge = Some(self.installation.start(&self.yaml).await),
             Part::Actuator | Part::ActuatorKilled => self.actuator = Some(self.lights().await),
         }
     }

@@ -25,6 +25,11 @@ pub const CLIENT: &str = "11111111-0000-4000-8000-000000000001";
 /// How long a test waits for what has to come.
 const PATIENCE: Duration = Duration::from_secs(40);
 
+/// A configuration with another `mqtt.requests`.
+pub fn with_requests(yaml: &str, requests: &str) -> String {
+    yaml.replace("mqtt: {", &format!("mqtt: {{ requests: {requests},"))
+}
+
 pub struct Installation {
     pub cloud: Cloud,
     pub broker: Broker,
@@ -96,6 +101,12 @@ impl Installation {
         let store = Store::open(&settings.store.url, &settings.store.key_file).await.unwrap();
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         (Tokens::new(settings, http.clone(), store.clone()).unwrap(), store, http)
+    }
+
+    /// Whoever signs in from now on grants that their presence is set, too: the configuration that sets it.
+    pub fn writing(&self, people: &[&str]) -> String {
+        self.cloud.consent(CLIENT, TENANT, &["Presence.ReadWrite"]);
+        with_requests(&self.yaml(people, ""), "all").replace("graph: {", "graph: { write: true,")
     }
 
     /// People sign in, as by `login` in a process of its own.

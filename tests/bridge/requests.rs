@@ -9,7 +9,7 @@ use graph2mqtt::entra::Principal;
 use graph2mqtt::presence::PREFERRED;
 use serde_json::{Value, json};
 
-use super::installation::{CLIENT, Installation, TENANT, name, user};
+use super::installation::{Installation, TENANT, name, user, with_requests};
 use super::stand_in::{History, HomeAssistant};
 use super::support::Observer;
 use super::until_activity;
@@ -30,11 +30,6 @@ async fn answer(observer: &Observer, command: &str) -> Value {
 fn error(answer: &Value) -> &str {
     assert_eq!(answer["status"], "error", "{answer}");
     answer["error"].as_str().unwrap()
-}
-
-/// A configuration with another `mqtt.requests`.
-fn with_requests(yaml: &str, requests: &str) -> String {
-    yaml.replace("mqtt: {", &format!("mqtt: {{ requests: {requests},"))
 }
 
 #[tokio::test]
@@ -227,9 +222,8 @@ async fn the_devices_leave_home_assistant_and_come_back_as_asked() {
 #[tokio::test]
 async fn a_person_sets_presence_and_message_and_what_graph_shows_is_what_is_told() {
     let installation = Installation::with(&["alex"]).await;
-    installation.cloud.consent(CLIENT, TENANT, &["Presence.ReadWrite"]);
     let observer = installation.observe().await;
-    let yaml = with_requests(&installation.yaml(&["alex"], ""), "all").replace("graph: {", "graph: { write: true,");
+    let yaml = installation.writing(&["alex"]);
     installation.sign_in(&yaml, &["alex"]).await;
     let bridge = installation.start(&yaml).await;
     installation.until_online(&observer).await;
@@ -272,9 +266,8 @@ async fn a_person_sets_presence_and_message_and_what_graph_shows_is_what_is_told
 #[tokio::test]
 async fn what_a_person_set_ends_by_itself_also_where_another_process_set_it() {
     let installation = Installation::with(&["alex"]).await;
-    installation.cloud.consent(CLIENT, TENANT, &["Presence.ReadWrite"]);
     let observer = installation.observe().await;
-    let yaml = with_requests(&installation.yaml(&["alex"], ""), "all").replace("graph: {", "graph: { write: true,");
+    let yaml = installation.writing(&["alex"]);
     installation.sign_in(&yaml, &["alex"]).await;
     let bridge = installation.start(&yaml).await;
     installation.until_online(&observer).await;
