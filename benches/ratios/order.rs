@@ -10,10 +10,10 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use anyhow::{Context, bail};
 
@@ -28,7 +28,7 @@ use crate::world::World;
 const LIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/build/order.txt");
 /// How the list begins.
 const HEAD: &str = "\
-# The functions that a bridge with an account and a lamp runs, as the linker's patterns; see build.rs.\n\
+# The functions that a bridge with an account and a lamp runs, and one whose Entra is away, as the linker's patterns; see build.rs.\n\
 # Recorded by `cargo bench -- --record-order`; see benches/ratios/order.rs.\n";
 /// What the linker's script and a reader can bear; longer names are those of nested futures.
 const LONGEST: usize = 160;
@@ -39,15 +39,34 @@ const CHANGES: usize = 4;
 /// Fewer are not a run of this program: its symbols are missing.
 const FEWEST: usize = 500;
 
-/// Runs the named program once, and writes the list.
+/// What the program meets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Entra {
+    /// Presences, which travel to a lamp.
+    Answers,
+    /// An address by https, for which names and the machine's trust store are read, and where nobody is.
+    IsAway,
+}
+
+/// Where nobody is.
+const NOWHERE: &str = "https://localhost:1";
+/// How the log says so.
+const AWAY: &str = "presence unknown";
+/// How long that may take, under valgrind.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs the named program, and writes the list.
 pub fn record(program: &Path) -> anyhow::Result<()> {
     let program = program.canonicalize().with_context(|| format!("{}", program.display()))?;
     let folder = tempfile::tempdir()?;
-    let profile = folder.path().join("profile");
-    run(&program, folder.path(), &profile)?;
-    let profile = fs::read_to_string(&profile).context("valgrind's record")?;
-    let patterns: BTreeSet<String> =
-        executed(&profile, &program.to_string_lossy()).iter().flat_map(|name| patterns(name)).collect();
+    let mut ran = BTreeSet::new();
+    for entra in [Entra::Answers, Entra::IsAway] {
+        let folder = folder.path().join(format!("{entra:?}"));
+        fs::create_dir_all(&folder)?;
+        let profile = run(&program, &folder, entra)?;
+        ran.extend(executed(&profile, &program.to_string_lossy()));
+    }
+    let patterns: BTreeSet<String> = ran.iter().flat_map(|name| patterns(name)).collect();
     if patterns.len() < FEWEST {
         bail!("only {} functions of {} have names: build it with `-C strip=none`", patterns.len(), program.display());
     }
@@ -57,24 +76,44 @@ pub fn record(program: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn run(program: &Path, folder: &Path, profile: &Path) -> anyhow::Result<()> {
+/// Valgrind's record of one run.
+fn run(program: &Path, folder: &Path, entra: Entra) -> anyhow::Result<String> {
     let world = World::with_lamps(1)?;
     let broker = Broker::start(folder)?.context("mosquitto is not installed")?;
     let lamp = Some(world.lamp(0)?);
     let work = Work { world: &world, people: world.people(), every: EVERY, broker: broker.port, lamp };
-    let arguments = side::program(&work, folder)?;
+    let configured = side::program(&work, folder)?;
+    let (profile, configuration) = (folder.join("profile"), folder.join(side::CONFIGURATION));
     let mut valgrind = Command::new("valgrind");
     valgrind
         .args(["--tool=callgrind", "--demangle=no"])
         .arg(format!("--callgrind-out-file={}", profile.display()))
         .arg(program)
-        .args(arguments.get_args())
+        .args(configured.get_args())
         .current_dir(folder);
-    let mut process = Process::start(valgrind, &folder.join("log"))?;
-    for _ in 0..CHANGES {
-        way::one_change(&world, &mut process, 0)?;
+    if entra == Entra::IsAway {
+        let yaml = fs::read_to_string(&configuration)?;
+        fs::write(&configuration, yaml.replace(&world.authority(), NOWHERE))?;
     }
-    process.stop()
+    let mut process = Process::start(valgrind, &folder.join("log"))?;
+    match entra {
+        Entra::Answers => (0..CHANGES).try_for_each(|_| way::one_change(&world, &mut process, 0).map(drop))?,
+        Entra::IsAway => until_said(&mut process, AWAY)?,
+    }
+    process.stop()?;
+    fs::read_to_string(&profile).context("valgrind's record")
+}
+
+fn until_said(process: &mut Process, words: &str) -> anyhow::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while !process.last_words().contains(words) {
+        process.check()?;
+        if Instant::now() > deadline {
+            bail!("it did not say {words:?}; {}", process.last_words());
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
 }
 
 /// What valgrind writes for an object that it is not sure of: the program's own, as often as not.

@@ -59,6 +59,9 @@ impl Side {
     }
 }
 
+/// The file of the program's configuration.
+pub const CONFIGURATION: &str = "graph2mqtt.yaml";
+
 /// The program with its configuration in this folder.
 pub fn program(work: &Work<'_>, folder: &Path) -> anyhow::Result<Command> {
     command(work, folder, "run")
@@ -66,7 +69,7 @@ pub fn program(work: &Work<'_>, folder: &Path) -> anyhow::Result<Command> {
 
 /// One of the program's commands, likewise.
 pub fn command(work: &Work<'_>, folder: &Path, command: &str) -> anyhow::Result<Command> {
-    let file = folder.join("graph2mqtt.yaml");
+    let file = folder.join(CONFIGURATION);
     fs::write(&file, configuration(work)?)?;
     let mut program = Command::new(env!("CARGO_BIN_EXE_graph2mqtt"));
     program.arg(command).arg("--config").arg(file).current_dir(folder);
