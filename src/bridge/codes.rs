@@ -83,7 +83,7 @@ impl Bridge {
                     self.sign_in_failed(account, trouble.clone().into());
                 }
                 self.touch_sign_in(account);
-                if let Progress::SignedIn { .. } = ended {
+                if let Progress::SignedIn(_) = ended {
                     self.on_grant_changed(account, Instant::now());
                 }
             }

@@ -187,13 +187,6 @@ impl Application {
         self.own.credential().is_some()
     }
 
-    /// The client for an account's tenant, and what carries its requests. A public one shows no
-    /// credential, even where there is one.
-    pub(super) fn client_of(&self, name: &AccountName, confidential: bool) -> Result<(Client, Transport<'_>), Trouble> {
-        let tenant = self.tenant_of(self.account(name)?);
-        Ok((self.client(tenant), self.transport(tenant, confidential)))
-    }
-
     /// What somebody is asked for who reads this, and perhaps sets their own.
     pub(super) fn scopes_for(&self, reads: Reads, writes: bool) -> Vec<String> {
         self.resource.delegated(reads, writes)
@@ -363,6 +356,7 @@ impl Application {
             .set_device_authorization_url(DeviceAuthorizationUrl::from_url(device))
     }
 
+    /// What carries a tenant's requests. A public client's shows no credential, even where there is one.
     pub(super) fn transport(&self, tenant: &str, confidential: bool) -> Transport<'_> {
         let credential = self.own.credential().filter(|_| confidential);
         let proving = credential.map(|credential| Proving {

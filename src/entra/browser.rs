@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::answers::Refusal;
+use super::application::Issued;
 use super::redemption::Authorization;
 use super::{SignIns, Tokens, Trouble};
 use crate::presence::{AccountName, ObjectId};
@@ -49,7 +50,7 @@ impl fmt::Debug for Browser {
     }
 }
 
-/// What a browser is sent to sign in for.
+/// What somebody signs in for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Errand {
     /// The person of this configured account signs in.
@@ -215,7 +216,13 @@ impl SignIns {
                 let (tell, outcome) = watch::channel(None);
                 let (tokens, errand) = (self.tokens().clone(), journey.errand.clone());
                 // In a task of its own: what Entra answers is kept even if the browser is gone by then.
-                tokio::spawn(async move { tell.send_replace(Some(redeem(&tokens, &errand, ticket, posted).await)) });
+                tokio::spawn(async move {
+                    let outcome = redeem(&tokens, &errand, ticket, posted).await;
+                    if let Ok(signed_in) = &outcome {
+                        tokens.newcomers().succeeded(&errand, browser, signed_in);
+                    }
+                    tell.send_replace(Some(outcome))
+                });
                 outcome
             }
             Stage::Away { .. } => unreachable!("it has no handle"),
@@ -242,14 +249,36 @@ async fn redeem(tokens: &Tokens, errand: &Errand, ticket: Ticket, posted: Posted
     };
     let (issued, confidential) =
         application.redeem(errand, &asking, &code.into(), &ticket.verifier, &ticket.redirect_uri).await?;
-    match errand {
-        Errand::Account(account) => {
-            let grant = tokens.keep(account, &issued, Some(&ticket.nonce), confidential).await?;
-            let Grant { username, object_id, account, .. } = grant;
-            Ok(SignedIn { username, object_id, account, kept: true })
+    tokens.conclude(errand, &issued, Some(&ticket.nonce), confidential).await
+}
+
+impl Tokens {
+    /// Does what somebody signed in for. `nonce` is what the id token has to repeat, where a browser was sent.
+    pub(super) async fn conclude(
+        &self,
+        errand: &Errand,
+        issued: &Issued,
+        nonce: Option<&str>,
+        confidential: bool,
+    ) -> Result<SignedIn, Trouble> {
+        match errand {
+            Errand::Account(account) => {
+                self.keep(account, issued, nonce, confidential).await.map(|grant| (&grant).into())
+            }
+            Errand::Enrol => self.enrol(issued, nonce, confidential).await,
+            Errand::Leave => self.leave(issued, nonce).await,
         }
-        Errand::Enrol => tokens.enrol(&issued, &ticket.nonce, confidential).await,
-        Errand::Leave => tokens.leave(&issued, &ticket.nonce).await,
+    }
+}
+
+impl From<&Grant> for SignedIn {
+    fn from(grant: &Grant) -> Self {
+        Self {
+            username: grant.username.clone(),
+            object_id: grant.object_id,
+            account: grant.account.clone(),
+            kept: true,
+        }
     }
 }
 

@@ -3,17 +3,16 @@
 use std::time::Duration;
 
 use oauth2::{
-    DeviceCodeErrorResponse, DeviceCodeErrorResponseType, RequestTokenError, StandardDeviceAuthorizationResponse,
+    DeviceCodeErrorResponse, DeviceCodeErrorResponseType, RequestTokenError, Scope, StandardDeviceAuthorizationResponse,
 };
 use url::Url;
 
 use super::Trouble;
+use super::answers::Subject;
 use super::application::{Answer, Application, Issued};
+use super::browser::Errand;
+use super::redemption::Asking;
 use super::transport::NoAnswer;
-use crate::presence::AccountName;
-
-/// So many codes are offered before nobody is expected to come any more: some hours.
-const CODES: u32 = 12;
 
 /// The shortest time between two questions, whatever Entra says.
 const LEAST_INTERVAL: Duration = Duration::from_secs(1);
@@ -42,48 +41,57 @@ enum Ended {
     Failed(Trouble),
 }
 
-/// Signs a person in: a prompt for each code until one is used. Dropping the future cancels.
+/// Signs a person in: a prompt for each code until one is used, of which there are so many. Dropping the future
+/// cancels.
 pub(super) async fn sign_in(
     application: &Application,
-    account: &AccountName,
+    errand: &Errand,
+    codes: u32,
     mut show: impl FnMut(&Prompt),
 ) -> Result<Issued, Trouble> {
-    for _ in 0..CODES {
-        let claims = application.claims().of(account);
-        let details = ask_for_code(application, account, claims.as_deref()).await?;
-        show(&prompt(account, &details)?);
-        match wait(application, account, &details, claims.as_deref()).await? {
+    for _ in 0..codes {
+        let asking = application.asking(errand)?;
+        let details = ask_for_code(application, &asking).await?;
+        show(&prompt(&asking.subject, &details)?);
+        match wait(application, errand, &asking, &details).await {
             Ended::SignedIn(answer) => return Ok(Issued::from(*answer)),
-            // Only now Entra says what else it wants: the next code asks for that.
-            Ended::Failed(_) if application.claims().of(account).is_some_and(|wanted| Some(wanted) != claims) => {
-                tracing::debug!(%account, "Entra asks for more proof; asking for a new device code with it");
+            Ended::Expired => tracing::debug!(?errand, "the device code has expired; asking for a new one"),
+            Ended::Failed(trouble) => {
+                let wanted = application.asking(errand)?.claims;
+                if wanted.is_none() || wanted == asking.claims {
+                    return Err(trouble);
+                }
+                // Only now Entra says what else it wants: the next code asks for that.
+                tracing::debug!(?errand, "Entra asks for more proof; asking for a new device code with it");
             }
-            Ended::Failed(trouble) => return Err(trouble),
-            Ended::Expired => tracing::debug!(%account, "the device code has expired; asking for a new one"),
         }
     }
-    let way_in = application.way_in().account(account);
-    Err(Trouble::sign_in(format!("account {account}: nobody used the codes; start again: {way_in}")))
+    Err(unused(application.asking(errand)?.subject))
+}
+
+/// Nobody came.
+pub(super) fn unused(Subject { who, sign_in, .. }: Subject) -> Trouble {
+    Trouble::sign_in(format!("{who}: nobody used the codes; {sign_in}"))
 }
 
 async fn ask_for_code(
     application: &Application,
-    account: &AccountName,
-    claims: Option<&str>,
+    asking: &Asking,
 ) -> Result<StandardDeviceAuthorizationResponse, Trouble> {
-    let (client, transport) = application.client_of(account, application.is_confidential())?;
-    let transport = transport.claiming(claims);
-    let answer = client
+    let transport = application.transport(&asking.tenant, application.is_confidential());
+    let transport = transport.claiming(asking.claims.as_deref());
+    let answer = application
+        .client(&asking.tenant)
         .exchange_device_code()
-        .add_scopes(application.scopes_of(application.account(account)?))
+        .add_scopes(asking.scopes.iter().cloned().map(Scope::new))
         .request_async(&transport)
         .await;
-    answer.map_err(|error| application.trouble(&application.subject(account), &transport, &[], error))
+    answer.map_err(|error| application.trouble(&asking.subject, &transport, &[], error))
 }
 
 /// What to show, where the answer makes sense.
-fn prompt(account: &AccountName, details: &StandardDeviceAuthorizationResponse) -> Result<Prompt, Trouble> {
-    let odd = || Trouble::later(format!("account {account}: Entra's device code makes no sense; try again"));
+fn prompt(subject: &Subject, details: &StandardDeviceAuthorizationResponse) -> Result<Prompt, Trouble> {
+    let odd = || Trouble::later(format!("{}: Entra's device code makes no sense; try again", subject.who));
     let url = Url::parse(details.verification_uri()).ok().filter(|url| matches!(url.scheme(), "https" | "http"));
     let user_code = details.user_code().secret().clone();
     let expires_in = details.expires_in();
@@ -97,28 +105,31 @@ fn prompt(account: &AccountName, details: &StandardDeviceAuthorizationResponse) 
 
 async fn wait(
     application: &Application,
-    account: &AccountName,
+    errand: &Errand,
+    asking: &Asking,
     details: &StandardDeviceAuthorizationResponse,
-    claims: Option<&str>,
-) -> Result<Ended, Trouble> {
-    let (client, transport) = application.client_of(account, application.is_confidential())?;
-    let asking = client.exchange_device_access_token(details).set_max_backoff_interval(LONGEST_INTERVAL).request_async(
+) -> Ended {
+    let client = application.client(&asking.tenant);
+    let transport = application.transport(&asking.tenant, application.is_confidential());
+    let answer = client.exchange_device_access_token(details).set_max_backoff_interval(LONGEST_INTERVAL).request_async(
         &transport,
         |interval| tokio::time::sleep(interval.max(LEAST_INTERVAL).max(transport.retry_after().unwrap_or_default())),
         None,
     );
     // The wall clock, by which the crate ends the code's time, may be set meanwhile.
-    let Ok(answer) = tokio::time::timeout(details.expires_in(), asking).await else { return Ok(Ended::Expired) };
-    Ok(match answer {
+    let Ok(answer) = tokio::time::timeout(details.expires_in(), answer).await else { return Ended::Expired };
+    match answer {
         Ok(answer) => Ended::SignedIn(Box::new(answer)),
         Err(error) if is_expired(&error) => Ended::Expired,
         Err(error) => {
             let secret = details.device_code().secret();
-            let trouble = application.trouble(&application.subject(account), &transport, &[secret], error);
-            application.remember_claims(account, &trouble, &transport, claims);
+            let trouble = application.trouble(&asking.subject, &transport, &[secret], error);
+            if let Errand::Account(account) = errand {
+                application.remember_claims(account, &trouble, &transport, asking.claims.as_deref());
+            }
             Ended::Failed(trouble)
         }
-    })
+    }
 }
 
 /// Codes have been seen to die before their time: then Entra does not know them any more.

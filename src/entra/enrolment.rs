@@ -23,7 +23,12 @@ const HELD: Duration = Duration::from_secs(600);
 impl Tokens {
     /// Makes an account of whoever signed in, or renews it. What Entra gave is held under a transient key
     /// until it is known whose it is, and becomes the account's when the account is made.
-    pub(super) async fn enrol(&self, issued: &Issued, nonce: &str, confidential: bool) -> Result<SignedIn, Trouble> {
+    pub(super) async fn enrol(
+        &self,
+        issued: &Issued,
+        nonce: Option<&str>,
+        confidential: bool,
+    ) -> Result<SignedIn, Trouble> {
         let now = Timestamp::now();
         let cache = Cache::new(issued, None, Reads::Itself.permissions(), now).ok_or_else(|| {
             Trouble::misconfigured("Entra gave no refresh token; allow offline_access to the application")
@@ -44,8 +49,8 @@ impl Tokens {
     }
 
     /// Removes the account of whoever signed in, where it enrolled.
-    pub(super) async fn leave(&self, issued: &Issued, nonce: &str) -> Result<SignedIn, Trouble> {
-        let person = self.application().identify(issued, Some(nonce), Timestamp::now())?;
+    pub(super) async fn leave(&self, issued: &Issued, nonce: Option<&str>) -> Result<SignedIn, Trouble> {
+        let person = self.application().identify(issued, nonce, Timestamp::now())?;
         let account = account_of(person.oid);
         let holder = self.store().holder(&account).await?;
         if holder.is_none_or(|holder| holder.origin != Origin::Enrolled || holder.tenant_id != person.tid) {
@@ -61,11 +66,11 @@ impl Tokens {
     async fn admitted(
         &self,
         issued: &Issued,
-        nonce: &str,
+        nonce: Option<&str>,
         now: Timestamp,
     ) -> Result<(Person, Option<AccountName>), Trouble> {
         let application = self.application();
-        let person = application.identify(issued, Some(nonce), now)?;
+        let person = application.identify(issued, nonce, now)?;
         application.must_admit(&person).await?;
         must_grant(issued, Reads::Itself, application.newcomer())?;
         let account = match application.account_of(&person).await? {
@@ -83,13 +88,13 @@ impl Tokens {
         account: AccountName,
         person: Person,
         issued: &Issued,
-        nonce: &str,
+        nonce: Option<&str>,
         confidential: bool,
     ) -> Result<SignedIn, Trouble> {
         let configured = self.application().account(&account).ok();
         let kept = configured.is_some_and(|configured| configured.reads == Reads::Itself && !configured.writes);
         if kept {
-            self.keep(&account, issued, Some(nonce), confidential).await?;
+            self.keep(&account, issued, nonce, confidential).await?;
         }
         // From the time before the configuration named them.
         let enrolled = account_of(person.oid);
@@ -110,7 +115,7 @@ impl Tokens {
         };
         let grant = self.store().enrol(held, enrolment, now).await?;
         self.forget(&Principal::Account(grant.account.clone()));
-        Ok(SignedIn { username: grant.username, object_id: grant.object_id, account: grant.account, kept: true })
+        Ok((&grant).into())
     }
 }
 

@@ -9,8 +9,9 @@
 //! requests, `answers` reads refusals with the table in `codes`, `claims` holds what they ask of the next
 //! sign-in, `way_in` where that is; `http` is what every exchange needs, Graph's too. `device` signs a
 //! person in by a code, `browser` by Entra's pages (`redemption` holds its requests), `sign_ins` holds the
-//! codes that are out; `person` and `identity` check who it was, `enrolment` is for those whom the
-//! configuration does not name, `keeping` keeps the grant; `cache` is what is sealed for an account, `caches`
+//! codes of accounts that are out, `newcomers` those of browsers in which somebody enrols or leaves; `person` and
+//! `identity` check who it was, `enrolment` is for those whom the configuration does not name, `keeping` keeps the
+//! grant; `cache` is what is sealed for an account, `caches`
 //! where. `tenants` knows domains by their ids, `registration` what `check` can learn before anybody signs
 //! in, `clock` watches the time.
 
@@ -29,6 +30,7 @@ pub mod http;
 mod identity;
 mod issuing;
 mod keeping;
+mod newcomers;
 mod person;
 mod redemption;
 mod registration;

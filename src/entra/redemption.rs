@@ -19,11 +19,11 @@ const PUBLIC: u32 = 700_025;
 
 /// For what somebody is asked to sign in.
 pub(super) struct Asking {
-    tenant: String,
-    scopes: Vec<String>,
+    pub tenant: String,
+    pub scopes: Vec<String>,
     hint: Option<String>,
     /// What the sign-in has to bring besides, JSON.
-    claims: Option<Arc<str>>,
+    pub claims: Option<Arc<str>>,
     /// Whom troubles name.
     pub subject: Subject,
 }

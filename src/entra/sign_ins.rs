@@ -1,4 +1,4 @@
-//! The device codes that are out: one for each account, whoever asked for it.
+//! The device codes of configured accounts that are out: one for each, whoever asked for it.
 //!
 //! `login`, the page and MQTT requests start them here, so that two who ask for the same account see
 //! the same code, and a code ends when its account was signed in by another way.
@@ -11,9 +11,14 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use super::browser::{Errand, SignedIn};
+use super::newcomers::Newcomers;
 use super::{Prompt, Tokens, Trouble, device};
-use crate::presence::{AccountName, ObjectId};
+use crate::presence::AccountName;
 use crate::store::Grant;
+
+/// So many codes are offered, one after the other, before nobody is expected to come any more: some hours.
+const CODES: u32 = 12;
 
 /// Codes that may be out at one time: each is a question to Entra every few seconds.
 const MOST: usize = 32;
@@ -36,13 +41,8 @@ pub enum Progress {
         /// When the code expires.
         until: Instant,
     },
-    /// Signed in, and kept; perhaps by another way meanwhile.
-    SignedIn {
-        /// The name with which the person signed in.
-        username: String,
-        /// Who it is.
-        object_id: ObjectId,
-    },
+    /// Signed in; perhaps by another way meanwhile.
+    SignedIn(SignedIn),
     /// It ended without a sign-in.
     Failed(Trouble),
     /// Somebody cancelled it, or another process signed the account in.
@@ -75,6 +75,8 @@ pub struct SignIns {
 pub(super) struct Registry {
     out: Mutex<HashMap<AccountName, Entry>>,
     steps: broadcast::Sender<Step>,
+    /// Those of people who are no account yet.
+    pub newcomers: Newcomers,
 }
 
 struct Entry {
@@ -162,7 +164,7 @@ impl Tokens {
             match now {
                 Progress::Starting => {}
                 Progress::Waiting { prompt, .. } => show(&prompt),
-                Progress::SignedIn { .. } => {
+                Progress::SignedIn(_) => {
                     return self.caches().read(account).await?.ok_or_else(|| self.application().not_signed_in(account));
                 }
                 Progress::Failed(trouble) => return Err(trouble),
@@ -192,15 +194,14 @@ impl Drop for CancelOnDrop<'_> {
 
 impl Default for Registry {
     fn default() -> Self {
-        Self { out: Mutex::default(), steps: broadcast::channel(BEHIND).0 }
+        Self { out: Mutex::default(), steps: broadcast::channel(BEHIND).0, newcomers: Newcomers::default() }
     }
 }
 
 impl Registry {
     /// An account was signed in, by whatever way: its code, if one is out, is not needed any more.
     pub(super) fn succeeded(&self, grant: &Grant) {
-        let progress = Progress::SignedIn { username: grant.username.clone(), object_id: grant.object_id };
-        self.end(&grant.account, progress);
+        self.end(&grant.account, Progress::SignedIn(grant.into()));
     }
 
     /// Nobody waits for it any more, or another process signed the account in.
@@ -254,9 +255,10 @@ impl Tokens {
 async fn by_device(tokens: Tokens, account: AccountName) {
     tokens.recall_claims(&account).await;
     let show = |prompt: &Prompt| tokens.registry().waits(&account, prompt);
-    let issued = device::sign_in(tokens.application(), &account, show).await;
+    let errand = Errand::Account(account.clone());
+    let issued = device::sign_in(tokens.application(), &errand, CODES, show).await;
     let kept = match issued {
-        Ok(issued) => tokens.keep(&account, &issued, None, tokens.application().is_confidential()).await,
+        Ok(issued) => tokens.conclude(&errand, &issued, None, tokens.application().is_confidential()).await,
         Err(trouble) => Err(trouble),
     };
     if let Err(trouble) = kept {

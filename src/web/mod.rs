@@ -6,7 +6,7 @@
 //!
 //! # Layout
 //! `server` holds the listener's limits, `site` what one listener serves, `guard` what every request
-//! passes, `hosts` our names. `health`, `metrics` and `status` are for machines, `pages` for people, with
+//! passes, `hosts` our names, `source` where somebody asks from. `health`, `metrics` and `status` are for machines, `pages` for people, with
 //! `cookies`, `form` and `password` for what a browser brings.
 //!
 //! It answers only under names that are its own ([`Hosts`]), so that no web page can reach it by DNS rebinding.
@@ -22,6 +22,7 @@ mod pages;
 mod password;
 mod server;
 mod site;
+mod source;
 mod status;
 
 pub use client::{Unanswered, ask};

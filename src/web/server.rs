@@ -7,13 +7,17 @@ use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::site::Site;
+use super::source::Peer;
 
 /// Connections at one time; more wait in the system's queue.
 const MOST_CONNECTIONS: usize = 32;
@@ -61,8 +65,8 @@ pub async fn serve(listener: TcpListener, site: Site, shutdown: impl Future<Outp
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < MOST_CONNECTIONS => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(exchange(stream, router.clone()));
+                Ok((stream, peer)) => {
+                    connections.spawn(exchange(stream, peer, router.clone()));
                 }
                 Err(error) => {
                     tracing::debug!(%error, "a connection to the web server could not be accepted");
@@ -78,8 +82,12 @@ pub async fn serve(listener: TcpListener, site: Site, shutdown: impl Future<Outp
 }
 
 /// One connection: one request, one answer.
-async fn exchange(stream: TcpStream, router: Router) {
-    let service = TowerToHyperService::new(router);
+async fn exchange(stream: TcpStream, peer: SocketAddr, router: Router) {
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer.ip()));
+        router.call(request)
+    });
     let connection = http1::Builder::new()
         .keep_alive(false)
         .max_buf_size(LARGEST_HEAD)

@@ -249,7 +249,7 @@ async fn a_device_code_ends_when_the_browser_was_quicker() {
     let mut code = tokens.sign_ins().start(&name("alex")).unwrap();
     way(&tokens, "alex").await.unwrap();
     let end = tokio::time::timeout(PATIENCE, code.wait_for(Progress::has_ended)).await.unwrap().unwrap().clone();
-    assert!(matches!(&end, Progress::SignedIn { username, .. } if username == "alex@contoso.com"), "{end:?}");
+    assert!(matches!(&end, Progress::SignedIn(by) if by.username == "alex@contoso.com"), "{end:?}");
 }
 
 #[tokio::test]

@@ -156,6 +156,25 @@ impl Browser {
         Self { base: format!("http://localhost:{port}"), http: client(), cookies: Mutex::default() }
     }
 
+    /// Another one, on a machine of this address.
+    pub fn on(self, machine: &str) -> Self {
+        let builder = reqwest::Client::builder().tls_certs_only([]).no_proxy().local_address(machine.parse().ok());
+        Self { http: builder.redirect(reqwest::redirect::Policy::none()).build().unwrap(), ..self }
+    }
+
+    /// A page, once it says this.
+    pub async fn until(&self, page: &str, words: &str) -> Answer {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+        loop {
+            let answer = self.get(page).await;
+            if answer.text.contains(words) {
+                return answer;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "never {words:?}: {}", answer.text);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     pub fn origin(&self) -> &str {
         &self.base
     }

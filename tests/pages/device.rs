@@ -1,22 +1,12 @@
 //! A code on another device, begun from the page.
 
-use std::time::Duration;
-
 use crate::browser::{Browser, Installation};
 
 const PAGE: &str = "/sign-in/alex";
 
 /// The page, once it says this.
 async fn until(browser: &Browser, words: &str) -> String {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
-    loop {
-        let page = browser.get(PAGE).await;
-        if page.text.contains(words) {
-            return page.text;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "never {words:?}: {}", page.text);
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    browser.until(PAGE, words).await.text
 }
 
 #[tokio::test]

@@ -6,9 +6,13 @@ use graph2mqtt::store::Origin;
 use crate::browser::{Answer, Browser, Installation};
 use crate::visitor;
 
-async fn open(tenants: &str) -> Installation {
-    let installation =
-        Installation::with("http://localhost:PORT", &format!(", enrol: {{ tenants: [{tenants}] }}")).await;
+pub async fn open(tenants: &str) -> Installation {
+    open_at("http://localhost:PORT", tenants).await
+}
+
+/// With this `web.public_url`.
+pub async fn open_at(public_url: &str, tenants: &str) -> Installation {
+    let installation = Installation::with(public_url, &format!(", enrol: {{ tenants: [{tenants}] }}")).await;
     for (tenant, person) in [("northwind.com", "robin"), ("fabrikam.com", "mo")] {
         installation.cloud.add_tenant(tenant);
         installation.cloud.add_person(&format!("{person}@{tenant}"), person);
@@ -18,7 +22,7 @@ async fn open(tenants: &str) -> Installation {
 }
 
 /// The whole way from a page's button and back.
-async fn way(browser: &Browser, page: &str, person: &str) -> Answer {
+pub async fn way(browser: &Browser, page: &str, person: &str) -> Answer {
     let to = browser.press(page, "start").await.location().parse().unwrap();
     let post = visitor::answer(&to, person, "sign_in").await.unwrap();
     let back = browser.post_from_entra(&post).await;

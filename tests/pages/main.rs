@@ -6,6 +6,7 @@
 mod browser;
 mod device;
 mod enrol;
+mod enrol_code;
 mod hub;
 mod lock;
 mod place;

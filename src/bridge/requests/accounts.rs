@@ -64,7 +64,7 @@ fn told(account: &AccountName, progress: &Progress) -> Result<Value, String> {
             "code": prompt.user_code,
             "expires_in_seconds": prompt.expires_in.as_secs(),
         })),
-        Progress::SignedIn { username, .. } => Ok(json!({ "account": account, "signed_in_as": username })),
+        Progress::SignedIn(by) => Ok(json!({ "account": account, "signed_in_as": by.username })),
         Progress::Failed(trouble) => Err(trouble.to_string()),
         Progress::Starting | Progress::Cancelled => Err("the sign-in was cancelled".into()),
     }

@@ -9,7 +9,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use maud::html;
+use maud::{Markup, html};
 
 use super::frame::{Page, redirect};
 use super::status::{label, signs_in};
@@ -78,12 +78,16 @@ fn came_back(entrance: &Entrance, errand: &Errand, outcome: Option<&Result<Signe
             let words = html! { section.card { p { "Microsoft is asked to confirm the sign-in …" } } };
             Page::new(name, words).refresh(Some(1))
         }
-        Some(Ok(signed_in)) => done(&entrance.shared, errand, &name, signed_in),
+        Some(Ok(signed_in)) => {
+            let (title, status, body) = done(&entrance.shared, errand, signed_in);
+            Page::new(title, body).status(status)
+        }
         Some(Err(trouble)) => failed(&entrance.shared, errand, &name, &again, trouble),
     }
 }
 
-fn done(shared: &Shared, errand: &Errand, name: &str, signed_in: &SignedIn) -> Page {
+/// What somebody signed in for is done: a title, and what to say.
+pub(super) fn done(shared: &Shared, errand: &Errand, signed_in: &SignedIn) -> (&'static str, StatusCode, Markup) {
     let SignedIn { username, account, kept, .. } = signed_in;
     if *errand == Errand::Enrol && shared.settings.accounts.contains_key(account) {
         return known(shared, account, username, *kept);
@@ -96,7 +100,7 @@ fn done(shared: &Shared, errand: &Errand, name: &str, signed_in: &SignedIn) -> P
     let body = html! {
         section.card.good {
             @match errand {
-                Errand::Account(_) => p { strong { (name) } " is signed in as " strong { (username) } "." },
+                Errand::Account(name) => p { strong { (label(shared, name)) } " is signed in as " strong { (username) } "." },
                 Errand::Enrol => p { strong { (username) } " is an account now." },
                 Errand::Leave => p { strong { (username) } " is no account any more." },
             }
@@ -108,11 +112,11 @@ fn done(shared: &Shared, errand: &Errand, name: &str, signed_in: &SignedIn) -> P
             Errand::Leave => {},
         }
     };
-    Page::new(title, body)
+    (title, StatusCode::OK, body)
 }
 
 /// Whoever wanted to enrol has an account by the configuration.
-fn known(shared: &Shared, account: &AccountName, username: &str, kept: bool) -> Page {
+fn known(shared: &Shared, account: &AccountName, username: &str, kept: bool) -> (&'static str, StatusCode, Markup) {
     let own_page = signs_in(shared, account);
     let body = html! {
         section.card.good[kept].warn[!kept] {
@@ -129,9 +133,10 @@ fn known(shared: &Shared, account: &AccountName, username: &str, kept: bool) -> 
             p { a.button href=(shared.link(&format!("/sign-in/{account}"))) { "Sign " (label(shared, account)) " in" } }
         }
     };
-    let (title, status) =
-        if kept { ("Signed in", StatusCode::OK) } else { ("You have an account already", StatusCode::CONFLICT) };
-    Page::new(title, body).status(status)
+    if kept {
+        return ("Signed in", StatusCode::OK, body);
+    }
+    ("You have an account already", StatusCode::CONFLICT, body)
 }
 
 fn failed(shared: &Shared, errand: &Errand, name: &str, again: &str, trouble: &Trouble) -> Page {

@@ -2,10 +2,11 @@
 //!
 //! # Layout
 //! `frame` is what all of them look like (with `style.css`), `status` the first page, `sign_in` an
-//! account's, `hub` a hub's, where it is paired, `enrol` for those whom the configuration does not name, `callback`
-//! where Entra sends a browser back to, `password` the lock in front of them.
+//! account's, `hub` a hub's, where it is paired, `enrol` for those whom the configuration does not name, `code` a
+//! device code as both show it, `callback` where Entra sends a browser back to, `password` the lock in front of them.
 
 mod callback;
+mod code;
 mod enrol;
 mod frame;
 mod hub;
@@ -92,22 +93,20 @@ struct Workshop {
 }
 
 const LOCK: &[&str] = &["login"];
-const START: &[&str] = &["sign-in", "*", "start"];
-const DEVICE: &[&str] = &["sign-in", "*", "device"];
-const CANCEL: &[&str] = &["sign-in", "*", "cancel"];
-const CALLBACK: &[&str] = &["sign-in", "callback"];
-const ENROL: &[&str] = &["enrol", "start"];
-const LEAVE: &[&str] = &["leave", "start"];
+const SIGN_IN: &[&[&str]] =
+    &[&["sign-in", "callback"], &["sign-in", "*", "start"], &["sign-in", "*", "device"], &["sign-in", "*", "cancel"]];
+const ENROL: &[&[&str]] = &[&["enrol", "start"], &["enrol", "device"], &["enrol", "cancel"]];
+const LEAVE: &[&[&str]] = &[&["leave", "start"], &["leave", "device"], &["leave", "cancel"]];
 const PAIR: &[&str] = &["hub", "*", "pair"];
 const STOP_PAIRING: &[&str] = &["hub", "*", "cancel"];
 
 /// What may be posted to.
 pub(super) fn posts(pages: &Pages) -> Vec<&'static [&'static str]> {
-    let bridge: &[&[&str]] =
-        if pages.bridge.is_some() { &[CALLBACK, START, DEVICE, CANCEL, ENROL, LEAVE] } else { &[] };
+    let bridge = if pages.bridge.is_some() { SIGN_IN } else { &[] };
+    let enrolment = if pages.bridge.is_some() { [ENROL, LEAVE] } else { [&[][..], &[]] }.concat();
     let hubs: &[&[&str]] = if pages.pairings.is_some() { &[PAIR, STOP_PAIRING] } else { &[] };
     let lock: &[&[&str]] = if pages.settings.web.password.is_some() { &[LOCK] } else { &[] };
-    [bridge, hubs, lock].concat()
+    [bridge, &enrolment, hubs, lock].concat()
 }
 
 /// Every page, at the root and, for proxies that leave their path in front, under `path`.

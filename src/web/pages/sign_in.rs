@@ -4,20 +4,15 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use maud::{Markup, html};
-use qrcode::QrCode;
-use tokio::time::Instant;
 
 use super::frame::{Page, redirect};
 use super::status::{label, signs_in};
-use super::{Entrance, Shared};
-use crate::entra::{Browser, Errand, Progress, Prompt, Trouble};
+use super::{Entrance, Shared, code};
+use crate::entra::{Browser, Errand, Progress, Trouble};
 use crate::presence::AccountName;
 use crate::settings::User;
 use crate::web::cookies::Visitor;
 use crate::web::form::Own;
-
-/// Seconds between two looks at a code that is out.
-const LOOK: u32 = 5;
 
 pub(super) async fn show(State(entrance): State<Entrance>, Path(name): Path<String>, headers: HeaderMap) -> Response {
     match entrance.account(&name) {
@@ -107,7 +102,7 @@ impl Entrance {
         let shared = &self.shared;
         let visitor = shared.cookies.visitor(headers);
         let progress = self.bridge.sign_ins.progress(account);
-        let refresh = progress.as_ref().is_some_and(|progress| !progress.has_ended()).then_some(LOOK);
+        let refresh = progress.as_ref().is_some_and(|progress| !progress.has_ended()).then_some(code::LOOK);
         let body = html! {
             (self.standing(account))
             @if let Some(progress) = &progress { (shown(shared, &visitor, account, progress)) }
@@ -152,11 +147,7 @@ impl Entrance {
                 }
             }
             @if !code_is_out {
-                section.card {
-                    h2 { "On another device" }
-                    (shared.button(visitor, &path("device"), "second", "Get a code"))
-                    p.soft { "You enter the code at Microsoft’s page, on a phone or any other machine." }
-                }
+                (code::offer(shared, visitor, &path("device")))
             }
         }
     }
@@ -165,43 +156,17 @@ impl Entrance {
 /// How far a device code is, or how it ended.
 fn shown(shared: &Shared, visitor: &Visitor, account: &AccountName, progress: &Progress) -> Markup {
     match progress {
-        Progress::Starting => html! { section.card { p { "Microsoft is asked for a code …" } } },
+        Progress::Starting => code::starting(),
         Progress::Waiting { prompt, until } => {
-            let minutes = until.saturating_duration_since(Instant::now()).as_secs().div_ceil(60);
             let cancel = format!("/sign-in/{account}/cancel");
-            html! {
-                section.card {
-                    h2 { "Enter this code at Microsoft" }
-                    p.code { (prompt.user_code) }
-                    @if let Some(picture) = picture(prompt) { (picture) }
-                    p { a.button href=(prompt.url) target="_blank" rel="noreferrer" { "Open " (place(prompt)) } }
-                    p.soft { "Good for " (minutes) " min; then a new one follows. This page notices when you have signed in." }
-                    (shared.button(visitor, &cancel, "second", "Cancel"))
-                }
-            }
+            code::waiting(shared, visitor, prompt, *until, "then a new one follows.", &cancel)
         }
-        Progress::SignedIn { username, .. } => html! {
-            section.card.good { p { "Signed in as " strong { (username) } "." } }
+        Progress::SignedIn(by) => html! {
+            section.card.good { p { "Signed in as " strong { (by.username) } "." } }
         },
         Progress::Failed(trouble) => html! { section.card.bad { (shared.trouble(trouble, Some(account))) } },
-        Progress::Cancelled => html! { section.card { p { "The code was cancelled." } } },
+        Progress::Cancelled => code::cancelled(),
     }
-}
-
-fn place(prompt: &Prompt) -> String {
-    format!("{}{}", prompt.url.host_str().unwrap_or_default(), prompt.url.path().trim_end_matches('/'))
-}
-
-/// The address as a QR code, for a phone's camera.
-fn picture(prompt: &Prompt) -> Option<Markup> {
-    let code = QrCode::new(prompt.url.as_str()).ok()?;
-    let width = code.width();
-    let dark = code.to_colors().into_iter().enumerate().filter(|(_, color)| *color == qrcode::Color::Dark);
-    let path: String = dark.map(|(at, _)| format!("M{} {}h1v1h-1z", at % width, at / width)).collect();
-    let size = format!("0 0 {width} {width}");
-    Some(html! {
-        svg.picture viewBox=(size) role="img" aria-label="QR code of the address" { path d=(path) {} }
-    })
 }
 
 /// The page was opened under a name to which Entra does not send back.
@@ -223,7 +188,7 @@ fn elsewhere(shared: &Shared, page: &str) -> Page {
     Page::new("Not from here", body).status(StatusCode::CONFLICT)
 }
 
-fn failed(shared: &Shared, trouble: &Trouble, account: Option<&AccountName>, page: &str) -> Page {
+pub(super) fn failed(shared: &Shared, trouble: &Trouble, account: Option<&AccountName>, page: &str) -> Page {
     let body = html! {
         section.card.bad { (shared.trouble(trouble, account)) }
         p { a.button href=(shared.link(page)) { "Try again" } }
