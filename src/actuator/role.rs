@@ -264,6 +264,11 @@ impl Role<'_> {
             self.request(received);
             return Todo::default();
         };
+        if received.given && received.retained {
+            // MQTT 5 has nothing retained come by a shared subscription. Mosquitto 2.0 sends it to every member, and
+            // before the plain ones bring the same in their order, behind what others have acted upon.
+            return Todo::default();
+        }
         let taken = match about {
             About::Set(_) if received.retained => {
                 Err("it is retained, and so not obeyed; publish it without retain, and clear it".to_owned())
