@@ -74,6 +74,7 @@ fn options(id: &str, filters: &[&str]) -> Options {
     let subscription = |filter: &&str| Subscription { filter: (*filter).to_owned(), qos: 1, no_local: false };
     Options {
         client_id: id.to_owned(),
+        may_be_taken: true,
         will: Some(Message { topic: "t/state".into(), payload: b"offline".to_vec() }),
         subscriptions: filters.iter().map(subscription).collect(),
     }

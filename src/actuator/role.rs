@@ -103,7 +103,8 @@ impl Actuator {
         // The device first: what our forerunner left there is to be read before we write over it.
         let mut subscriptions = device.subscriptions();
         subscriptions.extend(self.subscriptions(&listened, &requests));
-        let options = Options { client_id: self.client_id(), will: Some(self.topics.state(false)), subscriptions };
+        let will = Some(self.topics.state(false));
+        let options = Options { client_id: self.client_id(), may_be_taken: false, will, subscriptions };
         let (connection, mut events) = Connection::open(&self.settings.mqtt, options, Arc::new(device.clone()))?;
         let (end, seen) = (CancellationToken::new(), Arc::new(Notify::new()));
         let mut role = Role {

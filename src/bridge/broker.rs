@@ -42,7 +42,7 @@ pub(super) fn options(settings: &Settings, topics: &Topics, instance: &str) -> O
         subscriptions.push(subscribe(settings.home_assistant.status_topic.clone(), true));
     }
     let will = Message { topic: topics.bridge("state"), payload: b"offline".to_vec() };
-    Options { client_id: client_id(settings, instance), will: Some(will), subscriptions }
+    Options { client_id: client_id(settings, instance), may_be_taken: true, will: Some(will), subscriptions }
 }
 
 /// Where requests come in.

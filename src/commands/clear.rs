@@ -113,7 +113,8 @@ fn open(
 ) -> Result<(Connection, Receiver<Event>), Failure> {
     let prefix = settings.mqtt.client_id.as_deref().unwrap_or("graph2mqtt");
     let client_id = format!("{prefix}-clear-{:08x}", fastrand::u32(..));
-    let opened = Connection::open(&settings.mqtt, Options { client_id, will: None, subscriptions }, wanted);
+    let options = Options { client_id, may_be_taken: false, will: None, subscriptions };
+    let opened = Connection::open(&settings.mqtt, options, wanted);
     opened.map_err(|unusable| Failure::Runtime(unusable.into()))
 }
 

@@ -36,12 +36,14 @@ pub(super) struct Backoff {
     attempts: u32,
     /// Connections in a row that the broker closed without a word.
     wordless: u32,
+    /// Whether another process may take our client id.
+    may_be_taken: bool,
     random: fastrand::Rng,
 }
 
 impl Backoff {
-    pub(super) fn new(random: fastrand::Rng) -> Self {
-        Self { attempts: 0, wordless: 0, random }
+    pub(super) fn new(may_be_taken: bool, random: fastrand::Rng) -> Self {
+        Self { attempts: 0, wordless: 0, may_be_taken, random }
     }
 
     /// The wait after a connection that lasted `lasted`, zero where none was made.
@@ -51,7 +53,7 @@ impl Backoff {
         }
         let in_a_row = if lasted < IN_A_ROW { self.wordless } else { 0 };
         self.wordless = if ending == Ending::Wordless { in_a_row + 1 } else { 0 };
-        if ending == Ending::TakenOver || self.wordless >= SUSPICIOUS {
+        if ending == Ending::TakenOver || (self.may_be_taken && self.wordless >= SUSPICIOUS) {
             return Duration::from_millis(self.random.u64(TAKEN_OVER));
         }
         let wait = match self.attempts {
@@ -72,7 +74,7 @@ mod tests {
 
     #[test]
     fn waits_double_from_a_second_to_a_minute_after_a_quick_first_attempt() {
-        let mut backoff = Backoff::new(fastrand::Rng::with_seed(7));
+        let mut backoff = Backoff::new(true, fastrand::Rng::with_seed(7));
         let waits: Vec<_> = (0..9).map(|_| backoff.after(Ending::Other, Duration::ZERO).as_millis()).collect();
         let bounds = [500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000];
         for (wait, most) in waits.iter().zip(bounds) {
@@ -83,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_connection_that_ends_at_once_is_no_reason_to_hurry() {
-        let mut backoff = Backoff::new(fastrand::Rng::with_seed(7));
+        let mut backoff = Backoff::new(true, fastrand::Rng::with_seed(7));
         let waits: Vec<_> =
             (0..4).map(|_| backoff.after(Ending::Other, Duration::from_millis(20)).as_millis()).collect();
         assert!(waits[3] > 3_000, "{waits:?}");
@@ -91,12 +93,18 @@ mod tests {
 
     #[test]
     fn who_is_closed_again_and_again_right_after_connecting_does_not_fight() {
-        let mut backoff = Backoff::new(fastrand::Rng::with_seed(7));
+        let mut backoff = Backoff::new(true, fastrand::Rng::with_seed(7));
         let mut wait = |ending, seconds| backoff.after(ending, Duration::from_secs(seconds)).as_secs();
         assert!(wait(Ending::Wordless, 2) < 1 && wait(Ending::Wordless, 2) <= 1, "a broker may be killed twice");
         assert!(wait(Ending::Wordless, 2) >= 60 && wait(Ending::Wordless, 90) >= 60);
         assert!(wait(Ending::Wordless, 200) < 1, "a lasting connection is no fight");
         assert!(wait(Ending::Wordless, 2) <= 1 && wait(Ending::Other, 0) <= 2 && wait(Ending::Wordless, 2) < 5);
         assert!(wait(Ending::TakenOver, 200) >= 60);
+    }
+    #[test]
+    fn nobody_fights_for_an_id_of_ones_own_however_often_the_broker_is_killed() {
+        let mut backoff = Backoff::new(false, fastrand::Rng::with_seed(7));
+        let waits: Vec<u64> = (0..9).map(|_| backoff.after(Ending::Wordless, GOOD).as_secs()).collect();
+        assert_eq!(waits, [0; 9]);
     }
 }

@@ -88,7 +88,7 @@ pub(super) mod tests {
 
     fn built(settings: &settings::Mqtt) -> MqttOptions {
         let will = Some(Message { topic: "t".into(), payload: b"offline".to_vec() });
-        options(settings, &Options { client_id: "c".into(), will, subscriptions: vec![] }).unwrap()
+        options(settings, &Options { client_id: "c".into(), may_be_taken: true, will, subscriptions: vec![] }).unwrap()
     }
 
     #[test]

@@ -26,6 +26,7 @@ const HANDED: usize = 2;
 pub(super) struct Driver {
     dialect: MqttOptions,
     place: Place,
+    may_be_taken: bool,
     will: Option<super::Message>,
     subscriptions: Vec<Subscription>,
     wanted: Arc<dyn Wanted>,
@@ -52,12 +53,22 @@ impl Driver {
     ) -> Result<Self, Unusable> {
         let dialect = dialect::options(settings, &options)?;
         let place = Place::new(settings, &options.client_id);
-        let Options { will, subscriptions, .. } = options;
-        Ok(Self { dialect, place, will, subscriptions, wanted, pending, events, refusals: Refusals::default() })
+        let Options { may_be_taken, will, subscriptions, .. } = options;
+        Ok(Self {
+            dialect,
+            place,
+            may_be_taken,
+            will,
+            subscriptions,
+            wanted,
+            pending,
+            events,
+            refusals: Refusals::default(),
+        })
     }
 
     pub(super) async fn run(mut self) {
-        let mut backoff = Backoff::new(fastrand::Rng::new());
+        let mut backoff = Backoff::new(self.may_be_taken, fastrand::Rng::new());
         let mut said = None;
         while let Ended::Lost(trouble, lasted) = self.connection().await {
             let wait = backoff.after(trouble.ending, lasted);

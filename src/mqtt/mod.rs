@@ -67,6 +67,9 @@ impl Wanted for () {
 pub struct Options {
     /// The full client id.
     pub client_id: String,
+    /// Whether another process may come with this client id, and end our connections as we end its: not where the
+    /// id is this process's alone.
+    pub may_be_taken: bool,
     /// The retained last will; on a clean stop its payload is published before the disconnect. None for
     /// a client that only looks.
     pub will: Option<Message>,

@@ -140,7 +140,7 @@ impl Location {
             if freezes {
                 self.signal(frozen, Signal::SIGSTOP);
             }
-            self.pause(light.name, paused).await;
+            self.pause(light, paused).await;
             if paused {
                 self.is_known().await;
                 let before = self.people.wanted(light);

@@ -123,8 +123,13 @@ impl People {
 
 /// As README and the design say it, without the code under test.
 fn wanted(light: &Light, all: &BTreeMap<&'static str, Person>) -> usize {
-    let known: Vec<u64> =
-        light.follow.iter().map(|name| all[name]).filter(|person| person.online).map(|person| person.sequence).collect();
+    let known: Vec<u64> = light
+        .follow
+        .iter()
+        .map(|name| all[name])
+        .filter(|person| person.online)
+        .map(|person| person.sequence)
+        .collect();
     match light.show {
         Show::First => status(known[0]),
         Show::Latest => status(*known.iter().max().unwrap()),

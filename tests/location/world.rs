@@ -27,8 +27,8 @@ pub struct Location {
     pub changes: usize,
     homes: Vec<Home>,
     members: Vec<Option<Program>>,
-    /// The lights that are paused, and since when.
-    paused: BTreeMap<&'static str, Instant>,
+    /// The lights that are paused: since when, and what they show.
+    paused: BTreeMap<&'static str, (Instant, Point)>,
 }
 
 fn configuration(broker: &Broker, hub: &Hub) -> String {
@@ -165,12 +165,14 @@ impl Location {
         self.state("sam").await;
     }
 
-    pub async fn pause(&mut self, light: &'static str, paused: bool) {
-        let since = self.paused.remove(light).unwrap_or_else(Instant::now);
+    pub async fn pause(&mut self, light: &Light, paused: bool) {
         if paused {
-            self.paused.insert(light, since);
+            self.paused.insert(light.name, (Instant::now(), point(self.people.wanted(light))));
+        } else {
+            self.paused.remove(light.name);
         }
-        self.bridge.publish(&format!("{ROOM}/light/{light}/set"), format!(r#"{{"paused":{paused}}}"#), false).await;
+        let set = format!("{ROOM}/light/{}/set", light.name);
+        self.bridge.publish(&set, format!(r#"{{"paused":{paused}}}"#), false).await;
     }
 
     pub async fn restart_broker(&mut self) {
@@ -183,7 +185,8 @@ impl Location {
 /// What is to be seen.
 impl Location {
     /// Nothing changes any more, and every light comes to the newest presences of all whom it follows; its topic
-    /// says so, with everybody's newest news and pauses. None that is paused was told anything.
+    /// says so, with everybody's newest news and pauses. None that is paused was told
+    /// anything else than it shows.
     pub async fn ends_right(&self) {
         for light in LIGHTS.iter().filter(|light| !self.paused.contains_key(light.name)) {
             let wanted = point(self.people.wanted(light));
@@ -196,8 +199,10 @@ impl Location {
         for light in &LIGHTS {
             self.topic_says(light, |topic| self.is_newest(light, topic)).await;
         }
-        for (light, command, _) in self.commands() {
-            let is_left_alone = self.paused.get(LIGHTS[light].name).is_none_or(|since| command.at < *since);
+        for (light, command, seen) in self.commands() {
+            // What it shows already may have been on its way.
+            let paused = self.paused.get(LIGHTS[light].name);
+            let is_left_alone = paused.is_none_or(|(since, look)| command.at < *since || is_near(*look, seen));
             assert!(is_left_alone, "{} is paused, and was sent {command:?}\n{}", LIGHTS[light].name, self.told);
         }
     }

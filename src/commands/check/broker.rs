@@ -47,6 +47,7 @@ pub(super) async fn check(settings: &Settings) -> Vec<Finding> {
             settings.mqtt.client_id.as_deref().unwrap_or("graph2mqtt"),
             fastrand::u32(..)
         ),
+        may_be_taken: false,
         will: None,
         subscriptions: subscriptions.collect(),
     };

@@ -95,6 +95,7 @@ fn watch(settings: &Settings, witness: &Witness<'_>) -> Result<(Connection, Rece
     let subscription = |filter| Subscription { filter, qos: 1, no_local: false };
     let options = Options {
         client_id: format!("graph2mqtt-demo-{:08x}", fastrand::u32(..)),
+        may_be_taken: false,
         will: None,
         subscriptions: witness.filters().map(subscription).into(),
     };
