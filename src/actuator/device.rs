@@ -19,9 +19,6 @@ use crate::settings::{self, OnStop, Settings};
 /// How long Home Assistant is told which components are gone.
 const RETIRING: Duration = Duration::from_secs(5);
 
-/// The largest device message that is read. Ours are far smaller.
-const LARGEST: usize = 256 << 10;
-
 /// What the bridge is asked for that concerns every device of the base topic.
 const CLEAR: &str = "discovery/clear";
 const PUBLISH: &str = "discovery/publish";
@@ -126,7 +123,7 @@ impl Device {
         let Some(at) = inner.topics.iter().position(|topic| *topic == received.topic) else {
             return self.asked(received, connection);
         };
-        if received.payload.len() <= LARGEST {
+        if received.payload.len() <= discovery::LARGEST_DEVICE {
             self.found(at == 1, received, connection);
         }
         true

@@ -12,15 +12,13 @@ use super::readback::{ReadBack, Reading, last_word};
 use super::running::{Bridge, Phase};
 use super::sign_in::SignIn;
 use super::topics::{Leaf, Topics};
+use crate::discovery;
 use crate::mqtt::{self, Event, Message, Options, Received, Slot, Subscription, Wanted};
 use crate::presence::{AccountName, Report};
 use crate::settings::{Requests, Settings};
 
 /// The largest payload of our own topics that is read. Ours are far smaller.
 const LARGEST: usize = 64 << 10;
-
-/// The same of devices: a location's tells of all its lights.
-const LARGEST_DEVICE: usize = 256 << 10;
 
 /// How a bridge connects.
 pub(super) fn options(settings: &Settings, topics: &Topics, instance: &str) -> Options {
@@ -324,7 +322,7 @@ impl Bridge {
     }
 
     fn on_device(&mut self, message: &Received) {
-        if message.payload.len() > LARGEST_DEVICE {
+        if message.payload.len() > discovery::LARGEST_DEVICE {
             return;
         }
         let Some(described) = self.board.described(&message.topic, &message.payload) else {

@@ -28,6 +28,10 @@ pub use words::Rhythm;
 
 use crate::presence::Name;
 
+/// The largest device message that is read back from a broker, in bytes: a location's tells of all its lights, and
+/// is far smaller.
+pub const LARGEST_DEVICE: usize = 256 << 10;
+
 /// Far more than any definition needs, in bytes.
 const LARGEST: u64 = 1024 * 1024;
 
