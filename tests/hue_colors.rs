@@ -3,10 +3,11 @@
 #![cfg(test)]
 #![cfg(feature = "demo")]
 
+mod support;
+
 use graph2mqtt::lights::{self, Look};
-use graph2mqtt::settings;
 use graph2mqtt::simulator::{Gamut, Hub, Kind, Plan};
-use graph2mqtt::store::Store;
+use support::one_light::OneLight;
 
 /// Colour of each gamut, white in warm and cold, white alone, and a plug.
 const LAMPS: [(&str, Kind); 6] = [
@@ -39,23 +40,12 @@ fn plan() -> Plan {
 
 /// The office showing this, as the light `one`.
 async fn shown(plan: Plan, keys: &str, written: &str) -> Hub {
-    let hub = plan.start().await.unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let yaml = format!(
-        "hubs: {{ office: {{ host: '{}', id: {}, key: {}{keys} }} }}\n\
-         lights: {{ one: {{ hub: office, target: Office, follow: alex, colors: {{ Busy: {written} }} }} }}\n",
-        hub.address(),
-        hub.bridge_id(),
-        hub.key()
-    );
-    let settings = settings::from_yaml(&yaml, folder.path()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    let url = format!("sqlite://{}", folder.path().join("store.db").display());
-    let store = Store::open(&url, &folder.path().join("store.key")).await.unwrap();
+    let light = format!("target: Office, colors: {{ Busy: {written} }}");
+    let OneLight { hub, settings, lights, .. } = &OneLight::on(plan, keys, &light).await;
     let look = Look::of(settings.lights["one"].colors.0.values().next().unwrap()).unwrap();
-    let light = lights::hubs(&settings, &store).remove(0).lights.remove(0).1;
-    let obeyed = light.show(look, false).await.unwrap_or_else(|trouble| panic!("{written}: {trouble}"));
+    let obeyed = lights.lights[0].1.show(look, false).await.unwrap_or_else(|trouble| panic!("{written}: {trouble}"));
     assert_eq!(obeyed, lights::Obeyed::default(), "{written}: that a lamp cannot do all of it is no news");
-    hub
+    hub.clone()
 }
 
 fn is_near(a: Option<Point>, b: Point) -> bool {

@@ -2,14 +2,15 @@
 #![cfg(test)]
 #![cfg(feature = "demo")]
 
+mod support;
+
 use std::time::Duration;
 
-use graph2mqtt::lights::{self, Event, Look, Obeyed, Trouble};
-use graph2mqtt::settings::{self, Shade};
+use graph2mqtt::lights::{Event, Look, Obeyed, Trouble};
+use graph2mqtt::settings::Shade;
 use graph2mqtt::simulator::{Fault, Gamut, Hub, Kind, Plan, What};
-use graph2mqtt::store::Store;
 use serde_json::json;
-use tempfile::TempDir;
+use support::one_light::OneLight;
 
 const RED: Look = Look::plain(Shade::Rgb([255, 0, 0]));
 const WAIT: Duration = Duration::from_secs(20);
@@ -20,28 +21,21 @@ fn plan() -> Plan {
     Hub::plan().room("Office", &lamps).room("Hall", &[("Ceiling", Kind::White)]).scene("Office", "Relax", &relax)
 }
 
-struct World {
-    hub: Hub,
-    lights: lights::Hub,
-    _folder: TempDir,
+struct World(OneLight);
+
+impl std::ops::Deref for World {
+    type Target = OneLight;
+
+    fn deref(&self) -> &OneLight {
+        &self.0
+    }
 }
 
 impl World {
     async fn new(plan: Plan, keys: &str, target: &str) -> Self {
-        let hub = plan.start().await.unwrap();
-        hub.adjust(|limits| limits.group_gap = Duration::ZERO);
-        let folder = tempfile::tempdir().unwrap();
-        let yaml = format!(
-            "hubs:\n  office: {{ host: \"{}\", id: \"{}\", key: \"{}\"{keys} }}\nlights:\n  one: {{ hub: office, target: \"{target}\", follow: alex }}\n",
-            hub.address(),
-            hub.bridge_id(),
-            hub.key()
-        );
-        let settings = settings::from_yaml(&yaml, folder.path()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-        let url = format!("sqlite://{}", folder.path().join("store.db").display());
-        let store = Store::open(&url, &folder.path().join("store.key")).await.unwrap();
-        let lights = lights::hubs(&settings, &store).remove(0);
-        Self { hub, lights, _folder: folder }
+        let world = OneLight::on(plan, keys, &format!("target: \"{target}\"")).await;
+        world.hub.adjust(|limits| limits.group_gap = Duration::ZERO);
+        Self(world)
     }
 
     async fn plain(target: &str) -> Self {

@@ -7,6 +7,8 @@
 
 pub mod broker;
 pub mod observer;
+#[cfg(feature = "demo")]
+pub mod one_light;
 pub mod program;
 pub mod visitor;
 
