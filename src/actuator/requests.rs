@@ -3,7 +3,7 @@
 //!
 //! | command | asks | answers with |
 //! |---|---|---|
-//! | `health_check` | nothing | `healthy`, and of each light whether it is reachable |
+//! | `health_check` | nothing | `healthy`, and of each light and each hub whether it is reachable and what is wrong |
 //! | `test` | `{"light":"desk"}` | the light, once its hub took the flash |
 //! | `pair` | `{"hub":"office"}`, with `"new_certificate":true` where it may have changed | the hub and its bridge id, once somebody pressed its link button |
 
@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::board::LightState;
 use super::drive::Flash;
 use super::topics::Topics;
-use crate::lights::{NotPaired, Pairings, Progress};
+use crate::lights::{Condition, HubState, NotPaired, Pairings, Progress};
 use crate::mqtt::{Answer, Arguments, Received, Request, Ticket};
 use crate::presence::Name;
 
@@ -35,7 +35,7 @@ pub(super) fn answer(request: Request, ways: &Ways, lights: &[LightState], pairi
     let Request { command, members, ticket } = request;
     match command.as_str() {
         "health_check" => at_once(match Arguments::new(members, &[]) {
-            Ok(_) => ticket.ok(health(lights)),
+            Ok(_) => ticket.ok(health(lights, &pairings.hubs())),
             Err(wrong) => ticket.error(&wrong),
         }),
         "test" => test(members, ticket, ways),
@@ -48,11 +48,20 @@ fn at_once(answer: Answer) -> Answering {
     Box::pin(std::future::ready(answer))
 }
 
-fn health(lights: &[LightState]) -> Value {
+/// Of a hub on which no light hangs nothing is asked: it is neither well nor ill.
+fn health(lights: &[LightState], hubs: &[HubState]) -> Value {
     let light =
         |light: &LightState| (light.name.to_string(), json!({ "reachable": light.reachable, "error": light.error }));
-    let healthy = lights.iter().all(|light| light.reachable);
-    json!({ "healthy": healthy, "lights": lights.iter().map(light).collect::<Map<_, _>>() })
+    let hub = |HubState { name, standing, .. }: &HubState| {
+        let about = json!({ "reachable": standing.condition.is_reachable(), "error": standing.reason });
+        (name.to_string(), about)
+    };
+    let is_well = |hub: &HubState| matches!(hub.standing.condition, Condition::Well | Condition::NotAsked);
+    json!({
+        "healthy": lights.iter().all(|light| light.reachable) && hubs.iter().all(is_well),
+        "lights": lights.iter().map(light).collect::<Map<_, _>>(),
+        "hubs": hubs.iter().map(hub).collect::<Map<_, _>>(),
+    })
 }
 
 fn test(members: Map<String, Value>, ticket: Ticket, ways: &Ways) -> Answering {

@@ -32,6 +32,15 @@ pub enum Condition {
 }
 
 impl Condition {
+    /// Whether the hub itself answers; none where that is not known, since nothing can be asked of it.
+    pub fn is_reachable(self) -> Option<bool> {
+        match self {
+            Self::NotAsked | Self::NoKey => None,
+            Self::Well | Self::KeyRefused | Self::Odd => Some(true),
+            Self::CertificateChanged | Self::AnotherHub | Self::Unreachable => Some(false),
+        }
+    }
+
     /// Whether pairing mends it.
     pub fn wants_pairing(self) -> bool {
         matches!(self, Self::NoKey | Self::KeyRefused | Self::CertificateChanged)

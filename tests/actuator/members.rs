@@ -125,6 +125,32 @@ async fn requests_are_answered_once_however_many_members_there_are() {
 }
 
 #[tokio::test]
+async fn health_tells_of_each_hub_whether_it_is_reachable_and_what_is_wrong() {
+    let mut world = World::with(&["alex"]).await;
+    let actuator = world.actuator().await;
+    let health = async |world: &World| -> Value {
+        world.bridge.forget();
+        world.bridge.publish("graph2mqtt/actuator/home/request/health_check", "{}", false).await;
+        let topic = "graph2mqtt/actuator/home/response/health_check";
+        let answer = world.bridge.until(topic, |seen| seen.topic == topic).await;
+        serde_json::from_str::<Value>(&answer.payload).unwrap()["data"].clone()
+    };
+    world.presence("alex", "Busy").await;
+    world.published("desk", |light| light["shown"].is_object()).await;
+    let well = health(&world).await;
+    assert_eq!(well["hubs"], serde_json::json!({ "office": { "reachable": true, "error": null } }));
+    assert_eq!(well["healthy"], true);
+    world.hub.down().await;
+    world.presence("alex", "Away").await;
+    world.published("desk", |light| light["reachable"] == false).await;
+    let ill = health(&world).await;
+    let office = &ill["hubs"]["office"];
+    assert_eq!((&ill["healthy"], &office["reachable"]), (&false.into(), &false.into()), "{ill}");
+    assert!(office["error"].as_str().is_some_and(|error| error.contains("hubs.office.host")), "{ill}");
+    actuator.stop().await;
+}
+
+#[tokio::test]
 async fn what_members_want_is_an_echo_to_each_other_and_no_hand() {
     let mut world = World::with(&["alex"]).await;
     let lights = "  desk: { hub: office, target: light/Desk, follow: alex }\n";
