@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use graph2mqtt::actuator::LightState;
+use graph2mqtt::actuator::{Condition, HubState, LightState};
+use graph2mqtt::lights::Standing;
 use graph2mqtt::settings;
 use graph2mqtt::web::{self, Actuator, Pages, Site, Status};
 use reqwest::Method;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::browser::{Browser, Installation};
 use crate::visitor;
@@ -80,24 +81,27 @@ async fn metrics_with_a_listener_of_their_own_are_not_among_the_pages() {
     }
 }
 
-#[tokio::test]
-async fn an_actuator_alone_shows_its_lights_and_has_no_page_to_sign_in() {
+/// The pages of an actuator alone that stands so; where they are.
+async fn alone(yaml: &str, actuator: Actuator) -> (u16, DropGuard) {
     let listener = web::bind("web.listen", "127.0.0.1:0".parse().unwrap()).await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let lost = LightState {
-        name: "desk".parse().unwrap(),
-        reachable: false,
-        commands: 3,
-        failures: 1,
-        error: Some("no answer from <hub>".to_owned()),
-    };
-    let status =
-        Status { bridge: None, actuator: Some(Actuator { connected: true, lights: vec![lost], hubs: Vec::new() }) };
-    let settings = Arc::new(settings::from_yaml("", std::path::Path::new("/")).unwrap());
+    let status = Status { bridge: None, actuator: Some(actuator) };
+    let settings = Arc::new(settings::from_yaml(yaml, std::path::Path::new("/")).unwrap());
     let site = Site::pages(Pages { settings, status: Arc::new(move || status.clone()), bridge: None, pairings: None });
     let stop = CancellationToken::new();
     tokio::spawn(web::serve(listener, site, stop.clone().cancelled_owned()));
-    let _guard = stop.drop_guard();
+    (port, stop.drop_guard())
+}
+
+fn lost(error: &str) -> LightState {
+    let name = "desk".parse().unwrap();
+    LightState { name, reachable: false, commands: 3, failures: 1, error: Some(error.to_owned()) }
+}
+
+#[tokio::test]
+async fn an_actuator_alone_shows_its_lights_and_has_no_page_to_sign_in() {
+    let lights = vec![lost("no answer from <hub>")];
+    let (port, _guard) = alone("", Actuator { connected: true, lights, hubs: Vec::new() }).await;
     let http = reqwest::Client::builder().tls_certs_only([]).no_proxy().build().unwrap();
     let url = |path: &str| format!("http://localhost:{port}{path}");
     let page = http.get(url("/")).send().await.unwrap().text().await.unwrap();
@@ -110,5 +114,20 @@ async fn an_actuator_alone_shows_its_lights_and_has_no_page_to_sign_in() {
     }
     for path in ["/sign-in/alex/start", "/sign-in/callback", "/login", "/"] {
         assert_eq!(http.post(url(path)).send().await.unwrap().status(), 405, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_light_whose_hub_is_to_be_paired_points_to_the_button_and_names_no_command() {
+    let yaml =
+        "hubs: { office: { host: 192.168.1.20 } }\nlights: { desk: { hub: office, target: Desk, follow: alex } }\n";
+    let error = "hub office: there is no application key for it yet. Pair it: graph2mqtt pair office";
+    let states = [Condition::NoKey, Condition::KeyRefused, Condition::CertificateChanged];
+    for condition in states {
+        let standing = Standing { condition, reason: Some(error.to_owned()) };
+        let hubs = vec![HubState { name: "office".parse().unwrap(), lights: 1, standing }];
+        let (port, _guard) = alone(yaml, Actuator { connected: true, lights: vec![lost(error)], hubs }).await;
+        let page = Browser::at(port).get("/").await.says(200, "href=\"/hub/office\"").says(200, "is to be paired");
+        assert!(!page.text.contains("graph2mqtt pair"), "{condition:?}: {}", page.text);
     }
 }

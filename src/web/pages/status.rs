@@ -48,7 +48,7 @@ pub(super) async fn show(
             (accounts(&shared, &bridge.monitor.accounts(|name, username| fits(&shared, name, username, &find), SHOWN), &find))
         }
         @if let Some(actuator) = &status.actuator {
-            (lights(&actuator.lights))
+            (lights(&shared, &actuator.lights, &actuator.hubs))
             @if !actuator.hubs.is_empty() { (hubs(&shared, &actuator.hubs)) }
         }
         p.soft { "graph2mqtt " (health.version) ", " (health.roles.join(" and ")) }
@@ -153,7 +153,7 @@ pub(super) fn signs_in(shared: &Shared, name: &AccountName) -> bool {
     shared.settings.accounts.get(name).is_some_and(|account| account.via == Via::SignIn)
 }
 
-fn lights(lights: &[LightState]) -> Markup {
+fn lights(shared: &Shared, lights: &[LightState], hubs: &[HubState]) -> Markup {
     html! {
         section.card {
             h2 { "Lights" }
@@ -166,10 +166,23 @@ fn lights(lights: &[LightState]) -> Markup {
                             @if light.reachable { span.state { (light.commands) " commands" } }
                             @else { span.state.wrong { "cannot be reached" } }
                         }
-                        @if let Some(error) = &light.error { p.reason { (error) } }
+                        @if let Some(error) = &light.error { (trouble(shared, light, error, hubs)) }
                     }
                 }
             }
+        }
+    }
+}
+
+/// What is wrong with a light; where pairing its hub mends that, the way to the button instead of the command.
+fn trouble(shared: &Shared, light: &LightState, error: &str, hubs: &[HubState]) -> Markup {
+    let hangs_on = shared.settings.lights.get(&light.name).filter(|it| it.wled.is_none()).map(|it| &it.hub);
+    let hub = hubs.iter().find(|hub| Some(&hub.name) == hangs_on && hub.standing.condition.wants_pairing());
+    html! {
+        @if let Some(hub) = hub {
+            p.reason { "Its hub " a href=(shared.link(&format!("/hub/{}", hub.name))) { (hub.name) } " is to be paired." }
+        } @else {
+            p.reason { (error) }
         }
     }
 }
