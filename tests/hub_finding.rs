@@ -180,6 +180,46 @@ async fn a_hub_that_moves_is_found_again_by_its_id_and_the_key_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hub_that_moved_is_reached_after_a_restart_without_a_search() {
+    let id = id();
+    let hub = hub(&id).await;
+    let gone = Address::of(hub.address()).await;
+    let place = Place::paired(&hub, gone.at).await;
+    let configured = gone.at.to_string();
+    gone.leave().await;
+    // Nobody announces it any more: a search would find nothing.
+    place.store.set_hub_host(&id, &configured, &hub.address().to_string()).await.unwrap();
+    let (started, _listening) = place.lights();
+    let began = tokio::time::Instant::now();
+    started.lights[0].1.show(RED, false).await.expect("it is tried where it was found");
+    assert!(began.elapsed() < Duration::from_secs(3), "no search: {:?}", began.elapsed());
+    assert!(hub.lamp("Desk").on);
+    let elsewhere = lights::survey(&another_host(&place.settings), &place.store).await.unwrap();
+    assert!(elsewhere.hubs[0].error.is_some(), "whoever corrects hubs.office.host is believed");
+}
+
+/// The configuration with another address, at which nobody answers.
+fn another_host(settings: &Settings) -> Settings {
+    let mut settings = settings.clone();
+    settings.hubs.values_mut().for_each(|hub| hub.host = "127.0.0.1:1".into());
+    settings
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_hub_was_found_is_a_hint_and_whoever_is_there_now_gets_no_key() {
+    let id = id();
+    let (real, impostor) = (hub(&id).await, hub(&id).await);
+    impostor.add_key(&real.key());
+    let place = Place::paired(&real, real.address()).await;
+    let (configured, moved) = (real.address().to_string(), impostor.address().to_string());
+    place.store.set_hub_host(&id, &configured, &moved).await.unwrap();
+    let (started, _listening) = place.lights();
+    shows_red(&started, &real).await;
+    assert_eq!(impostor.requests().count(|_| true), 0, "the key was sent to it");
+    assert_eq!(place.store.hub_host(&id, &configured).await.unwrap(), None, "it is where the configuration says");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_announces_itself_under_the_id_and_shows_another_certificate_gets_no_key() {
     let id = id();
     let (real, impostor) = (hub(&id).await, hub(&id).await);

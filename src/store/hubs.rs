@@ -1,4 +1,5 @@
-//! What is kept of hubs: the certificates that they are held to, and the application keys that pairing brought.
+//! What is kept of hubs: the certificates that they are held to, the application keys that pairing brought, and
+//! where they were found.
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::Row;
@@ -77,10 +78,41 @@ impl Store {
         Ok(())
     }
 
-    /// Remembers where a hub was found. Of one that was not paired nothing is kept.
-    pub async fn set_hub_host(&self, hub_id: &str, host: &str) -> Result<(), StoreError> {
+    /// Remembers where a hub was found, that is not at the address of the configuration.
+    pub async fn set_hub_host(&self, hub_id: &str, configured: &str, host: &str) -> Result<(), StoreError> {
         sqlx::query("UPDATE hub_keys SET host = $1 WHERE id = $2")
             .bind(host)
+            .bind(hub_id)
+            .execute(&self.inner.pool)
+            .await
+            .map_err(|error| self.explain(error))?;
+        sqlx::query(
+            "INSERT INTO hub_hosts (hub_id, configured, host) VALUES ($1, $2, $3)
+             ON CONFLICT (hub_id) DO UPDATE SET configured = excluded.configured, host = excluded.host",
+        )
+        .bind(hub_id)
+        .bind(configured)
+        .bind(host)
+        .execute(&self.inner.pool)
+        .await
+        .map_err(|error| self.explain(error))?;
+        Ok(())
+    }
+
+    /// Where a hub was found last, while the configuration names this address.
+    pub async fn hub_host(&self, hub_id: &str, configured: &str) -> Result<Option<String>, StoreError> {
+        let row = sqlx::query("SELECT host FROM hub_hosts WHERE hub_id = $1 AND configured = $2")
+            .bind(hub_id)
+            .bind(configured)
+            .fetch_optional(&self.inner.pool)
+            .await
+            .map_err(|error| self.explain(error))?;
+        row.map(|row| row.try_get(0).map_err(|error| self.explain(error))).transpose()
+    }
+
+    /// The hub is where the configuration says, or nowhere that is known.
+    pub async fn forget_hub_host(&self, hub_id: &str) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM hub_hosts WHERE hub_id = $1")
             .bind(hub_id)
             .execute(&self.inner.pool)
             .await

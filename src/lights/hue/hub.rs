@@ -4,6 +4,7 @@ mod mend;
 mod standing;
 mod trouble;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex as Lock, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -37,6 +38,8 @@ pub struct HueHub {
     directory: Lock<Option<Arc<Directory>>>,
     /// Where it was found after it had moved.
     moved: Lock<Option<String>>,
+    /// Whether what was kept of that was looked up.
+    recalled: AtomicBool,
     /// Keys that it does not know any more. They are not tried again.
     refused: Lock<Vec<SecretString>>,
     /// When the next command to a single lamp may go.
@@ -78,6 +81,7 @@ impl HueHub {
             link: Mutex::default(),
             directory: Lock::default(),
             moved: Lock::default(),
+            recalled: AtomicBool::default(),
             refused: Lock::default(),
             pace: Mutex::default(),
             lamps: Mutex::default(),
@@ -111,6 +115,21 @@ impl HueHub {
     }
 
     async fn connect(&self) -> Result<(Link, Directory), Trouble> {
+        let is_hint = self.recall().await;
+        match self.connect_there().await {
+            Err(trouble @ Trouble::Hub { .. }) if is_hint => {
+                self.forget_move(&trouble);
+                let connected = self.connect_there().await;
+                if connected.is_ok() {
+                    self.is_back_home().await;
+                }
+                connected
+            }
+            connected => connected,
+        }
+    }
+
+    async fn connect_there(&self) -> Result<(Link, Directory), Trouble> {
         let mut verifier = None;
         let connected = self.approach(&mut verifier).await;
         self.noted(verifier.as_deref(), connected)
@@ -120,7 +139,7 @@ impl HueHub {
     async fn approach(&self, verifier: &mut Option<Arc<Verifier>>) -> Result<(Link, Directory), Trouble> {
         let Acquaintance { id, host, key, is_configured } = self.acquaintance().await?;
         let key = key.ok_or_else(|| self.without_key())?;
-        let is_plain = self.settings.api == Some(Api::V1) && self.settings.certificate_sha256.is_none();
+        let is_plain = self.is_plain();
         let place = Place { hub: self.name.clone(), host, is_plain };
         let kept = match (&self.settings.certificate_sha256, &id) {
             (None, Some(id)) => self.store.hub_pin(id).await.map_err(|error| self.stored(&error))?,
@@ -142,6 +161,11 @@ impl HueHub {
         }
         let session = client.with_key(key)?;
         self.converse(session, id.as_deref()).await
+    }
+
+    /// Whether it is spoken to by http, without a certificate.
+    fn is_plain(&self) -> bool {
+        self.settings.api == Some(Api::V1) && self.settings.certificate_sha256.is_none()
     }
 
     async fn converse(&self, session: Session, id: Option<&str>) -> Result<(Link, Directory), Trouble> {

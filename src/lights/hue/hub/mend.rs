@@ -1,6 +1,7 @@
 //! What mends itself: another key, another address.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::super::find;
@@ -77,10 +78,36 @@ impl HueHub {
             "the hub has another address; should it stay, correct hubs.{}.host",
             self.name
         );
-        if let Err(error) = self.store.set_hub_host(&id, &found).await {
+        if let Err(error) = self.store.set_hub_host(&id, &self.settings.host, &found).await {
             tracing::debug!(hub = self.name, "the new address is not kept: {error}");
         }
         Some(reached)
+    }
+
+    /// Where the hub was found by an earlier process is tried before the configured address, once: it is a hint,
+    /// and whoever answers there proves who they are as ever. Answers whether there is one.
+    pub(super) async fn recall(&self) -> bool {
+        if self.is_plain() || self.recalled.swap(true, Ordering::Relaxed) {
+            return false;
+        }
+        let Ok(Acquaintance { id: Some(id), .. }) = self.acquaintance().await else { return false };
+        let Ok(Some(host)) = self.store.hub_host(&id, &self.settings.host).await else { return false };
+        lock(&self.moved).get_or_insert(host);
+        true
+    }
+
+    /// The hub is not where it was found last.
+    pub(super) fn forget_move(&self, trouble: &Trouble) {
+        let was = lock(&self.moved).take();
+        tracing::debug!(hub = self.name, at = was, "no more where it was found last: {trouble}");
+    }
+
+    /// The hub answers at the configured address again.
+    pub(super) async fn is_back_home(&self) {
+        let Ok(Acquaintance { id: Some(id), .. }) = self.acquaintance().await else { return };
+        if let Err(error) = self.store.forget_hub_host(&id).await {
+            tracing::debug!(hub = self.name, "where it was found before is still kept: {error}");
+        }
     }
 
     /// Connects, wherever the hub is now.
