@@ -114,6 +114,64 @@ async fn of_several_accounts_the_busiest_is_shown() {
 }
 
 #[tokio::test]
+async fn of_several_accounts_the_latest_is_shown_whoever_comes_and_goes_and_over_a_restart() {
+    let mut world = World::with(&["alex", "sam", "kim"]).await;
+    let lights = "  desk: { hub: office, target: light/Desk, follow: [alex, sam, kim], show: latest }\n";
+    for (account, availability) in [("kim", "DoNotDisturb"), ("alex", "Busy"), ("sam", "Available")] {
+        world.presence(account, availability).await;
+    }
+    let actuator = world.actuator_with(lights).await;
+    world.shows("Desk", GREEN).await;
+    world.goes("sam", false).await;
+    world.shows("Desk", RED).await;
+    actuator.stop().await;
+    world.hub.commands().clear();
+    let actuator = world.actuator_with(lights).await;
+    world.hub.commands().wait_for(PATIENCE, |commands| !commands.is_empty()).await.unwrap();
+    world.shows("Desk", RED).await;
+    world.goes("sam", true).await;
+    world.shows("Desk", GREEN).await;
+    assert_eq!(world.commands(), 2, "sam's is still the latest, and nobody else's was shown between");
+    world.presence("kim", "Away").await;
+    world.shows("Desk", BLUE).await;
+    // Not who said something last, but whose status changed last.
+    world.sequence += 1;
+    let long_since = jiff::Timestamp::from_second(1).unwrap();
+    world.presence_since("alex", "Available", long_since, world.sequence).await;
+    let newest = world.sequence;
+    world.published("desk", |light| light["inputs"]["alex"] == newest && light["shown"] == light["wanted"]).await;
+    assert_eq!(world.hub.lamp("Desk").xy, Some(BLUE));
+    actuator.stop().await;
+}
+
+#[tokio::test]
+async fn of_several_accounts_the_first_is_shown_whoever_comes_and_goes_and_over_a_restart() {
+    let mut world = World::with(&["alex", "sam"]).await;
+    let lights = "  desk: { hub: office, target: light/Desk, follow: [sam, alex], show: first }\n";
+    world.presence("sam", "Available").await;
+    world.presence("alex", "Busy").await;
+    let actuator = world.actuator_with(lights).await;
+    world.shows("Desk", GREEN).await;
+    world.goes("sam", false).await;
+    world.shows("Desk", RED).await;
+    actuator.stop().await;
+    world.hub.commands().clear();
+    let actuator = world.actuator_with(lights).await;
+    world.hub.commands().wait_for(PATIENCE, |commands| !commands.is_empty()).await.unwrap();
+    world.shows("Desk", RED).await;
+    world.presence("alex", "Away").await;
+    world.shows("Desk", BLUE).await;
+    world.goes("sam", true).await;
+    world.shows("Desk", GREEN).await;
+    assert_eq!(world.commands(), 3, "sam comes first again, and nobody else was shown between");
+    world.presence("alex", "Busy").await;
+    let newest = world.sequence;
+    world.published("desk", |light| light["inputs"]["alex"] == newest && light["shown"] == light["wanted"]).await;
+    assert_eq!(world.hub.lamp("Desk").xy, Some(GREEN), "a change of the second changes nothing");
+    actuator.stop().await;
+}
+
+#[tokio::test]
 async fn a_burst_of_a_thousand_changes_costs_one_command_for_each_light_and_limit_window() {
     let mut world = World::with(&["alex"]).await;
     let lights = "  desk: { hub: office, target: light/Desk, follow: alex }\n  hall: { hub: office, target: Hall, follow: alex }\n";

@@ -87,6 +87,12 @@ impl World {
         }
     }
 
+    /// An account's presence can be known again, or no more.
+    pub async fn goes(&self, account: &str, online: bool) {
+        let state = if online { "online" } else { "offline" };
+        self.bridge.publish(&format!("graph2mqtt/account/{account}/state"), state, true).await;
+    }
+
     /// The next presence of an account.
     pub async fn presence(&mut self, account: &str, availability: &str) {
         self.sequence += 1;
