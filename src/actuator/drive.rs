@@ -194,6 +194,9 @@ impl Drive {
             let agrees = |look: &Look| it.agrees(look, &seen);
             self.board.light(manner.place, |entry| entry.before(seen.clone(), agrees, self.board.now()));
         }
+        if let Some(ago) = self.board.light(manner.place, |entry| entry.shown_for(self.board.now())) {
+            it.has_begun(&look, ago);
+        }
         let result = it.show(look.clone(), on).await;
         Ended { lights: vec![(light, wish)], look, took: started.elapsed(), result }
     }

@@ -121,6 +121,8 @@ pub(super) struct Entry {
     pub wish: Option<Arc<Wish>>,
     /// What it shows for certain.
     pub shown: Option<Shown>,
+    /// Since when the look wanted is shown, by whomever, as far as is known.
+    since: Option<Timestamp>,
     /// What another member said last.
     pub reported: Option<Report>,
     pub common: Common,
@@ -178,6 +180,7 @@ impl Entry {
             self.forget_effect();
             self.remember(now.instant);
             self.last = Some(look);
+            self.since = self.reported_done().map(|reported| reported.since);
             // Others acted upon what was not given to us, and upon what we did not get done in time.
             if was_exposed || (self.duty.owes() && !given) {
                 self.doubt();
@@ -207,6 +210,7 @@ impl Entry {
 
     fn leave_alone(&mut self, now: Instant) {
         self.forget_effect();
+        self.since = None;
         self.remember(now);
         self.doubt();
         self.release();
@@ -269,23 +273,33 @@ impl Entry {
     /// Whether another member has done what is wanted. Not believed while our own command may have come
     /// behind theirs.
     fn relieve(&mut self, grace: Duration, now: Instant) -> bool {
-        let (Some(wish), Some(reported)) = (&self.wish, &self.reported) else { return false };
-        if self.duty.owes() || self.duty.is_under_way() || !covers(&reported.common.inputs, &wish.inputs) {
+        if self.duty.owes() || self.duty.is_under_way() {
             return false;
         }
-        if !reported.shows(wish) {
-            return false;
-        }
+        let (Some(wish), Some(reported)) = (&self.wish, self.reported_done()) else { return false };
+        let (since, renews) = (reported.since, reported.renews());
+        let who = reported.author().map(|(who, _)| who.to_owned());
         if let Some(look) = &wish.look
             && !self.is_done()
         {
-            self.shown = Some(Shown { wish: wish.clone(), since: reported.since });
+            let since = *self.since.get_or_insert(since);
+            self.shown = Some(Shown { wish: wish.clone(), since });
             self.news = Some(News::Shows(look.clone()));
         }
-        let renews = reported.renews();
         self.duty.relieved();
-        self.leave_effect(renews, grace, now);
+        self.leave_effect(&who.unwrap_or_default(), renews, grace, now);
         true
+    }
+
+    /// What another member reported, where it has done what is wanted.
+    fn reported_done(&self) -> Option<&Report> {
+        let (wish, reported) = (self.wish.as_ref()?, self.reported.as_ref()?);
+        Some(reported).filter(|reported| covers(&reported.common.inputs, &wish.inputs) && reported.shows(wish))
+    }
+
+    /// How long the look wanted is shown, as far as is known.
+    pub fn shown_for(&self, now: Now) -> Option<Duration> {
+        Some(Duration::try_from(now.time.duration_since(self.since?)).unwrap_or_default())
     }
 
     /// Whether a member that knew less shows something else: its command may have come behind the right one.
@@ -311,7 +325,7 @@ impl Entry {
         let alike = |newest: &&Arc<Wish>| matches!((&newest.look, &wish.look), (Some(a), Some(b)) if a.looks_like(b));
         let newest = self.wish.as_ref().filter(alike).filter(|_| shows).cloned();
         let restored = newest.as_ref().is_some_and(|newest| newest.color == Color::Restore);
-        self.shown = newest.map(|wish| Shown { wish, since: now.time });
+        self.shown = newest.map(|wish| Shown { wish, since: *self.since.get_or_insert(now.time) });
         self.forget_effect();
         self.renews = obeyed.again.filter(|_| self.shown.is_some());
         self.moves = moves && self.renews.is_some();
@@ -354,7 +368,7 @@ impl Entry {
 
     /// Time passes.
     pub fn pass(&mut self, now: Now) -> Effects {
-        if self.is_left_to_us(now.instant) {
+        if self.is_left_to_us(now) {
             self.doubt();
             self.duty.give();
             self.acts();

@@ -88,6 +88,9 @@ pub trait Light: Send + Sync {
     /// Makes it show a look. `on`: it is known to be on, so switching on may be left out, and so may the
     /// whole command where it changes nothing.
     fn show(&self, look: Look, on: bool) -> Asked<'_, Obeyed>;
+    /// A look's effect that ends by itself was begun so long ago, by another actuator or before our start: where
+    /// it is not known when it began, it ends when it was to end. Said before [`Self::show`].
+    fn has_begun(&self, _look: &Look, _ago: Duration) {}
     /// What it shows now.
     fn read(&self) -> Asked<'_, Seen>;
     /// Whether what was seen is what a look makes of this light; of an event, whether nothing in it speaks

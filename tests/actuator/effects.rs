@@ -1,6 +1,6 @@
 //! Effects that last as long as a status, whoever of the location's members keeps them going.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use graph2mqtt::simulator::Command;
 use serde_json::Value;
@@ -98,5 +98,59 @@ async fn a_signal_that_another_member_started_ends_with_the_next_look() {
     world.presence("alex", "Away").await;
     world.shows("Desk", BLUE).await;
     assert_eq!(world.hub.lamp("Desk").signal.map(|signal| signal["signal"].clone()), Some(Value::from("no_signal")));
+    second.stop().await;
+}
+
+fn blinks_for(time: &str) -> String {
+    format!(
+        "  desk: {{ hub: office, target: light/Desk, follow: alex, colors: {{ Busy: {{ color: \"#ff0000\", effect: \"blink:{time}\" }}, Away: \"#0000ff\" }} }}\n"
+    )
+}
+
+/// When a command's blinking is to end.
+fn ends_at(command: &Command) -> Option<Instant> {
+    let lasting = command.body["signaling"]["duration"].as_u64()?;
+    Some(command.at + Duration::from_millis(lasting))
+}
+
+#[tokio::test]
+async fn an_effect_for_a_while_ends_when_it_was_to_end_whoever_goes_on_with_it() {
+    let mut world = World::with(&["alex"]).await;
+    let lights = blinks_for("20s");
+    let first = world.actuator_with(&lights).await;
+    world.presence("alex", "Busy").await;
+    let blinking = |commands: &[Command]| commands.iter().any(|it| ends_at(it).is_some());
+    let commands = world.hub.commands().wait_for(PATIENCE, blinking).await.unwrap();
+    let ends = commands.iter().find_map(ends_at).unwrap();
+    world.published("desk", |light| light["shown"].is_object() && light["by"]["commands"] == 2).await;
+    first.kill();
+    world.hub.commands().clear();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let second = world.actuator_with(&lights).await;
+    let commands = world.hub.commands().wait_for(PATIENCE, blinking).await.unwrap();
+    let then = commands.iter().find_map(ends_at).unwrap();
+    // It is the look that is known to have begun, a second before its effect.
+    let off = if then > ends { then - ends } else { ends - then };
+    assert!(off < Duration::from_millis(2_500), "{off:?} off: {commands:#?}");
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn an_effect_for_a_while_that_is_over_does_not_begin_anew_with_a_member_that_starts() {
+    let mut world = World::with(&["alex"]).await;
+    let lights = blinks_for("1s");
+    let first = world.actuator_with(&lights).await;
+    world.presence("alex", "Busy").await;
+    let through = |light: &Value| light["shown"].is_object() && light["by"]["again"].is_null();
+    let light = world.published("desk", |light| through(light) && light["by"]["commands"] == 2).await;
+    let (name, since) = (light["by"]["actuator"].clone(), light["since"].clone());
+    first.kill();
+    world.hub.commands().clear();
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let second = world.actuator_with(&lights).await;
+    let light = world.published("desk", |light| through(light) && light["by"]["actuator"] != name).await;
+    assert_eq!(light["since"], since, "since when it is shown, by whomever");
+    let commands = world.hub.commands().all();
+    assert!(!commands.is_empty() && commands.iter().all(|it| ends_at(it).is_none()), "{commands:#?}");
     second.stop().await;
 }

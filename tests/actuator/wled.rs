@@ -1,6 +1,6 @@
 //! The same rules at a WLED strip.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use graph2mqtt::settings::{self, Settings};
 use graph2mqtt::simulator::Wled;
@@ -52,6 +52,25 @@ async fn a_strip_follows_with_brightness_and_effect_and_shows_again_what_it_show
         |state: &Value| state["on"] == false && state["bri"] == 128 && state["seg"][0]["col"][0] == json!(ORANGE);
     until(&strip, "what it showed before", as_before).await;
     actuator.stop().await;
+}
+
+#[tokio::test]
+async fn an_effect_for_a_while_ends_on_a_strip_when_it_was_to_end_whoever_goes_on_with_it() {
+    let (mut world, strip) = (World::with(&["alex"]).await, Wled::start().await.unwrap());
+    let settings = || sign(&world, &strip, ", colors: { Busy: { color: \"#ff0000\", effect: \"breathe:8s\" } }");
+    let first = world.run(settings()).await;
+    let settings = settings();
+    let began = Instant::now();
+    world.presence("alex", "Busy").await;
+    until(&strip, "it breathes", |state| state["seg"][0]["fx"] == 2).await;
+    world.published("sign", |light| light["shown"].is_object()).await;
+    first.kill();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let second = world.run(settings).await;
+    until(&strip, "it is still", |state| state["seg"][0]["fx"] == 0).await;
+    let lasted = began.elapsed();
+    assert!((Duration::from_secs(6)..Duration::from_secs(11)).contains(&lasted), "{lasted:?}");
+    second.stop().await;
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::payload::Report;
-use super::{Entry, News};
+use super::{Entry, News, Now};
 use crate::lights::Look;
 
 /// How many members are told from one another.
@@ -19,14 +19,14 @@ pub(super) struct Others {
     known: Vec<(Box<str>, u64)>,
     /// Who sent one since we were last asked.
     heard: Option<Box<str>>,
-    /// When one of them should have renewed an effect.
-    renewal: Option<Instant>,
+    /// Who keeps an effect going, and when it should have been renewed.
+    keeper: Option<(Box<str>, Instant)>,
 }
 
 impl Others {
     /// When an effect that another keeps going should have been renewed.
     pub fn renewal(&self) -> Option<Instant> {
-        self.renewal
+        self.keeper.as_ref().map(|(_, at)| *at)
     }
 
     /// The first that is read of a member may be long retained: it tells of no command just now.
@@ -59,30 +59,82 @@ impl Entry {
     }
 
     /// Another member shows what is wanted. While it keeps an effect going, nobody else needs to, until it is
-    /// silent for a grace time longer than it said. What we are about to begin behind a look of ours is begun: that
-    /// look may have ended what the other keeps going.
-    pub(super) fn leave_effect(&mut self, renews: Option<Duration>, grace: Duration, now: Instant) {
+    /// silent for a grace time longer than it said, or lets it end. What we are about to begin behind a look of ours
+    /// is begun: that look may have ended what the other keeps going.
+    pub(super) fn leave_effect(&mut self, who: &str, renews: Option<Duration>, grace: Duration, now: Instant) {
         let Some(look) = self.wish.as_ref().and_then(|wish| wish.look.clone()).filter(moves) else { return };
-        let Some(renews) = renews else { return };
-        self.others.renewal = Some(now + renews + grace);
+        let Some(renews) = renews else {
+            self.others.keeper.take_if(|(keeper, _)| **keeper == *who);
+            return;
+        };
+        self.others.keeper = Some((who.into(), now + renews + grace));
         if self.moves && self.renews.is_some() && self.news.is_none() {
             self.renews = None;
             self.news = Some(News::Shows(look));
         }
     }
 
-    /// Whether another kept the effect going, and does not any more.
-    pub(super) fn is_left_to_us(&mut self, now: Instant) -> bool {
-        let is_due = self.others.renewal.take_if(|at| *at <= now).is_some();
-        is_due && self.wish.as_ref().and_then(|wish| wish.look.as_ref()).is_some_and(moves)
+    /// Whether another kept an effect going that is not over, and does not any more.
+    pub(super) fn is_left_to_us(&mut self, now: Now) -> bool {
+        let is_due = self.others.keeper.take_if(|(_, at)| *at <= now.instant).is_some();
+        let is_over = |lasting: Duration| self.shown_for(now).is_some_and(|shown| shown >= lasting);
+        is_due
+            && match self.wish.as_ref().and_then(|wish| wish.look.as_ref()) {
+                Some(Look::On { effect: Some(effect), .. }) => !effect.lasting.is_some_and(is_over),
+                _ => false,
+            }
     }
 
     /// Nobody keeps an effect going any more.
     pub(super) fn forget_effect(&mut self) {
-        (self.renews, self.others.renewal) = (None, None);
+        (self.renews, self.others.keeper) = (None, None);
     }
 }
 
 fn moves(look: &Look) -> bool {
     matches!(look, Look::On { effect: Some(_), .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actuator::entry::{Why, Wish};
+    use crate::lights::Look;
+    use crate::settings::{Color, Effect, Motion, Shade};
+
+    const BREATH: Option<Duration> = Some(Duration::from_secs(15));
+    const GRACE: Duration = Duration::from_secs(1);
+
+    fn breathing(lasting: Option<Duration>, now: Now) -> Entry {
+        let effect = Some(Effect { motion: Motion::Breathe, lasting });
+        let (shade, brightness, transition) = (Shade::Rgb([255, 0, 0]), 100, Duration::ZERO);
+        let look = Look::On { shade, brightness, transition, effect };
+        let color = Color::On { shade, brightness, transition, effect };
+        let wish = Wish { status: None, color, why: Why::Status, look: Some(look), inputs: Default::default() };
+        let mut entry = Entry::default();
+        entry.wish(Some(wish), false, GRACE, now);
+        entry.since = Some(now.time);
+        entry
+    }
+
+    fn at(now: Now, later: u64) -> Now {
+        let later = Duration::from_secs(later);
+        Now { instant: now.instant + later, time: now.time + later }
+    }
+
+    #[test]
+    fn an_effect_that_its_keeper_renews_no_more_is_left_to_others_until_it_is_over() {
+        let now = Now { instant: Instant::now(), time: jiff::Timestamp::UNIX_EPOCH };
+        let left = |lasting, ended_by: &[&str], later| {
+            let mut entry = breathing(lasting, now);
+            entry.leave_effect("keeper", BREATH, GRACE, now.instant);
+            ended_by.iter().for_each(|who| entry.leave_effect(who, None, GRACE, now.instant));
+            entry.is_left_to_us(at(now, later))
+        };
+        assert!(!left(None, &[], 15) && left(None, &[], 16));
+        assert!(left(None, &["another"], 16), "who does not keep it going cannot end it");
+        assert!(!left(None, &["keeper"], 16), "its keeper let it end");
+        let (long, short) = (Some(Duration::from_secs(40)), Some(Duration::from_secs(16)));
+        assert!(left(long, &[], 16) && !left(short, &[], 16), "what is over does not begin anew");
+    }
 }

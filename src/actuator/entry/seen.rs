@@ -86,7 +86,7 @@ impl Entry {
         let (Some(wish), None, false) = (&self.wish, &self.shown, self.duty.is_under_way()) else {
             return Effects::NONE;
         };
-        self.shown = Some(Shown { wish: wish.clone(), since: now.time });
+        self.shown = Some(Shown { wish: wish.clone(), since: *self.since.get_or_insert(now.time) });
         self.news = Some(News::Shows(look.clone()));
         self.duty.relieved();
         Effects::ALL

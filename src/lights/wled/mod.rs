@@ -116,6 +116,15 @@ impl Light for WledLight {
         Box::pin(self.command(look))
     }
 
+    fn has_begun(&self, look: &Look, ago: Duration) {
+        let Look::On { effect: Some(effect), .. } = look else { return };
+        let ends = effect.lasting.and_then(|lasting| (Instant::now() + lasting).checked_sub(ago));
+        let mut known = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(ends), false) = (ends, known.as_ref().is_some_and(|(running, _)| running.looks_like(look))) {
+            *known = Some((look.clone(), ends));
+        }
+    }
+
     fn read(&self) -> Asked<'_, Seen> {
         Box::pin(async { Ok(state::seen(&self.state().await?, self.segment.as_deref())) })
     }

@@ -44,6 +44,8 @@ struct Progress {
     /// What it was last sent and showed without a word against it.
     last: Option<Look>,
     effect: Option<Running>,
+    /// When others began the effect of a look.
+    begun: Option<(Look, Instant)>,
     /// A signal of ours may still run.
     signals: bool,
 }
@@ -58,9 +60,12 @@ struct Running {
 }
 
 impl Running {
-    fn of(look: &Look) -> Option<Self> {
+    fn of(look: &Look, begun: Option<(Look, Instant)>) -> Option<Self> {
         match look {
-            Look::On { effect: Some(effect), .. } => Some(Self { look: look.clone(), effect: *effect, since: None }),
+            Look::On { effect: Some(effect), .. } => {
+                let since = begun.filter(|(of, _)| of.looks_like(look)).map(|(_, since)| since);
+                Some(Self { look: look.clone(), effect: *effect, since })
+            }
             _ => None,
         }
     }
@@ -116,7 +121,7 @@ impl HueLight {
     pub(super) fn was_sent(&self, shown: Option<&Look>) {
         let mut progress = self.progress();
         let signals = progress.signals && shown.is_none();
-        *progress = Progress { last: shown.cloned(), effect: None, signals };
+        *progress = Progress { last: shown.cloned(), signals, ..Progress::default() };
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
@@ -125,7 +130,7 @@ impl HueLight {
 
     async fn command(&self, look: Look, on: bool) -> Result<Obeyed, Trouble> {
         let found = self.find().await?;
-        let Progress { last, effect, signals } = self.progress().clone();
+        let Progress { last, effect, begun, signals } = self.progress().clone();
         if on && effect.as_ref().is_some_and(|running| running.look.looks_like(&look)) {
             return self.go_on(&found).await;
         }
@@ -140,7 +145,8 @@ impl HueLight {
         *progress = match &commanded {
             Ok(obeyed) => Progress {
                 last: (*obeyed == Obeyed::default()).then(|| look.clone()),
-                effect: Running::of(&look).filter(|_| !obeyed.was_off),
+                effect: Running::of(&look, begun).filter(|_| !obeyed.was_off),
+                begun: None,
                 signals: false,
             },
             Err(_) => Progress { signals, ..Progress::default() },
@@ -217,6 +223,12 @@ impl Light for Arc<HueLight> {
 
     fn show(&self, look: Look, on: bool) -> Asked<'_, Obeyed> {
         Box::pin(self.command(look, on))
+    }
+
+    fn has_begun(&self, look: &Look, ago: Duration) {
+        let mut progress = self.progress();
+        let is_ours = progress.effect.as_ref().is_some_and(|running| running.look.looks_like(look));
+        progress.begun = Instant::now().checked_sub(ago).filter(|_| !is_ours).map(|since| (look.clone(), since));
     }
 
     fn read(&self) -> Asked<'_, Seen> {
