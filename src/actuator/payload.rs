@@ -10,10 +10,10 @@
 //! ```
 //! `color` is as in the configuration: `#rrggbb`, `temperature:2700`, `xy:0.675,0.322`, `scene:Relax`, `off`,
 //! `restore` or `keep`; `account`, `availability` and `activity` are left out while nobody's presence is known;
-//! `shown` and `since` are null while it is not known what the light shows. `hand.until` is null, `change` or a
-//! time; `reachable` is null until the light's hub was asked. `hours` says since when the light's hours have begun or
-//! ended, `before` what the light showed before it was touched, where the rules ask for either. `by` is who wrote it,
-//! and how many commands that was;
+//! `shown` and `since` (since when it shows that, by whomever) are null while it is not known what the light shows.
+//! `hand.until` is null, `change` or a time; `reachable` is null until the light's hub was asked. `hours` says since when
+//! the light's hours have begun or ended, `before` what the light showed before it was touched, where the rules ask for
+//! either. `by` is who wrote it, and how many commands that was;
 //! `again` in how many seconds it will renew an effect, which others do when nothing is heard of it then.
 
 use std::time::Duration;

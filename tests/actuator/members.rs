@@ -1,13 +1,15 @@
 //! Several actuators of one location, and several locations.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use graph2mqtt::settings::{self, Settings};
-use graph2mqtt::simulator::Request;
+use graph2mqtt::simulator::{Gamut, Hub, Kind, Request};
 use serde_json::Value;
 
 use crate::support::observer::Seen;
 use crate::world::{BLUE, GREEN, PATIENCE, RED, World};
+
+const COLOUR: Kind = Kind::Color(Gamut::C);
 
 #[tokio::test]
 async fn what_others_have_acted_upon_is_waited_for_and_never_published_over() {
@@ -179,30 +181,50 @@ async fn what_members_want_is_an_echo_to_each_other_and_no_hand() {
     }
 }
 
-#[tokio::test]
-async fn members_keep_the_hubs_limits_together() {
-    let mut world = World::with(&["alex", "sam"]).await;
-    let lights =
-        "  desk: { hub: office, target: Office, follow: alex }\n  hall: { hub: office, target: Hall, follow: sam }\n";
-    let members = [world.actuator_with(lights).await, world.actuator_with(lights).await];
+/// How many commands three members send to a hub that takes everything, while each of them always has something to
+/// send: to how many targets, and for how many seconds.
+async fn commands_of_three_busy_members(kind: &str, seconds: u64) -> usize {
+    let names: Vec<String> = (0..12).map(|at| format!("l{at}")).collect();
+    let plan = names.iter().fold(Hub::plan(), |plan, name| plan.room(name, &[(&format!("Lamp {name}"), COLOUR)]));
+    let mut world = World::around(plan.start().await.unwrap()).await;
+    world.hub.adjust(|limits| (limits.group_gap, limits.light_commands) = (Duration::ZERO, usize::MAX));
+    world.online(&["alex"]).await;
+    let target = |name: &String| if kind == "room" { name.clone() } else { format!("Lamp {name}") };
+    let light = |name| format!("  {name}: {{ hub: office, target: {kind}/{}, follow: alex }}\n", target(name));
+    let lights: String = names.iter().map(light).collect();
+    let members =
+        [world.actuator_with(&lights).await, world.actuator_with(&lights).await, world.actuator_with(&lights).await];
     for member in &members {
         member.connected().await;
     }
-    for change in 0..200 {
-        let account = ["alex", "sam", "sam", "alex"][change % 4];
-        world.presence(account, ["Available", "Busy", "DoNotDisturb"][change % 3]).await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    let change = async |world: &mut World, at: usize| {
+        world.presence("alex", ["Available", "Busy", "DoNotDisturb"][at % 3]).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    // Until they have heard of each other.
+    for at in 0..40 {
+        change(&mut world, at).await;
     }
-    for account in ["alex", "sam"] {
-        world.presence(account, "Away").await;
+    let (before, began) = (world.commands(), Instant::now());
+    for at in 0.. {
+        change(&mut world, at).await;
+        if began.elapsed() > Duration::from_secs(seconds) {
+            break;
+        }
     }
-    world.shows("Desk", BLUE).await;
-    world.shows("Ceiling", BLUE).await;
-    let commands = world.hub.commands().all();
-    let refused = commands.iter().filter(|command| command.status == 429).count();
-    eprintln!("{refused} of {} commands refused", commands.len());
-    assert!(refused <= 3, "{refused} of {} commands were too fast", commands.len());
+    let sent = world.commands() - before;
     for member in members {
-        member.stop().await;
+        member.kill();
     }
+    sent
+}
+
+#[tokio::test]
+async fn members_keep_the_hubs_limits_together() {
+    // Each for itself they would be three times as many.
+    let groups = commands_of_three_busy_members("room", 12).await;
+    let lamps = commands_of_three_busy_members("light", 6).await;
+    println!("{groups} commands to groups in 12 s, {lamps} to lamps in 6 s");
+    assert!((6..=18).contains(&groups), "one a second: {groups} in 12 s");
+    assert!((30..=90).contains(&lamps), "ten a second: {lamps} in 6 s");
 }
