@@ -15,6 +15,7 @@ mod identities;
 mod killed;
 mod msal;
 mod proxy;
+mod redemption;
 mod sign_in;
 mod sign_ins;
 mod tokens;
