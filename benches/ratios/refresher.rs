@@ -1,5 +1,5 @@
 //! Refreshing many accounts' tokens in a process of its own: by the program's tokens and store, or by a bare
-//! loop of the same requests.
+//! loop of the same requests, which may keep what it got.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -13,6 +13,8 @@ use graph2mqtt::store::{Grant, Origin, Standing, Store};
 use reqwest::Client;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, ConnectOptions, SqlitePool};
 
 use crate::table;
 
@@ -22,11 +24,22 @@ const AT_ONCE: usize = 64;
 const READ: usize = 1_000;
 const CLOCK_TICKS: f64 = 100.0;
 
+/// Who does it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Side {
+    /// A loop that does nothing besides.
+    Bare,
+    /// A loop that makes each pair of tokens durable.
+    Keeping,
+    /// graph2mqtt.
+    Program,
+}
+
 /// What is to be done; handed over as a JSON file.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Errand {
-    /// Whether it is the bare loop that does it.
-    pub bare: bool,
+    /// Who does it.
+    pub side: Side,
     /// Entra.
     pub authority: String,
     /// Graph, which is not asked.
@@ -50,6 +63,8 @@ pub struct Account {
     pub user: String,
     /// What its sign-in left.
     pub refresh_token: String,
+    /// The same; it has expired by now.
+    pub access_token: String,
 }
 
 /// What it took.
@@ -69,21 +84,33 @@ struct Answer {
     refresh_token: String,
 }
 
+impl From<&Account> for Answer {
+    fn from(account: &Account) -> Self {
+        Self { access_token: account.access_token.clone(), refresh_token: account.refresh_token.clone() }
+    }
+}
+
 /// Does the errand and says what it took.
 pub fn run(errand: &Path) -> anyhow::Result<()> {
     let errand: Errand = serde_json::from_slice(&std::fs::read(errand)?)?;
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let said = runtime.block_on(async { if errand.bare { bare(&errand).await } else { program(errand).await } })?;
+    let said = runtime.block_on(async {
+        match errand.side {
+            Side::Program => program(errand).await,
+            Side::Bare => bare(&errand, None).await,
+            Side::Keeping => bare(&errand, Some(Kept::open(&errand).await?)).await,
+        }
+    })?;
     table::say(&serde_json::to_string(&said)?);
     Ok(())
 }
 
-async fn bare(errand: &Errand) -> anyhow::Result<Said> {
+async fn bare(errand: &Errand, kept: Option<Kept>) -> anyhow::Result<Said> {
     let http = client()?;
     let url = format!("{}/{}/oauth2/v2.0/token", errand.authority, errand.tenant);
     let before = cpu()?;
-    let requests = stream::iter(&errand.accounts).map(|account| {
+    let requests = stream::iter(errand.accounts.iter().enumerate()).map(|(number, account)| {
         let form = [
             ("grant_type", "refresh_token"),
             ("refresh_token", &account.refresh_token),
@@ -93,13 +120,61 @@ async fn bare(errand: &Errand) -> anyhow::Result<Said> {
         let request = http.post(&url).form(&form).send();
         async move {
             let body = request.await?.error_for_status()?.bytes().await?;
-            anyhow::Ok(serde_json::from_slice::<Answer>(&body)?)
+            anyhow::Ok((number as i64, serde_json::from_slice::<Answer>(&body)?))
         }
     });
-    let answers: Vec<Answer> = requests.buffer_unordered(AT_ONCE).try_collect().await?;
+    let mut answers = requests.buffer_unordered(AT_ONCE).ready_chunks(AT_ONCE);
+    let mut refreshed = 0;
+    while let Some(together) = answers.next().await {
+        let together: Vec<(i64, Answer)> = together.into_iter().collect::<anyhow::Result<_>>()?;
+        anyhow::ensure!(together.iter().all(|(_, answer)| answer.access_token != answer.refresh_token), "no tokens");
+        refreshed += together.len();
+        if let Some(kept) = &kept {
+            kept.keep(&together).await?;
+        }
+    }
     let cpu = cpu()? - before;
-    anyhow::ensure!(answers.iter().all(|answer| answer.access_token != answer.refresh_token), "no tokens");
+    anyhow::ensure!(refreshed == errand.accounts.len(), "{refreshed} were refreshed");
     Ok(Said { cpu, ..Said::default() })
+}
+
+/// Where a bare loop keeps tokens.
+struct Kept(SqlitePool);
+
+impl Kept {
+    /// With what the sign-ins left.
+    async fn open(errand: &Errand) -> anyhow::Result<Self> {
+        let options = SqliteConnectOptions::new()
+            .filename(errand.folder.join("bare.db"))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .disable_statement_logging();
+        let kept = Self(SqlitePoolOptions::new().max_connections(1).connect_with(options).await?);
+        sqlx::query("CREATE TABLE tokens (id INTEGER PRIMARY KEY, refresh TEXT NOT NULL, access TEXT NOT NULL)")
+            .execute(&kept.0)
+            .await?;
+        let numbered: Vec<(i64, Answer)> = (0..).zip(errand.accounts.iter().map(Answer::from)).collect();
+        for some in numbered.chunks(AT_ONCE) {
+            kept.keep(some).await?;
+        }
+        Ok(kept)
+    }
+
+    /// Returns when they are durable.
+    async fn keep(&self, together: &[(i64, Answer)]) -> anyhow::Result<()> {
+        let rows = vec!["(?, ?, ?)"; together.len()].join(", ");
+        let text = format!(
+            "INSERT INTO tokens VALUES {rows} ON CONFLICT (id) DO UPDATE SET refresh = excluded.refresh, \
+             access = excluded.access"
+        );
+        let mut query = sqlx::query(AssertSqlSafe(text));
+        for (number, answer) in together {
+            query = query.bind(number).bind(&answer.refresh_token).bind(&answer.access_token);
+        }
+        query.execute(&self.0).await?;
+        Ok(())
+    }
 }
 
 async fn program(errand: Errand) -> anyhow::Result<Said> {
@@ -142,7 +217,7 @@ async fn program(errand: Errand) -> anyhow::Result<Said> {
 
 fn grant(name: &AccountName, account: &Account) -> anyhow::Result<Grant> {
     let cache = json!({
-        "refresh_token": account.refresh_token, "access_token": "", "permissions": ["Presence.Read"],
+        "refresh_token": account.refresh_token, "access_token": account.access_token, "permissions": ["Presence.Read"],
         "obtained_at": "2020-01-01T00:00:00Z", "expires_at": "2020-01-01T01:00:00Z",
     });
     let id: ObjectId = "00000000-0000-4000-8000-000000000001".parse()?;
