@@ -11,7 +11,7 @@ use oauth2::basic::{
 };
 use oauth2::{
     AuthType, ClientId, DeviceAuthorizationUrl, EndpointNotSet, EndpointSet, ErrorResponse, ExtraTokenFields,
-    RequestTokenError, Scope, StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
+    RequestTokenError, StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -192,10 +192,6 @@ impl Application {
         self.resource.delegated(reads, writes)
     }
 
-    pub(super) fn scopes_of(&self, configured: &Configured) -> Vec<Scope> {
-        self.scopes_for(configured.reads, configured.writes).into_iter().map(Scope::new).collect()
-    }
-
     /// Whoever holds a grant: the account as it is configured, or somebody who enrolled and reads their
     /// own presence in their own tenant.
     pub(super) fn party(&self, grant: &Grant) -> Result<Cow<'_, Configured>, Trouble> {
@@ -368,7 +364,7 @@ impl Application {
         Transport::new(&self.http, &self.watch, proving)
     }
 
-    fn token_endpoint(&self, tenant: &str) -> Url {
+    pub(super) fn token_endpoint(&self, tenant: &str) -> Url {
         self.at(tenant, &["oauth2", "v2.0", "token"])
     }
 

@@ -52,7 +52,10 @@ impl Cache {
     }
 
     pub(super) fn write(&self) -> SecretString {
-        serde_json::to_string(self).expect("texts and times become JSON").into()
+        // In one piece: tokens have thousands of characters.
+        let mut text = Vec::with_capacity(self.refresh_token.len() + self.access_token.len() + 256);
+        serde_json::to_writer(&mut text, self).expect("texts and times become JSON");
+        String::from_utf8(text).expect("JSON is UTF-8").into()
     }
 
     pub(super) fn refresh_token(&self) -> &str {

@@ -95,15 +95,18 @@ impl Person {
 /// Whether a grant is of the user who is configured now: by how they were configured then, or by who
 /// signed in.
 pub fn is_grant_of(grant: &Grant, user: &User) -> bool {
-    grant.user.to_lowercase() == text(user).to_lowercase() || is_same(user, grant.object_id, &grant.username)
+    let is_as_written = matches!(user, User::Name(name) if **name == *grant.user);
+    is_as_written
+        || grant.user.to_lowercase() == text(user).to_lowercase()
+        || is_same(user, grant.object_id, &grant.username)
 }
 
 /// Refuses the grant of another user than the one configured now under the account's name.
 pub(super) fn must_fit(grant: &Grant, user: &User, way_in: &WayIn) -> Result<(), Trouble> {
-    let (account, wanted) = (&grant.account, text(user));
     if is_grant_of(grant, user) {
         return Ok(());
     }
+    let (account, wanted) = (&grant.account, text(user));
     Err(Trouble::sign_in(format!(
         "account {account}: {} signed in, but accounts.{account}.user is {wanted} now; \
          that person signs in: {}",

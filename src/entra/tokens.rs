@@ -330,8 +330,6 @@ impl Inner {
             let cache = Cache::read(&grant.cache).ok_or_else(|| self.application.unreadable(&grant, &party))?;
             // Only what was granted is asked for again: an older sign-in goes on without the right to write.
             let writes = party.writes && cache.writes();
-            let mut party = party.into_owned();
-            party.writes = writes;
             let permissions: Vec<&str> =
                 party.reads.permissions().iter().copied().chain(writes.then_some(scopes::WRITE)).collect();
             self.writers.note(account, writes);
@@ -339,9 +337,9 @@ impl Inner {
                 return Ok((token, left, due_after(left, fastrand::f64())));
             }
             let claims = start.claims.as_deref().or(grant.standing.claims());
-            match self.application.refresh(&grant, &party, cache.refresh_token(), claims).await {
+            match self.application.refresh(&grant, &party, writes, cache.refresh_token(), claims).await {
                 Ok(issued) => {
-                    if let Some(fresh) = self.save(&grant, &cache, issued, &permissions).await {
+                    if let Some(fresh) = self.save(grant, &cache, issued, &permissions).await {
                         return Ok(fresh);
                     }
                 }
@@ -359,15 +357,15 @@ impl Inner {
     /// Makes what was issued durable. `None`: another process was first, and what it got is to be used.
     async fn save(
         &self,
-        grant: &Grant,
+        grant: Grant,
         old: &Cache,
         issued: Issued,
         permissions: &[&str],
     ) -> Option<(SecretString, Duration, Duration)> {
         let now = (self.clock)();
         let cache = Cache::new(&issued, Some(old.refresh_token()), permissions, now)?;
-        let row = Grant { cache: cache.write(), refreshed_at: now, ..grant.clone() };
-        let account = &grant.account;
+        let row = Grant { cache: cache.write(), refreshed_at: now, ..grant };
+        let account = &row.account;
         match self.caches.save(&row).await {
             Err(StoreError::Conflict) => return None,
             // The old refresh token stays on disk, and Entra does not revoke it: the presence goes on.

@@ -5,9 +5,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use oauth2::http::{HeaderMap, Response, StatusCode, header};
-use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
+use oauth2::basic::BasicErrorResponse;
+use oauth2::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse, RequestTokenError};
+use reqwest::Request;
 use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
 use url::{Url, form_urlencoded};
 
 use super::Trouble;
@@ -91,43 +94,61 @@ impl<'a> Transport<'a> {
 
     /// What Entra tells everybody.
     pub(super) async fn get(&self, url: &Url) -> Result<Vec<u8>, NoAnswer> {
-        let mut request = HttpRequest::new(Vec::new());
-        *request.uri_mut() = url.as_str().parse().map_err(|_| NoAnswer("has no such page".to_owned()))?;
-        self.once(request).await.map(Response::into_body)
+        let answer = self.once(Request::new(Method::GET, url.clone())).await?;
+        self.sane(answer).map(|(_, body)| body)
+    }
+
+    /// Posts a form, and reads what of the answer is wanted: in one go, without the oauth2 crate, for what is asked
+    /// by the thousand.
+    pub(super) async fn ask<T: DeserializeOwned>(&self, url: &Url, form: String) -> Result<T, Unasked> {
+        let (status, body) = self.send(url, form).await?;
+        let said = serde_json::from_slice(&body);
+        match said {
+            Ok(said) if status == StatusCode::OK => Ok(said),
+            // The parser's error may hold a token.
+            _ if status == StatusCode::OK && is_object(&body) => Err(Unasked::Other(String::new())),
+            _ if status != StatusCode::OK && self.last().refusal.is_some() => Err(Unasked::Other(String::new())),
+            _ => Err(not_entra(status).into()),
+        }
     }
 
     /// Once more with a newer credential, where Entra refuses the application and there is one.
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, NoAnswer> {
+    async fn send(&self, url: &Url, mut form: String) -> Result<(StatusCode, Vec<u8>), NoAnswer> {
         *self.last() = Last::default();
-        let request = match self.claims {
-            Some(claims) => with(&request, &[("claims", claims.into())]),
-            None => request,
-        };
-        let Some(proving) = &self.proving else { return self.once(request).await };
-        let proof = self.prove(proving).await?;
-        let answer = self.once(with(&request, &proof.fields)).await?;
+        if let Some(claims) = self.claims {
+            append(&mut form, [("claims", claims)]);
+        }
+        let Some(proving) = &self.proving else { return self.once(post(url, form)).await };
+        let (proof, request) = self.prove(proving, url, &form).await?;
+        let answer = self.once(request).await?;
         let refused = self.refusal().is_some_and(|refusal| refusal.error == "invalid_client");
         if !refused || !proving.credential.renew(&proof).await {
             return Ok(answer);
         }
-        let proof = self.prove(proving).await?;
-        self.once(with(&request, &proof.fields)).await
+        let (_, request) = self.prove(proving, url, &form).await?;
+        self.once(request).await
     }
 
-    async fn prove(&self, proving: &Proving<'_>) -> Result<Proof, NoAnswer> {
+    /// The form with what proves the application.
+    async fn prove(&self, proving: &Proving<'_>, url: &Url, form: &str) -> Result<(Proof, Request), NoAnswer> {
         let purpose = Purpose { client_id: proving.client_id, token_endpoint: &proving.token_endpoint };
         let proof = proving.credential.prove(purpose, (proving.clock)()).await;
         let mut last = self.last();
-        match &proof {
-            Ok(proof) => last.shown.extend(proof.secrets().cloned()),
-            Err(trouble) => last.own_trouble = Some(trouble.clone()),
+        match proof {
+            Ok(proof) => {
+                last.shown.extend(proof.secrets().cloned());
+                let mut whole = form.to_owned();
+                append(&mut whole, proof.fields.iter().map(|(name, value)| (*name, value.expose_secret())));
+                Ok((proof, post(url, whole)))
+            }
+            Err(trouble) => {
+                last.own_trouble = Some(trouble);
+                Err(NoAnswer("was not asked".to_owned()))
+            }
         }
-        proof.map_err(|_| NoAnswer("was not asked".to_owned()))
     }
 
-    /// The answer's content type is left out: its body was looked at.
-    async fn once(&self, request: HttpRequest) -> Result<HttpResponse, NoAnswer> {
-        let mut request = reqwest::Request::try_from(request).map_err(|error| unreachable(&error))?;
+    async fn once(&self, mut request: Request) -> Result<(StatusCode, Vec<u8>), NoAnswer> {
         *request.timeout_mut() = Some(PATIENCE);
         let response = self.http.execute(request).await.map_err(|error| unreachable(&error))?;
         let status = response.status();
@@ -139,12 +160,15 @@ impl<'a> Transport<'a> {
         if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
             return Err(NoAnswer(format!("cannot serve the request now (HTTP {})", status.as_u16())));
         }
-        if !is_object(&body) || (status != StatusCode::OK && refusal.is_none()) {
+        Ok((status, body))
+    }
+
+    /// An answer in JSON.
+    fn sane(&self, (status, body): (StatusCode, Vec<u8>)) -> Result<(StatusCode, Vec<u8>), NoAnswer> {
+        if !is_object(&body) || (status != StatusCode::OK && self.last().refusal.is_none()) {
             return Err(not_entra(status));
         }
-        let mut answer = Response::new(body);
-        *answer.status_mut() = status;
-        Ok(answer)
+        Ok((status, body))
     }
 
     fn last(&self) -> MutexGuard<'_, Last> {
@@ -152,30 +176,38 @@ impl<'a> Transport<'a> {
     }
 }
 
-/// The request with these fields behind its own.
-fn with(request: &HttpRequest, more: &[(&str, SecretString)]) -> HttpRequest {
-    let mut whole = HttpRequest::new(request.body().clone());
-    whole.method_mut().clone_from(request.method());
-    whole.uri_mut().clone_from(request.uri());
-    whole.headers_mut().clone_from(request.headers());
-    let mut fields = form_urlencoded::Serializer::new(String::new());
-    for (name, value) in more {
-        fields.append_pair(name, value.expose_secret());
-    }
-    let body = whole.body_mut();
-    if !body.is_empty() {
-        body.push(b'&');
-    }
-    body.extend_from_slice(fields.finish().as_bytes());
-    whole
+/// Why [`Transport::ask`] has no answer, as the oauth2 crate has it.
+pub(super) type Unasked = RequestTokenError<NoAnswer, BasicErrorResponse>;
+
+fn post(url: &Url, form: String) -> Request {
+    let mut request = Request::new(Method::POST, url.clone());
+    let headers = request.headers_mut();
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+    *request.body_mut() = Some(form.into());
+    request
+}
+
+/// These fields behind the form's own.
+fn append<'a>(form: &mut String, more: impl IntoIterator<Item = (&'a str, &'a str)>) {
+    form_urlencoded::Serializer::for_suffix(form, 0).extend_pairs(more);
 }
 
 impl<'c> AsyncHttpClient<'c> for Transport<'_> {
     type Error = NoAnswer;
     type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, NoAnswer>> + Send + 'c>>;
 
+    /// The crate's requests are forms, all of them. The answer's content type is left out: its body was looked at.
     fn call(&'c self, request: HttpRequest) -> Self::Future {
-        Box::pin(self.send(request))
+        Box::pin(async move {
+            let url = Url::parse(&request.uri().to_string()).map_err(|_| NoAnswer("has no such page".to_owned()))?;
+            let form = String::from_utf8(request.into_body()).map_err(|_| NoAnswer("takes forms alone".to_owned()))?;
+            let answer = self.send(&url, form).await?;
+            let (status, body) = self.sane(answer)?;
+            let mut answer = Response::new(body);
+            *answer.status_mut() = status;
+            Ok(answer)
+        })
     }
 }
 

@@ -39,12 +39,13 @@ impl Key {
     /// Seals `text` for the row `id`: a random nonce, then what is sealed, then the tag.
     pub(super) fn seal(&self, id: &str, text: &[u8]) -> Vec<u8> {
         let nonce: [u8; NONCE_LEN] = random();
-        let mut sealed = nonce.to_vec();
-        let mut body = text.to_vec();
-        self.0
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(id.as_bytes()), &mut body)
-            .expect("a cache is far below the cipher's limit of 256 GiB");
-        sealed.append(&mut body);
+        let mut sealed = Vec::with_capacity(NONCE_LEN + text.len() + CHACHA20_POLY1305.tag_len());
+        sealed.extend_from_slice(&nonce);
+        sealed.extend_from_slice(text);
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let body = &mut sealed[NONCE_LEN..];
+        let tag = self.0.seal_in_place_separate_tag(nonce, Aad::from(id.as_bytes()), body);
+        sealed.extend_from_slice(tag.expect("a cache is far below the cipher's limit of 256 GiB").as_ref());
         sealed
     }
 

@@ -15,8 +15,9 @@ use super::error::{explain, explain_migration};
 use super::refreshing::Lines;
 use super::{Inner, StoreError, key, rekey};
 
-/// For the one connection. A small page cache: what is read often is kept by those who read it.
-const PRAGMAS: &str = "PRAGMA synchronous = FULL; PRAGMA cache_size = -256; PRAGMA temp_store = MEMORY;";
+/// For the one connection. A small page cache: what is read often is kept by those who read it. It holds what a
+/// party of saves changes (64 pages) and the way there; otherwise those pages are written and read twice.
+const PRAGMAS: &str = "PRAGMA synchronous = FULL; PRAGMA cache_size = -512; PRAGMA temp_store = MEMORY;";
 
 /// The row under which the check text is sealed, and the text.
 const CHECK: (&str, &[u8]) = ("installation", b"graph2mqtt store");

@@ -1,20 +1,37 @@
 //! What a refresh asks of the store: a grant's row before, and its new cache after. Thousands may come at
-//! once; those that come close together share a statement, and the saves a commit, with its wait for the disk.
+//! once; those that come close together share a statement, and with it the saves a commit and its wait for the disk.
 
 use std::collections::HashMap;
+use std::iter;
+use std::time::Duration;
 
-use sqlx::{Any, AssertSqlSafe};
+use sqlx::Any;
 
 use super::grants::select;
-use super::together::{Line, in_statements, marks};
+use super::together::{Line, Statements, marks};
 use super::{Grant, Store, StoreError};
 use crate::presence::AccountName;
 
+/// A commit waits for the disk, and Entra's answer took far longer than this.
+const GATHERING: Duration = Duration::from_millis(1);
+
 /// Those who read and those who save.
-#[derive(Default)]
 pub(super) struct Lines {
     reads: Line<AccountName, Result<Option<Grant>, StoreError>>,
     saves: Line<Save, Result<(), StoreError>>,
+    reading: Statements,
+    saving: Statements,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self {
+            reads: Line::new(Duration::ZERO),
+            saves: Line::new(GATHERING),
+            reading: Statements::default(),
+            saving: Statements::default(),
+        }
+    }
 }
 
 /// A cache for a row, if that has this version still.
@@ -28,7 +45,7 @@ struct Save {
 const REFRESH: (&str, &str) = (
     "UPDATE accounts SET cache = fresh.column4, refreshed_at = fresh.column3, version = accounts.version + 1,
      standing = 'ok', reason = '', claims = '' FROM (VALUES ",
-    ") AS fresh WHERE accounts.id = fresh.column1 AND accounts.version = fresh.column2 RETURNING accounts.id",
+    ") AS fresh WHERE accounts.id = fresh.column1 AND accounts.version = fresh.column2",
 );
 
 impl Store {
@@ -63,7 +80,7 @@ impl Store {
     async fn serve_reads(self) {
         let mut serving = self.inner.lines.reads.serve();
         // Each row is read for one: it is handed over, not copied.
-        while let Some(party) = serving.next(|one, other| one == other) {
+        while let Some(party) = serving.next(|one, other| one == other).await {
             let (names, tells): (Vec<_>, Vec<_>) = party.into_iter().unzip();
             let mut found = self.read(&names).await;
             for (name, tell) in names.iter().zip(tells) {
@@ -79,12 +96,12 @@ impl Store {
     async fn serve_saves(self) {
         let mut serving = self.inner.lines.saves.serve();
         // Of two saves of one row the second meets the version that the first has made.
-        while let Some(party) = serving.next(|one, other| one.id == other.id) {
+        while let Some(party) = serving.next(|one, other| one.id == other.id).await {
             let (saves, tells): (Vec<_>, Vec<_>) = party.into_iter().unzip();
             let saved = self.save(&saves).await;
-            for (save, tell) in saves.iter().zip(tells) {
+            for (at, tell) in tells.into_iter().enumerate() {
                 let _ = tell.send(match &saved {
-                    Ok(saved) if saved.contains(&save.id) => Ok(()),
+                    Ok(saved) if saved[at] => Ok(()),
                     Ok(_) => Err(StoreError::Conflict),
                     Err(error) => Err(error.clone()),
                 });
@@ -93,38 +110,50 @@ impl Store {
     }
 
     async fn read(&self, names: &[AccountName]) -> Result<HashMap<AccountName, Result<Grant, StoreError>>, StoreError> {
-        let mut found = HashMap::with_capacity(names.len());
-        for names in in_statements(names) {
-            let text = format!("{}{}", select!("WHERE name IN "), marks(1, names.len()));
-            let mut query = sqlx::query::<Any>(AssertSqlSafe(text));
-            for name in names {
-                query = query.bind(name.as_str());
-            }
-            let rows = query.fetch_all(&self.inner.pool).await.map_err(|error| self.explain(error))?;
-            for row in rows {
-                found.insert(self.name(&row, 1)?, self.open_row(&row));
-            }
+        let write = |rows| format!("{}{}", select!("WHERE name IN "), marks(1, rows));
+        let (text, rows) = self.inner.lines.reading.of(names.len(), write);
+        let mut query = sqlx::query::<Any>(text);
+        // No account has an empty name.
+        for name in names.iter().map(AccountName::as_str).chain(iter::repeat("")).take(rows) {
+            query = query.bind(name);
         }
-        Ok(found)
+        let rows = query.fetch_all(&self.inner.pool).await.map_err(|error| self.explain(error))?;
+        rows.iter().map(|row| Ok((self.name(row, 1)?, self.open_row(row)))).collect()
     }
 
-    /// Answers with the rows that were saved, once they are durable.
-    async fn save(&self, saves: &[Save]) -> Result<Vec<String>, StoreError> {
-        let mut saved = Vec::with_capacity(saves.len());
-        let mut transaction = self.inner.pool.begin().await.map_err(|error| self.explain(error))?;
-        for saves in in_statements(saves) {
-            let text = format!("{}{}{}", REFRESH.0, marks(saves.len(), 4), REFRESH.1);
-            let mut query = sqlx::query::<Any>(AssertSqlSafe(text));
-            for Save { id, version, refreshed_at, sealed } in saves {
-                query = query.bind(id).bind(version).bind(refreshed_at).bind(sealed.as_slice());
-            }
-            let rows = query.fetch_all(&mut *transaction).await.map_err(|error| self.explain(error))?;
-            for row in rows {
-                saved.push(self.column(&row, 0)?);
-            }
+    /// Answers for each whether it was saved, once they are durable: the statement is its own transaction.
+    async fn save(&self, saves: &[Save]) -> Result<Vec<bool>, StoreError> {
+        let write = |rows| format!("{}{}{}", REFRESH.0, marks(rows, 4), REFRESH.1);
+        let (text, rows) = self.inner.lines.saving.of(saves.len(), write);
+        let mut query = sqlx::query::<Any>(text);
+        for Save { id, version, refreshed_at, sealed } in saves {
+            query = query.bind(id).bind(version).bind(refreshed_at).bind(sealed.as_slice());
         }
-        transaction.commit().await.map_err(|error| self.explain(error))?;
+        // No row has an empty id.
+        for _ in saves.len()..rows {
+            query = query.bind("").bind(0_i64).bind(0_i64).bind(&[][..]);
+        }
+        let result = query.execute(&self.inner.pool).await.map_err(|error| self.explain(error))?;
+        if result.rows_affected() == saves.len() as u64 {
+            return Ok(vec![true; saves.len()]);
+        }
+        let mut saved = Vec::with_capacity(saves.len());
+        for save in saves {
+            saved.push(self.holds(save).await?);
+        }
         Ok(saved)
+    }
+
+    /// Whether what was saved stands in its row: no two seals are the same. Where somebody else has been there
+    /// since, theirs is the one to be used.
+    async fn holds(&self, save: &Save) -> Result<bool, StoreError> {
+        sqlx::query("SELECT 1 FROM accounts WHERE id = $1 AND cache = $2")
+            .bind(&save.id)
+            .bind(save.sealed.as_slice())
+            .fetch_optional(&self.inner.pool)
+            .await
+            .map(|row| row.is_some())
+            .map_err(|error| self.explain(error))
     }
 
     fn ended(&self) -> StoreError {
