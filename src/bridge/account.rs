@@ -151,7 +151,9 @@ impl Account {
         self.user_id = reading.user_id.or(self.user_id);
         let unheard_of = self.presence().is_none();
         let verdict = self.newest.take(reading);
-        let mut changes = Changes { sign_in: self.signed_in(SignIn::ok(now.wall)), ..Changes::default() };
+        let was_ok = self.sign_in.as_ref().is_some_and(SignIn::is_ok);
+        let sign_in = !was_ok && self.signed_in(SignIn::ok(now.wall));
+        let mut changes = Changes { sign_in, ..Changes::default() };
         let another_wish = self.look_at_wish(now.wall);
         if matches!(verdict, Verdict::Status | Verdict::Details) || another_person || another_wish {
             if verdict == Verdict::Status || another_person {

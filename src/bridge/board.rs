@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use super::account::{Account, Known};
+use tokio::time::Instant;
+
+use super::account::{Account, Changes, Known};
 use super::agenda::Index;
 use super::codes::Code;
 use super::crew::Crew;
@@ -237,6 +240,12 @@ impl State {
         }
         let configured = &self.accounts[..self.configured];
         configured.binary_search_by(|account| account.name.cmp(name)).ok().map(|index| index as Index)
+    }
+
+    /// Time passed: the accounts whose presence cannot be known any more.
+    pub(super) fn aged(&mut self, now: Instant, bound: Duration) -> Vec<(Index, Changes)> {
+        let aged = |(index, account): (usize, &mut Account)| (index as Index, account.aged(now, bound));
+        self.accounts.iter_mut().enumerate().map(aged).filter(|(_, changes)| changes.state).collect()
     }
 
     /// What people read for an account that enrolled.

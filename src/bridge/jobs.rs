@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::account::Moment;
 use super::agenda::{Poll, Way};
+use super::pace::Beat;
 use super::requests::Finished;
 use crate::entra::{self, Principal, Tokens};
 use crate::graph::{self, Client};
@@ -20,12 +21,20 @@ pub(super) type Job = Pin<Box<dyn Future<Output = Done> + Send>>;
 
 /// What a job brought.
 pub(super) enum Done {
-    Poll { poll: Poll, begun: Instant, at: Moment, outcome: Outcome },
+    Poll { sent: Sent, at: Moment, outcome: Outcome },
     Reserved(Result<Sequence, StoreError>),
     Reloaded(Result<News, entra::Trouble>),
     Forgotten(Result<(), StoreError>),
     Tenant { name: Box<str>, id: Result<ObjectId, entra::Trouble> },
     Asked { ticket: Ticket, finished: Finished },
+}
+
+/// A poll that was sent.
+pub(super) struct Sent {
+    pub(super) poll: Poll,
+    /// The intervals after it.
+    pub(super) beat: Beat,
+    pub(super) begun: Instant,
 }
 
 /// What a poll brought.
@@ -42,11 +51,10 @@ pub(super) enum Question {
 }
 
 /// A poll to be sent.
-pub(super) fn poll(graph: Client, store: Store, tenant: Arc<str>, poll: Poll, question: Question) -> Job {
-    let begun = Instant::now();
+pub(super) fn poll(graph: Client, store: Store, tenant: Arc<str>, sent: Sent, question: Question) -> Job {
     Box::pin(async move {
         let outcome = ask(&graph, &store, &tenant, question).await;
-        Done::Poll { poll, begun, at: Moment::now(), outcome }
+        Done::Poll { sent, at: Moment::now(), outcome }
     })
 }
 

@@ -6,9 +6,11 @@ use tokio::time::Instant;
 
 use super::account::{Account, Changes, Known, Moment};
 use super::agenda::{Index, Poll, Way};
-use super::jobs::{self, Outcome, Question};
+use super::jobs::{self, Outcome, Question, Sent};
 use super::monitor::Counter as Count;
+use super::pace::Beat;
 use super::running::Bridge;
+use super::sequence::Counter;
 use super::sign_in::{Obstacle, Standing};
 use super::talk::News;
 use crate::entra;
@@ -32,48 +34,70 @@ impl Bridge {
                 User::Id(_) => None,
             });
             let question = Question::of(way, &first.name, ids, user);
-            self.jobs.push(jobs::poll(self.graph.clone(), self.store.clone(), tenant, poll, question));
+            drop(board);
+            let sent = Sent { beat: self.beat(&poll), poll, begun: now };
+            self.jobs.push(jobs::poll(self.graph.clone(), self.store.clone(), tenant, sent, question));
         }
     }
 
-    pub(super) fn on_poll(&mut self, poll: Poll, begun: Instant, at: Moment, outcome: Outcome) {
-        self.agenda.ended(&poll);
+    /// The intervals after a poll: the same for all polls of a round, so that it stays together.
+    fn beat(&mut self, poll: &Poll) -> Beat {
+        if poll.leads {
+            self.beats.insert(poll.queue, self.pace.beat(&mut self.rng));
+        }
+        self.beats[&poll.queue]
+    }
+
+    pub(super) fn on_poll(&mut self, sent: &Sent, at: Moment, outcome: Outcome) {
+        let poll = &sent.poll;
+        self.agenda.ended(poll);
         self.monitor.count(Count::Polls);
         self.monitor.set(Count::Throttled, self.graph.calls().throttled);
         match outcome {
-            Outcome::Readings(Ok(readings)) => self.on_readings(&poll, begun, at, readings),
-            Outcome::Id(Ok(id)) => self.on_id(&poll, at, id),
+            Outcome::Readings(Ok(readings)) => self.on_readings(sent, at, readings),
+            Outcome::Id(Ok(id)) => self.on_id(poll, at, id),
             Outcome::Readings(Err(trouble)) | Outcome::Id(Err(trouble)) => {
                 self.monitor.count(Count::Failures);
                 self.on_trouble(&poll.accounts, at, &trouble);
             }
         }
-        self.agenda.resume(&poll, at.instant);
+        self.agenda.resume(poll, at.instant);
         self.settle_if_complete();
     }
 
-    fn on_readings(&mut self, poll: &Poll, begun: Instant, at: Moment, readings: Vec<Reading>) {
-        let (beat, active) = (self.pace.beat(&mut self.rng), self.pace.active);
+    fn on_readings(&mut self, sent: &Sent, at: Moment, readings: Vec<Reading>) {
+        let Sent { poll, beat, begun } = sent;
+        let active = self.pace.active;
         let own = *self.agenda.way(poll.queue).1 == Way::Own;
+        let open = self.is_open();
         let mut readings = Readings::new(readings);
-        let mut left_out = Vec::new();
+        let (mut turns, mut left_out, mut dues) = (Vec::new(), Vec::new(), Dues::default());
+        let board = self.board.clone();
+        let mut state = board.write();
         for &index in &poll.accounts {
-            let mut wait = None;
-            self.update(index, |account, counter| {
-                let reading = if own { readings.only() } else { readings.of(account.user_id()) };
-                let Some(reading) = reading else { return Changes::default() };
-                let changes = account.answered(reading, at, counter);
-                let until_next = |presence| beat.until_next(presence, account.changed_lately(at.instant));
-                wait = Some(account.presence().map_or(active, until_next));
-                changes
-            });
-            if own {
-                self.note_writer(index);
+            let account = &mut state.accounts[index as usize];
+            if account.is_gone() {
+                continue;
             }
-            match wait {
-                Some(wait) => self.agenda.schedule(index, (begun + wait).max(at.instant)),
-                None => left_out.push(index),
-            }
+            let reading = if own { readings.only() } else { readings.of(account.user_id()) };
+            let Some(reading) = reading else {
+                left_out.push(index);
+                continue;
+            };
+            let counter = open.then_some(&mut self.counter);
+            turns.extend(Turn::of(index, account, |account| account.answered(reading, at, counter)));
+            let until_next = |presence| beat.until_next(presence, account.changed_lately(at.instant));
+            dues.add(index, (*begun + account.presence().map_or(active, until_next)).max(at.instant));
+        }
+        drop(state);
+        for (due, accounts) in dues.0 {
+            self.agenda.schedule_all(&accounts, due);
+        }
+        for turn in turns {
+            self.follow(turn);
+        }
+        if own {
+            poll.accounts.iter().for_each(|index| self.note_writer(*index));
         }
         if !left_out.is_empty() {
             let reason =
@@ -128,30 +152,64 @@ impl Bridge {
     pub(super) fn update(
         &mut self,
         index: Index,
-        change: impl FnOnce(&mut Account, Option<&mut super::sequence::Counter>) -> Changes,
+        change: impl FnOnce(&mut Account, Option<&mut Counter>) -> Changes,
     ) -> Changes {
         let open = self.is_open();
-        let seen = |account: &Account| {
-            let needed = account.sign_in().is_some_and(|sign_in| sign_in.state != Standing::Ok);
-            (account.known(), needed)
-        };
         let mut board = self.board.write();
         let account = &mut board.accounts[index as usize];
         if account.is_gone() {
             return Changes::default();
         }
-        let (known, needed) = seen(account);
-        let changes = change(account, open.then_some(&mut self.counter));
-        let (known_now, needed_now) = seen(account);
+        let turn = Turn::of(index, account, |account| change(account, open.then_some(&mut self.counter)));
         drop(board);
-        self.count((known, known_now), (needed, needed_now));
-        if known == Known::No && known_now == Known::Yes {
+        turn.map_or_else(Changes::default, |turn| self.follow(turn))
+    }
+
+    fn follow(&mut self, Turn { index, known, needed, changes }: Turn) -> Changes {
+        self.count(known, needed);
+        if known == (Known::No, Known::Yes) {
             self.tell_of(News::Known, index, "");
         }
-        if open {
+        if self.is_open() {
             self.apply(index, changes);
         }
         changes
+    }
+}
+
+/// What became of an account, before and after.
+struct Turn {
+    index: Index,
+    known: (Known, Known),
+    needed: (bool, bool),
+    changes: Changes,
+}
+
+impl Turn {
+    /// None where nothing follows from it: so it is for nearly everybody of a batch.
+    fn of(index: Index, account: &mut Account, change: impl FnOnce(&mut Account) -> Changes) -> Option<Self> {
+        let seen = |account: &Account| {
+            let needed = account.sign_in().is_some_and(|sign_in| sign_in.state != Standing::Ok);
+            (account.known(), needed)
+        };
+        let (known, needed) = seen(account);
+        let changes = change(account);
+        let (known_now, needed_now) = seen(account);
+        let is_news = changes != Changes::default() || (known, needed) != (known_now, needed_now);
+        is_news.then_some(Self { index, known: (known, known_now), needed: (needed, needed_now), changes })
+    }
+}
+
+/// Who is due when: the accounts of a batch share one time or two.
+#[derive(Default)]
+struct Dues(Vec<(Instant, Vec<Index>)>);
+
+impl Dues {
+    fn add(&mut self, index: Index, due: Instant) {
+        match self.0.iter_mut().find(|(at, _)| *at == due) {
+            Some((_, accounts)) => accounts.push(index),
+            None => self.0.push((due, vec![index])),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The loop of a running bridge: one task, which waits for the broker, for Graph and for the clock.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::account::{Changes, Known, Moment};
-use super::agenda::{Agenda, Index};
+use super::agenda::{Agenda, Index, QueueIndex};
 use super::board::Board;
 use super::contest::Contest;
 use super::crew::{self, Places};
 use super::jobs::{self, Done, Job};
 use super::layout::Place;
 use super::monitor::{Change, Counter as Count, Monitor};
-use super::pace::Pace;
+use super::pace::{Beat, Pace};
 use super::readback::{ReadBack, Reading};
 use super::sequence::Counter;
 use super::talk::{News, Talk};
@@ -59,6 +59,8 @@ pub(super) struct Bridge {
     pub(super) events: mpsc::Receiver<Event>,
     pub(super) agenda: Agenda,
     pub(super) pace: Pace,
+    /// The intervals after the latest round of each queue.
+    pub(super) beats: BTreeMap<QueueIndex, Beat>,
     pub(super) counter: Counter,
     pub(super) rng: fastrand::Rng,
     pub(super) jobs: FuturesUnordered<Job>,
@@ -173,6 +175,7 @@ impl Bridge {
             connection,
             events,
             agenda,
+            beats: BTreeMap::new(),
             counter: Counter::default(),
             rng: fastrand::Rng::new(),
             jobs: FuturesUnordered::new(),
@@ -264,7 +267,7 @@ impl Bridge {
 
     fn on_done(&mut self, done: Done) -> Result<(), Failure> {
         match done {
-            Done::Poll { poll, begun, at, outcome } => self.on_poll(poll, begun, at, outcome),
+            Done::Poll { sent, at, outcome } => self.on_poll(&sent, at, outcome),
             Done::Reserved(reserved) => self.on_reserved(reserved)?,
             Done::Reloaded(Ok(news)) if news.revision != self.revision => self.on_news(news),
             Done::Reloaded(Ok(_)) | Done::Forgotten(Ok(())) => {}
@@ -279,17 +282,14 @@ impl Bridge {
     fn round(&mut self, now: Moment) {
         self.jobs.push(jobs::reload(self.tokens.clone(), self.revision));
         self.reserve_ahead();
-        let count = self.board.write().accounts.len();
-        for index in 0..count as Index {
-            let changes = self.board.write().accounts[index as usize].aged(now.instant, self.staleness);
-            if changes.state {
-                self.tell_of(
-                    News::Unknown,
-                    index,
-                    "Graph has not been asked for too long: its limit, or a pause it imposed",
-                );
-                self.apply(index, changes);
-            }
+        let aged = self.board.write().aged(now.instant, self.staleness);
+        for (index, changes) in aged {
+            self.tell_of(
+                News::Unknown,
+                index,
+                "Graph has not been asked for too long: its limit, or a pause it imposed",
+            );
+            self.apply(index, changes);
         }
         for slot in std::mem::take(&mut self.disturbed) {
             self.connection.changed(slot);
@@ -353,16 +353,18 @@ impl Bridge {
     }
 
     /// Tells those who watch of a presence that is on its way.
-    fn announce(&self, index: Index) {
+    fn announce(&mut self, index: Index) {
+        // Before it is online, it is thousands at once.
+        let told = matches!(self.phase, Phase::Running) && self.talk.presence();
         let board = self.board.write();
         let account = &board.accounts[index as usize];
         let (Some(presence), Some(sequence)) = (account.presence(), account.sequence()) else { return };
         self.monitor.count(Count::Published);
         let (availability, activity) = (&presence.availability, &presence.activity);
-        match self.phase {
-            Phase::Running => tracing::info!(account = %account.name, %availability, %activity, "presence"),
-            // Thousands at once.
-            _ => tracing::debug!(account = %account.name, %availability, %activity, "presence"),
+        if told {
+            tracing::info!(account = %account.name, %availability, %activity, "presence");
+        } else {
+            tracing::debug!(account = %account.name, %availability, %activity, "presence");
         }
         if let (true, Some(answered)) = (self.monitor.watched(), account.last_answer()) {
             self.monitor.changed(Change {

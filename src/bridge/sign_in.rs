@@ -66,6 +66,11 @@ impl SignIn {
         Self { state: Standing::Ok, reason: None, url: None, since: now }
     }
 
+    /// Whether it says no more than that all is well.
+    pub(super) fn is_ok(&self) -> bool {
+        self.state == Standing::Ok && self.reason.is_none() && self.url.is_none()
+    }
+
     /// Something stands in the way.
     pub(super) fn not(obstacle: &Obstacle, now: Timestamp) -> Self {
         Self { state: obstacle.state, reason: Some(obstacle.reason.clone()), url: obstacle.url.clone(), since: now }

@@ -5,10 +5,15 @@ use crate::presence::AccountName;
 /// How many lines of a kind are written between two sums.
 const LINES: u32 = 5;
 
+/// How many presences are told one by one between two sums. A household never has as many; of an
+/// organisation's hundreds each second, a log would hold nothing else.
+const PRESENCES: u32 = 20;
+
 /// Keeps the log short when one cause meets many accounts.
 #[derive(Debug, Default)]
 pub(super) struct Talk {
     kinds: [Kind; 3],
+    presences: u32,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +51,12 @@ impl Talk {
         }
     }
 
+    /// Counts a presence. Answers whether it is told by itself.
+    pub(super) fn presence(&mut self) -> bool {
+        self.presences += 1;
+        self.presences <= PRESENCES
+    }
+
     /// Sums up what was only counted. Called every few seconds.
     pub(super) fn sum_up(&mut self) {
         for (news, kind) in KINDS.into_iter().zip(&mut self.kinds) {
@@ -56,6 +67,25 @@ impl Talk {
                 News::SignIn => tracing::warn!("sign-in: {more} more accounts; the last one: {last}"),
                 News::Known => tracing::info!("presence known again for {more} more accounts"),
             }
+        }
+        let more = std::mem::take(&mut self.presences).saturating_sub(PRESENCES);
+        if more > 0 {
+            tracing::info!("presence changed {more} more times; the level debug tells of each");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_organisations_presences_each_round_tells_a_few_and_counts_the_rest() {
+        let mut talk = Talk::default();
+        for _ in 0..2 {
+            let told = (0..500).filter(|_| talk.presence()).count();
+            assert_eq!(told, 20);
+            talk.sum_up();
         }
     }
 }

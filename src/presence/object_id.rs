@@ -134,7 +134,15 @@ mod tests {
     fn an_object_id_is_a_guid_in_any_case_and_is_written_in_lower_case() {
         let id: ObjectId = "0123ABCD-0000-4000-8000-00000000000F".parse().unwrap();
         assert_eq!(id.to_string(), "0123abcd-0000-4000-8000-00000000000f");
-        for bad in ["", "0123abcd", "0123abcd-0000-4000-8000-00000000000g", "0123abcd00000-4000-8000-00000000000f"] {
+        for bad in [
+            "",
+            "0123abcd",
+            "0123abcd-0000-4000-8000-00000000000g",
+            "0123abcd00000-4000-8000-00000000000f",
+            "0123abcd00004000800000000000000f",
+            "{0123abcd-0000-4000-8000-00000000000f}",
+            "0123abcd-0000-4000-8000-0000000000é",
+        ] {
             assert!(bad.parse::<ObjectId>().is_err(), "{bad:?} was taken");
         }
     }

@@ -98,7 +98,7 @@ fn an_account_whose_id_was_found_joins_the_batch() {
     let queue = agenda.queue("contoso.com", Way::Batch(principal));
     agenda.move_to(0, queue);
     agenda.schedule(0, now);
-    assert_eq!(agenda.next(now), Some(Poll { queue, accounts: vec![0] }));
+    assert_eq!(agenda.next(now), Some(Poll { queue, accounts: vec![0], leads: true }));
 }
 
 #[test]
@@ -157,5 +157,34 @@ fn who_comes_back_during_a_poll_is_asked_for_behind_it_and_in_the_new_queue() {
     agenda.ended(&old);
     agenda.schedule(0, now + seconds(5));
     agenda.resume(&old, now);
-    assert_eq!(agenda.next(now), Some(Poll { queue, accounts: vec![0] }));
+    assert_eq!(agenda.next(now), Some(Poll { queue, accounts: vec![0], leads: true }));
+}
+
+#[test]
+fn accounts_that_were_answered_together_are_due_together_each_where_it_stands_by_now() {
+    let now = Instant::now();
+    let mut agenda = agenda(batch(), 5, now);
+    let poll = agenda.next(now).unwrap();
+    agenda.remove(1);
+    let queue = agenda.queue("fabrikam.com", batch());
+    agenda.move_to(3, queue);
+    agenda.ended(&poll);
+    agenda.schedule_all(&poll.accounts, now + seconds(5));
+    assert_eq!(agenda.next(now + seconds(4)), None);
+    let due: Vec<_> = std::iter::from_fn(|| agenda.next(now + seconds(5))).map(|poll| poll.accounts).collect();
+    assert_eq!(due, [vec![0, 2, 4], vec![3]]);
+}
+
+#[test]
+fn batches_that_are_due_soon_go_along_with_the_first_and_singles_do_not() {
+    let now = Instant::now();
+    for (way, together) in [(batch(), 3), (Way::Own, 1)] {
+        let mut agenda = agenda(way, 1_951, now + seconds(60));
+        (0..1_950).for_each(|account| agenda.schedule(account, now + Duration::from_millis(account.into()) / 3));
+        let polls: Vec<_> = std::iter::from_fn(|| agenda.next(now)).collect();
+        assert_eq!(polls.iter().map(|poll| poll.leads).collect::<Vec<_>>(), [true, false, false][..together]);
+        polls.iter().for_each(|poll| agenda.ended(poll));
+        let next = agenda.next(now + seconds(60)).unwrap();
+        assert!(next.leads, "that is another round");
+    }
 }
