@@ -84,6 +84,13 @@ async fn a_room_shows_the_colour_with_each_lamp_as_it_can() {
 }
 
 #[tokio::test]
+async fn a_zone_shows_the_colour_and_the_room_of_its_name_does_not() {
+    let hub = hub().await;
+    assert_eq!(red_on(&hub, "zone/office").await, Ok(Obeyed::default()));
+    assert!(hub.lamp("Ceiling").on && !hub.lamp("Desk").on && !hub.lamp("Shelf").on);
+}
+
+#[tokio::test]
 async fn a_lamp_is_sent_only_what_it_can() {
     let hub = hub().await;
     for lamp in ["Desk", "Shelf", "Fan", "Ceiling"] {

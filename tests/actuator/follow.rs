@@ -101,6 +101,26 @@ async fn while_the_bridge_or_the_account_is_offline_the_light_shows_what_the_con
 }
 
 #[tokio::test]
+async fn while_the_account_is_offline_a_light_keeps_its_look_or_shows_a_colour_where_the_configuration_says_so() {
+    let mut world = World::with(&["alex"]).await;
+    let lights = "  desk: { hub: office, target: light/Desk, follow: alex, offline: \"#0000ff\" }\n  hall: { hub: office, target: light/Ceiling, follow: alex }\n";
+    let actuator = world.actuator_with(lights).await;
+    world.presence("alex", "Busy").await;
+    world.shows("Desk", RED).await;
+    world.shows("Ceiling", RED).await;
+    world.goes("alex", false).await;
+    world.shows("Desk", BLUE).await;
+    let hall = world.published("hall", |light| light["wanted"]["account"].is_null()).await;
+    assert_eq!(hall["wanted"]["color"], "keep");
+    world.goes("alex", true).await;
+    world.shows("Desk", RED).await;
+    assert_eq!(world.hub.commands().count(|command| command.target == "Ceiling"), 1, "it was left as it was");
+    let commands = world.commands();
+    actuator.stop().await;
+    assert_eq!(world.commands(), commands, "a clean stop leaves the lights as they are, where nothing else is said");
+}
+
+#[tokio::test]
 async fn of_several_accounts_the_busiest_is_shown() {
     let mut world = World::with(&["alex", "sam"]).await;
     world.presence("alex", "Busy").await;

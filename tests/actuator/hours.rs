@@ -73,3 +73,30 @@ async fn hours_begin_with_what_changed_outside_of_them() {
     assert_eq!(world.commands(), 2, "nothing is sent for what changes outside the hours");
     actuator.stop().await;
 }
+
+#[tokio::test]
+async fn outside_its_hours_a_light_is_restored_or_left_alone_where_the_rules_say_so() {
+    for outside in ["restore", "keep"] {
+        let mut world = World::with(&["alex"]).await;
+        let before = serde_json::json!({"on": {"on": true}, "dimming": {"brightness": 42.0}, "color": {"xy": {"x": 0.4, "y": 0.4}}});
+        world.hub.hand("Desk", &before);
+        world.presence("alex", "Busy").await;
+        let lights = format!(
+            "  desk: {{ hub: office, target: light/Desk, follow: alex, hours: {{ from: \"20:00\", to: \"24:00\", time_zone: UTC, outside: {outside} }} }}\n  hall: {{ hub: office, target: light/Ceiling, follow: alex }}\n"
+        );
+        let actuator = world.run_from("2026-11-24T23:59:56Z", world.settings(&lights)).await;
+        world.shows("Desk", RED).await;
+        world.published("desk", |light| light["hours"]["inside"] == false && light["wanted"]["color"] == outside).await;
+        if outside == "restore" {
+            let restored = |lamp: &LampState| lamp.brightness == 42.0 && lamp.xy == Some((0.4, 0.4));
+            world.hub.wait_for("Desk", PATIENCE, restored).await.unwrap();
+        }
+        let of_desk = |world: &World| world.hub.commands().count(|command| command.target == "Desk");
+        let commands = of_desk(&world);
+        world.presence("alex", "Away").await;
+        world.published("desk", |light| light["wanted"]["availability"] == "Away").await;
+        world.shows("Ceiling", BLUE).await;
+        assert_eq!(of_desk(&world), commands, "{outside}: nothing is sent for what changes outside the hours");
+        actuator.stop().await;
+    }
+}
