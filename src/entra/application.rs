@@ -364,7 +364,7 @@ impl Application {
         Transport::new(&self.http, &self.watch, proving)
     }
 
-    pub(super) fn token_endpoint(&self, tenant: &str) -> Url {
+    fn token_endpoint(&self, tenant: &str) -> Url {
         self.at(tenant, &["oauth2", "v2.0", "token"])
     }
 

@@ -1,11 +1,6 @@
 //! The requests by which a token comes without a person: the refresh of a grant, and the application's own token.
 
-use std::time::Duration;
-
-use oauth2::Scope;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use url::form_urlencoded;
+use oauth2::{RefreshToken, Scope};
 
 use super::Trouble;
 use super::answers::Subject;
@@ -14,24 +9,6 @@ use super::credential::Own;
 use super::transport::Transport;
 use crate::presence::AccountName;
 use crate::store::Grant;
-
-/// The answer to a refresh, as far as it is needed.
-#[derive(Deserialize)]
-struct Refreshed {
-    access_token: String,
-    refresh_token: Option<String>,
-    expires_in: Option<u64>,
-    /// What lacks it is no answer of a token endpoint (RFC 6749, 5.1).
-    #[serde(rename = "token_type")]
-    _token_type: IgnoredAny,
-}
-
-impl From<Refreshed> for Issued {
-    fn from(Refreshed { access_token, refresh_token, expires_in, .. }: Refreshed) -> Self {
-        let issued = Self::of_application(access_token.into(), expires_in.map(Duration::from_secs));
-        Self { refresh: refresh_token.map(Into::into), ..issued }
-    }
-}
 
 impl Application {
     /// A new access token for a grant's refresh token, with the claims that Graph asked for. `writes`: also with the
@@ -54,13 +31,12 @@ impl Application {
         }
         let tenant = self.tenant_of(party);
         let transport = self.transport(tenant, grant.confidential).claiming(claims);
-        let form = form_urlencoded::Serializer::new(String::with_capacity(token.len() + 256))
-            .append_pair("grant_type", "refresh_token")
-            .append_pair("refresh_token", token)
-            .append_pair("scope", &self.scopes_for(party.reads, writes).join(" "))
-            .append_pair("client_id", self.client_id())
-            .finish();
-        let answer = transport.ask::<Refreshed>(&self.token_endpoint(tenant), form).await;
+        let answer = self
+            .client(tenant)
+            .exchange_refresh_token(&RefreshToken::new(token.to_owned()))
+            .add_scopes(self.scopes_for(party.reads, writes).into_iter().map(Scope::new))
+            .request_async(&transport)
+            .await;
         answer.map(Issued::from).map_err(|error| {
             let trouble = self.trouble(&self.subject_as(&grant.account, party), &transport, &[token], error);
             self.remember_claims(&grant.account, &trouble, &transport, claims);

@@ -5,12 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use oauth2::basic::BasicErrorResponse;
 use oauth2::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
-use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse, RequestTokenError};
+use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
 use reqwest::Request;
 use secrecy::{ExposeSecret, SecretString};
-use serde::de::DeserializeOwned;
 use url::{Url, form_urlencoded};
 
 use super::Trouble;
@@ -94,22 +92,7 @@ impl<'a> Transport<'a> {
 
     /// What Entra tells everybody.
     pub(super) async fn get(&self, url: &Url) -> Result<Vec<u8>, NoAnswer> {
-        let answer = self.once(Request::new(Method::GET, url.clone())).await?;
-        self.sane(answer).map(|(_, body)| body)
-    }
-
-    /// Posts a form, and reads what of the answer is wanted: in one go, without the oauth2 crate, for what is asked
-    /// by the thousand.
-    pub(super) async fn ask<T: DeserializeOwned>(&self, url: &Url, form: String) -> Result<T, Unasked> {
-        let (status, body) = self.send(url, form).await?;
-        let said = serde_json::from_slice(&body);
-        match said {
-            Ok(said) if status == StatusCode::OK => Ok(said),
-            // The parser's error may hold a token.
-            _ if status == StatusCode::OK && is_object(&body) => Err(Unasked::Other(String::new())),
-            _ if status != StatusCode::OK && self.last().refusal.is_some() => Err(Unasked::Other(String::new())),
-            _ => Err(not_entra(status).into()),
-        }
+        self.once(Request::new(Method::GET, url.clone())).await.map(|(_, body)| body)
     }
 
     /// Once more with a newer credential, where Entra refuses the application and there is one.
@@ -160,12 +143,7 @@ impl<'a> Transport<'a> {
         if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
             return Err(NoAnswer(format!("cannot serve the request now (HTTP {})", status.as_u16())));
         }
-        Ok((status, body))
-    }
-
-    /// An answer in JSON.
-    fn sane(&self, (status, body): (StatusCode, Vec<u8>)) -> Result<(StatusCode, Vec<u8>), NoAnswer> {
-        if !is_object(&body) || (status != StatusCode::OK && self.last().refusal.is_none()) {
+        if !is_object(&body) || (status != StatusCode::OK && refusal.is_none()) {
             return Err(not_entra(status));
         }
         Ok((status, body))
@@ -175,9 +153,6 @@ impl<'a> Transport<'a> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// Why [`Transport::ask`] has no answer, as the oauth2 crate has it.
-pub(super) type Unasked = RequestTokenError<NoAnswer, BasicErrorResponse>;
 
 fn post(url: &Url, form: String) -> Request {
     let mut request = Request::new(Method::POST, url.clone());
@@ -202,8 +177,7 @@ impl<'c> AsyncHttpClient<'c> for Transport<'_> {
         Box::pin(async move {
             let url = Url::parse(&request.uri().to_string()).map_err(|_| NoAnswer("has no such page".to_owned()))?;
             let form = String::from_utf8(request.into_body()).map_err(|_| NoAnswer("takes forms alone".to_owned()))?;
-            let answer = self.send(&url, form).await?;
-            let (status, body) = self.sane(answer)?;
+            let (status, body) = self.send(&url, form).await?;
             let mut answer = Response::new(body);
             *answer.status_mut() = status;
             Ok(answer)
