@@ -295,7 +295,7 @@ impl Account {
         }
         match &mut self.sign_in {
             None => self.sign_in = Some(found),
-            Some(sign_in) if sign_in.says_the_same(&found) => *sign_in = found,
+            Some(sign_in) if sign_in.says_the_same(&found) => sign_in.carry_on(found),
             Some(_) => {}
         }
         Changes::default()

@@ -1,5 +1,6 @@
 //! How it stands with an account's sign-in: the JSON on `<base>/account/<account>/sign_in`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -21,18 +22,32 @@ pub(super) enum Standing {
     Blocked,
 }
 
-/// The payload.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// How it stands; read back, the reason says all.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct SignIn {
     pub(super) state: Standing,
-    /// What is wrong, and the remedy.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// What is wrong.
+    #[serde(default)]
     pub(super) reason: Option<Arc<str>>,
+    /// Where somebody signs in so that it is mended.
+    #[serde(skip)]
+    pub(super) remedy: Option<Arc<str>>,
     /// Where it can be mended, when that is a page.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub(super) url: Option<Arc<str>>,
     /// Since when this is so.
     pub(super) since: Timestamp,
+}
+
+/// The payload: the reason says all, for those who have nothing else.
+#[derive(Serialize)]
+struct Payload<'a> {
+    state: Standing,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<&'a str>,
+    since: Timestamp,
 }
 
 /// A trouble that does not go by itself, as it is told to people. Shared by all accounts of a batch.
@@ -40,6 +55,7 @@ pub(super) struct SignIn {
 pub(super) struct Obstacle {
     pub(super) state: Standing,
     pub(super) reason: Arc<str>,
+    pub(super) remedy: Option<Arc<str>>,
     pub(super) url: Option<Arc<str>>,
 }
 
@@ -48,22 +64,25 @@ impl Obstacle {
     pub(super) fn of(trouble: &graph::Trouble) -> Option<Self> {
         use entra::Trouble as Entra;
         use graph::Trouble as Graph;
-        let (state, reason, url) = match trouble {
+        let (state, reason, remedy, url) = match trouble {
             Graph::Retry { .. } | Graph::Token(Entra::Retry { .. }) => return None,
-            Graph::Token(Entra::SignIn { reason }) => (Standing::Needed, reason, None),
-            Graph::Token(Entra::Consent { url, reason }) => (Standing::Needed, reason, Some(url.as_str().into())),
+            Graph::Token(Entra::SignIn { reason, remedy }) => (Standing::Needed, reason, remedy.as_ref(), None),
+            Graph::Token(Entra::Consent { url, reason, remedy }) => {
+                (Standing::Needed, reason, remedy.as_ref(), Some(url.as_str().into()))
+            }
+            Graph::Forbidden { reason, remedy } => (Standing::Blocked, reason, remedy.as_ref(), None),
             Graph::Token(Entra::Blocked { reason } | Entra::Misconfigured { reason })
-            | Graph::Forbidden { reason }
-            | Graph::NoSuchUser { reason } => (Standing::Blocked, reason, None),
+            | Graph::NoSuchUser { reason } => (Standing::Blocked, reason, None, None),
         };
-        Some(Self { state, reason: reason.as_str().into(), url })
+        let remedy = remedy.map(|remedy| remedy.as_str().into());
+        Some(Self { state, reason: reason.as_str().into(), remedy, url })
     }
 }
 
 impl SignIn {
     /// All is well.
     pub(super) fn ok(now: Timestamp) -> Self {
-        Self { state: Standing::Ok, reason: None, url: None, since: now }
+        Self { state: Standing::Ok, reason: None, remedy: None, url: None, since: now }
     }
 
     /// Whether it says no more than that all is well.
@@ -73,18 +92,38 @@ impl SignIn {
 
     /// Something stands in the way.
     pub(super) fn not(obstacle: &Obstacle, now: Timestamp) -> Self {
-        Self { state: obstacle.state, reason: Some(obstacle.reason.clone()), url: obstacle.url.clone(), since: now }
+        let Obstacle { state, reason, remedy, url } = obstacle.clone();
+        Self { state, reason: Some(reason), remedy, url, since: now }
+    }
+
+    /// What is wrong, and the remedy behind it.
+    pub(super) fn words(&self) -> Option<Cow<'_, str>> {
+        let reason = self.reason.as_deref()?;
+        Some(self.remedy.as_ref().map_or(Cow::Borrowed(reason), |remedy| format!("{reason}; {remedy}").into()))
+    }
+
+    /// Goes on with what the broker holds, which says the same.
+    pub(super) fn carry_on(&mut self, found: Self) {
+        let remedy = self.remedy.take();
+        *self = found;
+        let alone = |remedy: &Arc<str>| self.reason.as_deref()?.strip_suffix(&**remedy)?.strip_suffix("; ");
+        if let Some(reason) = remedy.as_ref().and_then(alone) {
+            self.reason = Some(reason.into());
+            self.remedy = remedy;
+        }
     }
 
     /// Whether it says the same: ids of requests in the reason, other ones at each try, are no news.
     pub(super) fn says_the_same(&self, other: &Self) -> bool {
-        let told = |sign_in: &Self| sign_in.reason.as_deref().map(gist);
+        let told = |sign_in: &Self| sign_in.words().as_deref().map(gist);
         (self.state, &self.url, told(self)) == (other.state, &other.url, told(other))
     }
 
     /// The payload.
     pub(super) fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("text and times are JSON")
+        let Self { state, since, .. } = *self;
+        let payload = Payload { state, reason: self.words(), url: self.url.as_deref(), since };
+        serde_json::to_vec(&payload).expect("text and times are JSON")
     }
 }
 
@@ -99,7 +138,7 @@ mod tests {
     use super::*;
 
     fn blocked(reason: &str, since: i64) -> SignIn {
-        let trouble = graph::Trouble::Forbidden { reason: reason.into() };
+        let trouble = graph::Trouble::Forbidden { reason: reason.into(), remedy: None };
         SignIn::not(&Obstacle::of(&trouble).unwrap(), Timestamp::from_second(since).unwrap())
     }
 
@@ -120,11 +159,30 @@ mod tests {
     }
 
     #[test]
+    fn the_topic_says_reason_and_remedy_and_what_is_read_back_is_told_apart_again() {
+        let remedy = Some(entra::Remedy::new("sign in again: graph2mqtt login alex"));
+        let lost =
+            |trace: &str| entra::Trouble::SignIn { reason: format!("revoked ({trace})"), remedy: remedy.clone() };
+        let at = |trace, second| {
+            SignIn::not(&Obstacle::of(&lost(trace).into()).unwrap(), Timestamp::from_second(second).unwrap())
+        };
+        let published = at("trace-0000", 1).to_json();
+        let text = String::from_utf8(published.clone()).unwrap();
+        assert!(text.contains(r#""reason":"revoked (trace-0000); sign in again: graph2mqtt login alex""#), "{text}");
+        let found: SignIn = serde_json::from_slice(&published).unwrap();
+        let mut now = at("trace-1111", 2);
+        assert!(now.says_the_same(&found));
+        now.carry_on(found);
+        assert_eq!(now, at("trace-0000", 1));
+        assert_eq!(now.to_json(), published);
+    }
+
+    #[test]
     fn the_payload_is_small_and_reads_back() {
         let json = |sign_in: &SignIn| String::from_utf8(sign_in.to_json()).unwrap();
         let ok = SignIn::ok(Timestamp::from_second(0).unwrap());
         assert_eq!(json(&ok), r#"{"state":"ok","since":"1970-01-01T00:00:00Z"}"#);
-        let consent = entra::Trouble::Consent { url: "https://consent".into(), reason: "ask".into() };
+        let consent = entra::Trouble::Consent { url: "https://consent".into(), reason: "ask".into(), remedy: None };
         let needed = SignIn::not(&Obstacle::of(&consent.into()).unwrap(), Timestamp::from_second(0).unwrap());
         assert_eq!(
             json(&needed),

@@ -33,8 +33,10 @@ pub struct AccountView {
 pub struct Obstacle {
     /// Whether signing in or consenting mends it; otherwise an administrator has to do something.
     pub needs_sign_in: bool,
-    /// What is wrong, and the remedy.
+    /// What is wrong.
     pub reason: Option<Arc<str>>,
+    /// Where somebody signs in so that it is mended, in words.
+    pub remedy: Option<Arc<str>>,
     /// Where it can be mended, when that is a page.
     pub url: Option<Arc<str>>,
     /// Since when this is so.
@@ -85,6 +87,7 @@ fn view(state: &State, account: &Account) -> AccountView {
     let obstacle = account.sign_in().filter(|sign_in| sign_in.state != Standing::Ok).map(|sign_in| Obstacle {
         needs_sign_in: sign_in.state != Standing::Blocked,
         reason: sign_in.reason.clone(),
+        remedy: sign_in.remedy.clone(),
         url: sign_in.url.clone(),
         since: sign_in.since,
     });

@@ -181,10 +181,7 @@ fn row(
     grant: Option<Grant>,
 ) -> Row {
     let origin = grant.as_ref().map_or(Origin::Configured, |grant| grant.origin);
-    let reason = grant.as_ref().and_then(|grant| match &grant.standing {
-        Standing::Ok => None,
-        Standing::Needed { reason, .. } | Standing::Blocked(reason) => Some(reason.clone()),
-    });
+    let reason = grant.as_ref().and_then(|grant| grant.standing.words());
     Row {
         account: name.to_string(),
         user,

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::Trouble;
 use super::claims::is_claims_request;
 use super::codes::{self, Kind};
+use super::{Remedy, Trouble};
 
 /// How long nothing is asked after Entra saw a loop (AADSTS50196).
 const AFTER_A_LOOP: Duration = Duration::from_secs(15 * 60);
@@ -86,10 +86,11 @@ impl Refusal {
         let details = self.details();
         let say = |remedy: &str| format!("{who}: {why}{remedy}{details}");
         match kind {
-            Kind::SignIn => Trouble::SignIn { reason: say(&format!("; {sign_in}")) },
+            Kind::SignIn => Trouble::sign_in_at(say(""), sign_in.as_str()),
             Kind::Consent => Trouble::Consent {
                 url: consent_url.clone(),
-                reason: say(&format!("; an administrator can consent at {consent_url}, then {sign_in}")),
+                reason: say(&format!("; an administrator can consent at {consent_url}")),
+                remedy: Some(Remedy::new(format!("then {sign_in}"))),
             },
             Kind::Blocked => Trouble::Blocked {
                 reason: say("; signing in again from here does not help: show this to an administrator"),
@@ -175,9 +176,25 @@ mod tests {
     }
 
     #[test]
+    fn where_a_sign_in_mends_it_is_apart_from_the_reason_and_told_behind_it() {
+        for body in [
+            r#"{"error":"invalid_grant","error_codes":[50173],"trace_id":"trace-1"}"#,
+            r#"{"error":"invalid_grant","suberror":"consent_required","error_codes":[65001],"trace_id":"trace-1"}"#,
+        ] {
+            let found = trouble(body, &[]);
+            assert!(!found.reason().contains("login alex") && found.reason().contains("trace-1"), "{found:?}");
+            let remedy = found.remedy().unwrap().as_str();
+            assert!(remedy.ends_with("sign in again: graph2mqtt login alex"), "{remedy}");
+            assert_eq!(found.to_string(), format!("{}; {remedy}", found.reason()));
+        }
+        let blocked = trouble(r#"{"error":"invalid_grant","error_codes":[53003]}"#, &[]);
+        assert_eq!((blocked.remedy(), blocked.reason()), (None, &*blocked.to_string()));
+    }
+
+    #[test]
     fn missing_consent_names_the_page_where_it_is_given() {
         let found = trouble(r#"{"error":"invalid_grant","suberror":"consent_required","error_codes":[65001]}"#, &[]);
-        let Trouble::Consent { url, reason } = found else { panic!("{found:?}") };
+        let Trouble::Consent { url, reason, .. } = found else { panic!("{found:?}") };
         assert_eq!(url, subject().consent_url);
         assert!(reason.contains(&url), "{reason}");
     }

@@ -211,7 +211,7 @@ impl Application {
         match self.account(name) {
             Ok(_) => {
                 let way_in = self.way_in.account(name);
-                Trouble::sign_in(format!("account {name}: nobody has signed in; sign in: {way_in}"))
+                Trouble::sign_in_at(format!("account {name}: nobody has signed in"), format!("sign in: {way_in}"))
             }
             Err(trouble) => trouble,
         }
@@ -220,7 +220,7 @@ impl Application {
     /// What the store holds for an account is nothing that this program wrote.
     pub(super) fn unreadable(&self, grant: &Grant, party: &Configured) -> Trouble {
         let Subject { who, sign_in, .. } = self.subject_as(&grant.account, party);
-        Trouble::sign_in(format!("{who}: what the store holds is not readable; {sign_in}"))
+        Trouble::sign_in_at(format!("{who}: what the store holds is not readable"), sign_in)
     }
 
     /// The user of an account as the configuration names them.

@@ -71,7 +71,7 @@ pub(super) async fn sign_in(
 
 /// Nobody came.
 pub(super) fn unused(Subject { who, sign_in, .. }: Subject) -> Trouble {
-    Trouble::sign_in(format!("{who}: nobody used the codes; {sign_in}"))
+    Trouble::sign_in_at(format!("{who}: nobody used the codes"), sign_in)
 }
 
 async fn ask_for_code(

@@ -55,7 +55,7 @@ impl Tokens {
         let holder = self.store().holder(&account).await?;
         if holder.is_none_or(|holder| holder.origin != Origin::Enrolled || holder.tenant_id != person.tid) {
             let reason = format!("{} has not enrolled here: there is nothing to leave", person.preferred_username);
-            return Err(Trouble::SignIn { reason });
+            return Err(Trouble::sign_in(reason));
         }
         self.store().remove_grant(&account).await?;
         self.forget(&Principal::Account(account.clone()));
@@ -169,12 +169,10 @@ impl Application {
                 return Ok(());
             }
         }
-        Err(Trouble::SignIn {
-            reason: format!(
-                "{} is of a tenant ({}) whose people may not add themselves here (web.enrol.tenants); sign in with \
-                 another account",
-                person.preferred_username, person.tid
-            ),
-        })
+        Err(Trouble::sign_in(format!(
+            "{} is of a tenant ({}) whose people may not add themselves here (web.enrol.tenants); sign in with another \
+             account",
+            person.preferred_username, person.tid
+        )))
     }
 }

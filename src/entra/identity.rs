@@ -57,5 +57,5 @@ pub(super) fn must_grant(issued: &Issued, reads: Reads, subject: Subject) -> Res
     let Subject { who, consent_url: url, .. } = subject;
     let names = lacking.join(" and ");
     let reason = format!("{who}: {names} was not granted; an administrator can consent at {url}");
-    Err(Trouble::Consent { url, reason })
+    Err(Trouble::Consent { url, reason, remedy: None })
 }

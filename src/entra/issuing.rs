@@ -23,11 +23,12 @@ impl Application {
     ) -> Result<Issued, Trouble> {
         if grant.confidential && !self.is_confidential() {
             let subject = self.subject_as(&grant.account, party);
-            return Err(Trouble::sign_in(format!(
-                "{}: it signed in with the application's credential, which is not configured any more; \
-                 set entra.client_secret or what else it was, or {}",
-                subject.who, subject.sign_in
-            )));
+            let reason = format!(
+                "{}: it signed in with the application's credential, which is not configured any more; set \
+                 entra.client_secret or what else it was",
+                subject.who
+            );
+            return Err(Trouble::sign_in_at(reason, format!("or {}", subject.sign_in)));
         }
         let tenant = self.tenant_of(party);
         let transport = self.transport(tenant, grant.confidential).claiming(claims);

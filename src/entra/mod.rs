@@ -53,5 +53,5 @@ pub use registration::Registration;
 pub use scopes::{Reads, reads};
 pub use sign_ins::{Progress, SignIns, Step};
 pub use tokens::{AccessToken, Principal, Tokens};
-pub use trouble::Trouble;
+pub use trouble::{Remedy, Trouble};
 pub use way_in::WayIn;

@@ -107,12 +107,10 @@ pub(super) fn must_fit(grant: &Grant, user: &User, way_in: &WayIn) -> Result<(),
         return Ok(());
     }
     let (account, wanted) = (&grant.account, text(user));
-    Err(Trouble::sign_in(format!(
-        "account {account}: {} signed in, but accounts.{account}.user is {wanted} now; \
-         that person signs in: {}",
-        grant.username,
-        way_in.account(account)
-    )))
+    Err(Trouble::sign_in_at(
+        format!("account {account}: {} signed in, but accounts.{account}.user is {wanted} now", grant.username),
+        format!("that person signs in: {}", way_in.account(account)),
+    ))
 }
 
 /// Whether the configuration means this person: by object id, or by a name that counts without case.

@@ -1,11 +1,38 @@
 //! What went wrong with Entra, by what to do next.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::store::{Standing, StoreError};
 
-/// What went wrong with Entra, by what to do next. `reason` is for people: what, why, the remedy;
-/// it holds no secret.
+/// Where a person signs in (again) so that it is mended, as a text says it behind its reason. A page that has the
+/// button shows the reason alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remedy(Box<str>);
+
+impl Remedy {
+    /// In words, such as `sign in again: graph2mqtt login alex`.
+    pub fn new(words: impl Into<Box<str>>) -> Self {
+        Self(words.into())
+    }
+
+    /// The words.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Behind a reason.
+struct Then<'a>(&'a Option<Remedy>);
+
+impl fmt::Display for Then<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |Remedy(words)| write!(f, "; {words}"))
+    }
+}
+
+/// What went wrong with Entra, by what to do next. `reason` is for people: what, why, and what to do where no sign-in
+/// does it; it holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
     /// Try again by itself, after this time where Entra said so.
@@ -17,18 +44,22 @@ pub enum Trouble {
         reason: String,
     },
     /// The person signs in (again).
-    #[error("{reason}")]
+    #[error("{reason}{}", Then(.remedy))]
     SignIn {
         /// For people.
         reason: String,
+        /// Where; none where the reason says what to do differently.
+        remedy: Option<Remedy>,
     },
     /// An administrator or the person consents at this URL.
-    #[error("{reason}")]
+    #[error("{reason}{}", Then(.remedy))]
     Consent {
         /// Where.
         url: String,
         /// For people.
         reason: String,
+        /// Where somebody signs in afterwards.
+        remedy: Option<Remedy>,
     },
     /// A policy forbids this way in.
     #[error("{reason}")]
@@ -51,7 +82,31 @@ impl Trouble {
     }
 
     pub(super) fn sign_in(reason: impl Into<String>) -> Self {
-        Self::SignIn { reason: reason.into() }
+        Self::SignIn { reason: reason.into(), remedy: None }
+    }
+
+    /// It is mended by a sign-in where `remedy` says.
+    pub(super) fn sign_in_at(reason: impl Into<String>, remedy: impl Into<Box<str>>) -> Self {
+        Self::SignIn { reason: reason.into(), remedy: Some(Remedy::new(remedy)) }
+    }
+
+    /// What is wrong, without the remedy that a page has a button for.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Retry { reason, .. }
+            | Self::SignIn { reason, .. }
+            | Self::Consent { reason, .. }
+            | Self::Blocked { reason }
+            | Self::Misconfigured { reason } => reason,
+        }
+    }
+
+    /// Where somebody signs in so that it is mended.
+    pub fn remedy(&self) -> Option<&Remedy> {
+        match self {
+            Self::SignIn { remedy, .. } | Self::Consent { remedy, .. } => remedy.as_ref(),
+            Self::Retry { .. } | Self::Blocked { .. } | Self::Misconfigured { .. } => None,
+        }
     }
 
     /// How it stands with the grant that met it, where it does not go by itself. `claims` are what the next
@@ -59,9 +114,11 @@ impl Trouble {
     pub(super) fn standing(&self, claims: Option<&str>) -> Option<Standing> {
         match self {
             Self::Retry { .. } => None,
-            Self::SignIn { reason } | Self::Consent { reason, .. } => {
-                Some(Standing::Needed { reason: reason.clone(), claims: claims.map(str::to_owned) })
-            }
+            Self::SignIn { reason, remedy } | Self::Consent { reason, remedy, .. } => Some(Standing::Needed {
+                reason: reason.clone(),
+                remedy: remedy.as_ref().map(|remedy| remedy.as_str().to_owned()),
+                claims: claims.map(str::to_owned),
+            }),
             Self::Blocked { reason } | Self::Misconfigured { reason } => Some(Standing::Blocked(reason.clone())),
         }
     }

@@ -1,5 +1,5 @@
 //! Where a person is told to sign in, by those who have words alone: the log, a topic, a list. A page has its
-//! button instead, and takes the words out.
+//! button instead.
 
 use crate::presence::AccountName;
 use crate::settings::{PublicUrl, Settings};
@@ -31,13 +31,6 @@ impl WayIn {
         self.page("/enrol").unwrap_or_else(|| "this bridge's page /enrol".to_owned())
     }
 
-    /// A reason as it stands above the button that mends it; none where no sign-in does.
-    pub fn above_button(&self, reason: &str, account: &AccountName) -> Option<String> {
-        let ways = [self.account(account), self.enrolment()].map(|way| format!(": {way}"));
-        let way = ways.iter().find(|way| reason.contains(*way))?;
-        Some(reason.replace(way, " below"))
-    }
-
     fn page(&self, path: &str) -> Option<String> {
         self.public.as_ref().map(|url| url.page(path).to_string())
     }
@@ -60,19 +53,5 @@ mod tests {
         let public = way_in("web: { public_url: 'https://example.net/presence' }");
         assert_eq!(public.account(&alex), "https://example.net/presence/sign-in/alex or graph2mqtt login alex");
         assert_eq!(public.enrolment(), "https://example.net/presence/enrol");
-    }
-
-    #[test]
-    fn above_a_button_nobody_is_sent_to_a_command() {
-        let alex = "alex".parse().unwrap();
-        for web in ["", "web: { public_url: 'https://example.net' }"] {
-            let way_in = way_in(web);
-            for way in [way_in.account(&alex), way_in.enrolment()] {
-                let reason = format!("account alex: revoked; sign in again: {way} (invalid_grant)");
-                let above = way_in.above_button(&reason, &alex).unwrap();
-                assert_eq!(above, "account alex: revoked; sign in again below (invalid_grant)");
-            }
-            assert_eq!(way_in.above_button("account alex: a policy blocks it", &alex), None);
-        }
     }
 }

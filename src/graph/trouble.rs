@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::challenge;
 use super::lenient::{Maybe, Text};
 use super::text::plain;
-use crate::entra::{self, Principal, WayIn};
+use crate::entra::{self, Principal, Remedy, WayIn};
 
 /// The longest piece of Graph's own words repeated, in characters.
 const LONGEST_QUOTE: usize = 300;
@@ -29,10 +29,12 @@ pub enum Trouble {
     #[error(transparent)]
     Token(#[from] entra::Trouble),
     /// Graph refuses this principal (403, or 401 twice): the right is missing.
-    #[error("{reason}")]
+    #[error("{reason}{}{}", if remedy.is_some() { "; " } else { "" }, remedy.as_ref().map_or("", Remedy::as_str))]
     Forbidden {
         /// For people: which permission is missing and who grants it.
         reason: String,
+        /// Where somebody signs in when it is granted.
+        remedy: Option<Remedy>,
     },
     /// There is no such user (404).
     #[error("{reason}")]
@@ -72,8 +74,8 @@ impl Question<'_> {
         }
     }
 
-    /// The permission that Graph wants, and who grants it.
-    fn remedy(self, who: &Principal, way_in: &WayIn) -> String {
+    /// The permission that Graph wants, and who grants it; and where somebody signs in then.
+    fn grant(self, who: &Principal, way_in: &WayIn) -> (String, Option<Remedy>) {
         let permission = match self {
             Self::Mine => "Presence.Read",
             Self::Presences => "Presence.Read.All",
@@ -81,12 +83,16 @@ impl Question<'_> {
             Self::Write(_) => "Presence.ReadWrite",
         };
         match who {
-            Principal::Application(tenant) => format!(
-                "grant the application permission {permission} to the application in Entra, and let an administrator of {tenant} consent"
+            Principal::Application(tenant) => (
+                format!(
+                    "grant the application permission {permission} to the application in Entra, and let an \
+                     administrator of {tenant} consent"
+                ),
+                None,
             ),
-            Principal::Account(account) => format!(
-                "grant the delegated permission {permission} to the application in Entra, and sign in again: {}",
-                way_in.account(account)
+            Principal::Account(account) => (
+                format!("grant the delegated permission {permission} to the application in Entra"),
+                Some(Remedy::new(format!("then sign in again: {}", way_in.account(account)))),
             ),
         }
     }
@@ -121,17 +127,16 @@ impl Refusal<'_> {
         after: Option<Duration>,
     ) -> Trouble {
         let said = format!("Graph answered {} to {}{}", self.status.as_u16(), question.asked(), self.quote());
+        let forbidden = |why: &str| {
+            let (grant, remedy) = question.grant(who, way_in);
+            Trouble::Forbidden { reason: format!("{said}; {why}{grant}"), remedy }
+        };
         match self.status {
-            StatusCode::UNAUTHORIZED if challenge::claims(self.headers).is_some() => Trouble::Forbidden {
-                reason: format!(
-                    "{said}; the organisation asks for another proof (a claims challenge), and a new token did not bring it: {}",
-                    question.remedy(who, way_in)
-                ),
-            },
-            StatusCode::UNAUTHORIZED => Trouble::Forbidden {
-                reason: format!("{said}; a new token was refused too: {}", question.remedy(who, way_in)),
-            },
-            StatusCode::FORBIDDEN => Trouble::Forbidden { reason: format!("{said}; {}", question.remedy(who, way_in)) },
+            StatusCode::UNAUTHORIZED if challenge::claims(self.headers).is_some() => forbidden(
+                "the organisation asks for another proof (a claims challenge), and a new token did not bring it: ",
+            ),
+            StatusCode::UNAUTHORIZED => forbidden("a new token was refused too: "),
+            StatusCode::FORBIDDEN => forbidden(""),
             StatusCode::NOT_FOUND => Trouble::NoSuchUser { reason: format!("{said}; {}", question.not_found(who)) },
             status if status.is_redirection() => {
                 Trouble::passing(format!("{said}; a redirect is not followed: correct graph.endpoint, or the proxy"))

@@ -55,6 +55,8 @@ pub enum Standing {
     Needed {
         /// Why.
         reason: String,
+        /// Where, in words.
+        remedy: Option<String>,
         /// What that sign-in has to bring (a claims request, JSON), where Entra or Graph asked for more.
         claims: Option<String>,
     },
@@ -67,7 +69,7 @@ macro_rules! select {
     ($tail:literal) => {
         concat!(
             "SELECT id, name, tenant_id, object_id, username, configured_user, confidential, version, refreshed_at, \
-             cache, origin, standing, reason, claims FROM accounts ",
+             cache, origin, standing, reason, remedy, claims FROM accounts ",
             $tail
         )
     };
@@ -99,13 +101,14 @@ impl Store {
     /// Notes how it stands with a grant, by its row's id, for whoever lists the accounts. Nothing is
     /// written where it stood so already, or where the row is gone.
     pub async fn mark(&self, id: &str, standing: &Standing) -> Result<(), StoreError> {
-        let (word, reason, claims) = standing.columns();
+        let (word, reason, remedy, claims) = standing.columns();
         sqlx::query(
-            "UPDATE accounts SET standing = $1, reason = $2, claims = $3
-             WHERE id = $4 AND (standing <> $1 OR reason <> $2 OR claims <> $3)",
+            "UPDATE accounts SET standing = $1, reason = $2, remedy = $3, claims = $4
+             WHERE id = $5 AND (standing <> $1 OR reason <> $2 OR remedy <> $3 OR claims <> $4)",
         )
         .bind(word)
         .bind(reason)
+        .bind(remedy)
         .bind(claims)
         .bind(id)
         .execute(&self.inner.pool)
@@ -147,11 +150,11 @@ impl Store {
             .execute(&mut *transaction)
             .await
             .map_err(|error| self.explain(error))?;
-        let (standing, reason, claims) = grant.standing.columns();
+        let (standing, reason, remedy, claims) = grant.standing.columns();
         sqlx::query(
             "INSERT INTO accounts (id, name, tenant_id, object_id, username, configured_user, confidential, version,
-             refreshed_at, cache, origin, standing, reason, claims, revision)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+             refreshed_at, cache, origin, standing, reason, remedy, claims, revision)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
         )
         .bind(&grant.id)
         .bind(grant.account.as_str())
@@ -166,6 +169,7 @@ impl Store {
         .bind(grant.origin.word())
         .bind(standing)
         .bind(reason)
+        .bind(remedy)
         .bind(claims)
         .bind(revision)
         .execute(&mut *transaction)
@@ -229,6 +233,7 @@ impl Store {
                 &self.column::<String>(row, 11)?,
                 self.column(row, 12)?,
                 self.column(row, 13)?,
+                self.column(row, 14)?,
             ),
             cache,
         })
@@ -279,18 +284,31 @@ impl Standing {
         }
     }
 
-    fn columns(&self) -> (&'static str, &str, &str) {
+    /// Why it is not well, and where that is mended, in words.
+    pub fn words(&self) -> Option<String> {
         match self {
-            Self::Ok => ("ok", "", ""),
-            Self::Needed { reason, claims } => ("needed", reason, claims.as_deref().unwrap_or_default()),
-            Self::Blocked(reason) => ("blocked", reason, ""),
+            Self::Ok => None,
+            Self::Needed { reason, remedy: Some(remedy), .. } => Some(format!("{reason}; {remedy}")),
+            Self::Needed { reason, .. } | Self::Blocked(reason) => Some(reason.clone()),
+        }
+    }
+
+    fn columns(&self) -> (&'static str, &str, &str, &str) {
+        fn text(text: &Option<String>) -> &str {
+            text.as_deref().unwrap_or_default()
+        }
+        match self {
+            Self::Ok => ("ok", "", "", ""),
+            Self::Needed { reason, remedy, claims } => ("needed", reason, text(remedy), text(claims)),
+            Self::Blocked(reason) => ("blocked", reason, "", ""),
         }
     }
 
     /// A word of a later version stands for nothing known to be wrong.
-    fn from_columns(word: &str, reason: String, claims: String) -> Self {
+    fn from_columns(word: &str, reason: String, remedy: String, claims: String) -> Self {
+        let there = |text: String| Some(text).filter(|text| !text.is_empty());
         match word {
-            "needed" => Self::Needed { reason, claims: Some(claims).filter(|claims| !claims.is_empty()) },
+            "needed" => Self::Needed { reason, remedy: there(remedy), claims: there(claims) },
             "blocked" => Self::Blocked(reason),
             _ => Self::Ok,
         }

@@ -44,7 +44,7 @@ struct Save {
 
 const REFRESH: (&str, &str) = (
     "UPDATE accounts SET cache = fresh.column4, refreshed_at = fresh.column3, version = accounts.version + 1,
-     standing = 'ok', reason = '', claims = '' FROM (VALUES ",
+     standing = 'ok', reason = '', remedy = '', claims = '' FROM (VALUES ",
     ") AS fresh WHERE accounts.id = fresh.column1 AND accounts.version = fresh.column2",
 );
 

@@ -121,7 +121,7 @@ async fn the_grant_of_another_user_under_the_same_name_is_never_used() {
     let changed = world.settings_of("accounts:\n  alex: { user: kim@contoso.com }\n", "");
     let tokens = world.start(&changed).await;
     let trouble = tokens.access(&person("alex")).await.unwrap_err();
-    assert!(matches!(&trouble, Trouble::SignIn { reason } if reason.contains("kim@contoso.com")), "{trouble}");
+    assert!(matches!(&trouble, Trouble::SignIn { reason, .. } if reason.contains("kim@contoso.com")), "{trouble}");
     assert_eq!(world.asked(), asked);
 
     world.sign_in_as(&tokens, "alex", "kim").await.unwrap();
@@ -134,7 +134,10 @@ async fn a_sign_in_and_a_removal_by_another_process_are_noticed() {
     let settings = world.settings(&["alex", "kim"]);
     let bridge = world.start(&settings).await;
     let missing = bridge.access(&person("alex")).await.unwrap_err();
-    assert!(matches!(&missing, Trouble::SignIn { reason } if reason.contains("graph2mqtt login alex")), "{missing}");
+    assert!(
+        matches!(&missing, Trouble::SignIn { .. }) && missing.to_string().contains("graph2mqtt login alex"),
+        "{missing}"
+    );
     let start = world.store().await.grants_revision().await.unwrap();
     assert_eq!(bridge.reload(start).await.unwrap().came, []);
 

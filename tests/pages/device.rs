@@ -62,3 +62,14 @@ async fn a_policy_against_codes_is_told_with_the_other_way_beside_it() {
     installation.cloud.approve(&installation.cloud.pending_codes()[0], "alex@contoso.com").unwrap();
     assert!(until(&browser, "Conditional Access").await.contains("Sign in at Microsoft"));
 }
+
+#[tokio::test]
+async fn above_its_buttons_a_page_sends_nobody_to_a_command() {
+    let installation = Installation::new().await;
+    let browser = installation.browser();
+    browser.press(PAGE, "device").await;
+    until(&browser, "Enter this code").await;
+    installation.cloud.decline(&installation.cloud.pending_codes()[0]).unwrap();
+    let page = until(&browser, "the person declined").await;
+    assert!(page.contains("Get a code") && !page.contains("graph2mqtt login"), "{page}");
+}

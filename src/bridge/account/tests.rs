@@ -68,7 +68,7 @@ fn a_failure_before_any_answer_makes_it_unknown_at_once() {
 fn a_lost_sign_in_makes_it_unknown_at_once_and_is_told_once() {
     let mut account = account();
     account.answered(&reading(Availability::BUSY), at(10), None);
-    let lost = crate::entra::Trouble::SignIn { reason: "sign in again".into() };
+    let lost = crate::entra::Trouble::SignIn { reason: "sign in again".into(), remedy: None };
     let obstacle = Obstacle::of(&Trouble::Token(lost)).unwrap();
     assert_eq!(account.failed(Some(&obstacle), at(11)), Changes { state: true, sign_in: true, presence: false });
     assert_eq!(account.failed(Some(&obstacle), at(12)), NOTHING);

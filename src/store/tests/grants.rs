@@ -89,6 +89,7 @@ async fn how_it_stands_with_a_grant_is_told_until_it_is_refreshed_and_hinders_no
     let standing = async || theirs.grant(&alex.account).await.unwrap().unwrap().standing;
     let needed = |reason: &str, claims: Option<&str>| Standing::Needed {
         reason: reason.to_owned(),
+        remedy: claims.map(|_| "sign in again: graph2mqtt login alex".to_owned()),
         claims: claims.map(str::to_owned),
     };
     let claims = r#"{"access_token":{}}"#;

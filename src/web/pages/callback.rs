@@ -145,12 +145,12 @@ fn failed(shared: &Shared, errand: &Errand, name: &str, again: &str, trouble: &T
         Trouble::Misconfigured { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         Trouble::SignIn { .. } | Trouble::Consent { .. } | Trouble::Blocked { .. } => StatusCode::FORBIDDEN,
     };
-    let (title, account) = match errand {
-        Errand::Account(account) => (format!("{name} is not signed in"), Some(account)),
-        Errand::Enrol | Errand::Leave => ("That did not work".to_owned(), None),
+    let title = match errand {
+        Errand::Account(_) => format!("{name} is not signed in"),
+        Errand::Enrol | Errand::Leave => "That did not work".to_owned(),
     };
     let body = html! {
-        section.card.bad { (shared.trouble(trouble, account)) }
+        section.card.bad { (shared.trouble(trouble)) }
         p { a.button href=(shared.link(again)) { "Try again" } }
     };
     Page::new(title, body).status(status)

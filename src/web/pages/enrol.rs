@@ -112,7 +112,7 @@ impl Entrance {
         match self.bridge.sign_ins.ask_for_code(door.errand.clone(), Browser::of(&own.visitor.id), from) {
             Ok(()) => redirect(&shared.link(door.path)),
             Err(trouble) => {
-                let page = failed(shared, &trouble, None, door.path);
+                let page = failed(shared, &trouble, door.path);
                 let Trouble::Retry { after: Some(after), .. } = trouble else { return shared.page(page) };
                 let mut response = shared.page(page.status(StatusCode::TOO_MANY_REQUESTS));
                 response.headers_mut().insert(header::RETRY_AFTER, (after.as_secs() + 1).into());
@@ -145,7 +145,7 @@ fn shown(shared: &Shared, visitor: &Visitor, door: &Door, progress: &Progress) -
             code::waiting(shared, visitor, prompt, *until, "then ask for a new one.", &cancel)
         }
         Progress::SignedIn(signed_in) => callback::done(shared, &door.errand, signed_in).2,
-        Progress::Failed(trouble) => html! { section.card.bad { (shared.trouble(trouble, None)) } },
+        Progress::Failed(trouble) => html! { section.card.bad { (shared.trouble(trouble)) } },
         Progress::Cancelled => code::cancelled(),
     }
 }

@@ -10,7 +10,6 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::Shared;
 use crate::entra::Trouble;
-use crate::presence::AccountName;
 use crate::settings::Settings;
 use crate::web::cookies::Visitor;
 use crate::web::form::{Refused, TOKEN};
@@ -104,13 +103,10 @@ impl Shared {
         response
     }
 
-    /// What went wrong at Entra, and where it can be mended: above the button to sign in to the account, where
-    /// it is about one.
-    pub(super) fn trouble(&self, trouble: &Trouble, account: Option<&AccountName>) -> Markup {
-        let reason = trouble.to_string();
-        let words = account.and_then(|account| self.way_in.above_button(&reason, account)).unwrap_or(reason);
+    /// What went wrong at Entra, above the button that begins anew.
+    pub(super) fn trouble(&self, trouble: &Trouble) -> Markup {
         html! {
-            p { (words) }
+            p { (trouble.reason()) }
             @if let Trouble::Consent { url, .. } = trouble {
                 p { a.button.second href=(url) rel="noreferrer" { "For administrators: consent at Microsoft" } }
             }

@@ -27,7 +27,7 @@ use super::health::Source;
 use super::password::Password;
 use crate::actuator::Pairings;
 use crate::bridge::Monitor;
-use crate::entra::{SignIns, WayIn};
+use crate::entra::SignIns;
 use crate::settings::{PublicUrl, Settings};
 
 /// What the pages show, and what they set going.
@@ -58,7 +58,6 @@ struct Shared {
     cookies: Cookies,
     password: Option<Password>,
     policy: header::HeaderValue,
-    way_in: WayIn,
 }
 
 impl Shared {
@@ -118,7 +117,6 @@ pub(super) fn routes(pages: Pages, path: &str) -> Router {
         cookies: Cookies::new(public_url.path(), public_url.is_https()),
         password: settings.web.password.as_ref().map(Password::new),
         policy: frame::policy(&settings),
-        way_in: WayIn::of(&settings),
         settings,
     });
     let mut router = at(path, &shared, &bridge, pairings.as_ref());

@@ -40,7 +40,7 @@ pub(super) async fn device(State(entrance): State<Entrance>, Path(name): Path<St
         Ok(_) => redirect(&entrance.shared.link(&format!("/sign-in/{account}"))),
         Err(trouble) => {
             let page = format!("/sign-in/{account}");
-            entrance.shared.page(failed(&entrance.shared, &trouble, Some(&account), &page))
+            entrance.shared.page(failed(&entrance.shared, &trouble, &page))
         }
     }
 }
@@ -66,13 +66,9 @@ impl Entrance {
         if own.origin.as_ref().is_some_and(|origin| *origin != public_url.origin()) {
             return shared.page(elsewhere(shared, page));
         }
-        let account = match &errand {
-            Errand::Account(account) => Some(account.clone()),
-            Errand::Enrol | Errand::Leave => None,
-        };
         match self.bridge.sign_ins.send(errand, Browser::of(&own.visitor.id), &public_url.redirect_uri()) {
             Ok(url) => redirect(url.as_str()),
-            Err(trouble) => shared.page(failed(shared, &trouble, account.as_ref(), page)),
+            Err(trouble) => shared.page(failed(shared, &trouble, page)),
         }
     }
 
@@ -125,7 +121,7 @@ impl Entrance {
             section class={ "card" (if works { " good" } else if obstacle.is_some() { " warn" } else { "" }) } {
                 @if works { p { "Signed in, and the presence is read." } }
                 @if let Some(reason) = obstacle.and_then(|obstacle| obstacle.reason.as_ref()) {
-                    p { (self.shared.way_in.above_button(reason, account).as_deref().unwrap_or(reason)) }
+                    p { (reason) }
                 }
                 @if let Some(user) = user { p.soft { "Only " strong { (user) } " can sign in here." } }
             }
@@ -164,7 +160,7 @@ fn shown(shared: &Shared, visitor: &Visitor, account: &AccountName, progress: &P
         Progress::SignedIn(by) => html! {
             section.card.good { p { "Signed in as " strong { (by.username) } "." } }
         },
-        Progress::Failed(trouble) => html! { section.card.bad { (shared.trouble(trouble, Some(account))) } },
+        Progress::Failed(trouble) => html! { section.card.bad { (shared.trouble(trouble)) } },
         Progress::Cancelled => code::cancelled(),
     }
 }
@@ -188,9 +184,9 @@ fn elsewhere(shared: &Shared, page: &str) -> Page {
     Page::new("Not from here", body).status(StatusCode::CONFLICT)
 }
 
-pub(super) fn failed(shared: &Shared, trouble: &Trouble, account: Option<&AccountName>, page: &str) -> Page {
+pub(super) fn failed(shared: &Shared, trouble: &Trouble, page: &str) -> Page {
     let body = html! {
-        section.card.bad { (shared.trouble(trouble, account)) }
+        section.card.bad { (shared.trouble(trouble)) }
         p { a.button href=(shared.link(page)) { "Try again" } }
     };
     Page::new("That did not work", body).status(StatusCode::CONFLICT)

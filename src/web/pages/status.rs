@@ -121,12 +121,10 @@ fn row(shared: &Shared, account: &AccountView) -> Markup {
 /// What stands in an account's way, and the button that mends it.
 fn in_the_way(shared: &Shared, account: &AccountView, obstacle: &Obstacle) -> Markup {
     let signer = signer(shared, &account.name);
-    let reason = obstacle.reason.as_deref().unwrap_or_default();
-    let above = shared.way_in.above_button(reason, signer.unwrap_or(&account.name));
-    let mends = obstacle.needs_sign_in || above.is_some();
+    let mends = obstacle.needs_sign_in || obstacle.remedy.is_some();
     html! {
         div.reason {
-            @if !reason.is_empty() { p { (above.as_deref().unwrap_or(reason)) } }
+            @if let Some(reason) = &obstacle.reason { p { (reason) } }
             @if let Some(url) = &obstacle.url {
                 p { a href=(url) rel="noreferrer" { "Consent at Microsoft" } }
             }
