@@ -322,11 +322,14 @@ impl Account {
         std::mem::replace(&mut self.known, known) != known
     }
 
-    fn signed_in(&mut self, sign_in: SignIn) -> bool {
-        let news = self.sign_in.as_ref().is_none_or(|before| !before.says_the_same(&sign_in));
-        if news {
-            self.sign_in = Some(sign_in);
+    fn signed_in(&mut self, mut sign_in: SignIn) -> bool {
+        let before = self.sign_in.take();
+        let known = before.filter(|before| before.says_the_same(&sign_in));
+        let news = known.is_none();
+        if let Some(known) = known {
+            sign_in.carry_on(known);
         }
+        self.sign_in = Some(sign_in);
         news
     }
 }

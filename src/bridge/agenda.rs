@@ -77,6 +77,9 @@ struct Entry {
     asked: bool,
 }
 
+/// How far behind a round somebody is who is not to go along in it: the least there is.
+const BEHIND: Duration = Duration::from_nanos(1);
+
 /// The queue of accounts that nobody asks for any more.
 const NOWHERE: QueueIndex = QueueIndex::MAX;
 
@@ -159,6 +162,13 @@ impl Agenda {
         let Some(queue) = self.queues.get_mut(entry.queue as usize) else { return };
         entry.due = Some(due);
         queue.due.entry(due).or_default().push_back(account);
+    }
+
+    /// After a poll that failed: as [`Self::schedule`], but not in the round that is under way.
+    pub(super) fn retry(&mut self, account: Index, due: Instant) {
+        let queue = self.queues.get(self.accounts[account as usize].queue as usize);
+        let round = queue.filter(|queue| queue.goes_along(due)).and_then(|queue| queue.round);
+        self.schedule(account, round.map_or(due, |round| round + BEHIND));
     }
 
     /// These accounts, nearly all of them of one queue, are due at this time, and not before.

@@ -131,7 +131,7 @@ impl Bridge {
                 (None, Changes { state: true, .. }) => self.tell_of(News::Unknown, index, &reason),
                 _ => {}
             }
-            self.agenda.schedule(index, at.instant + wait);
+            self.agenda.retry(index, at.instant + wait);
         }
         tracing::debug!(accounts = accounts.len(), failures, ?wait, "a poll failed: {reason}");
     }

@@ -102,9 +102,13 @@ impl SignIn {
         Some(self.remedy.as_ref().map_or(Cow::Borrowed(reason), |remedy| format!("{reason}; {remedy}").into()))
     }
 
-    /// Goes on with what the broker holds, which says the same.
+    /// Goes on with what was known or the broker holds, which says the same.
     pub(super) fn carry_on(&mut self, found: Self) {
         let remedy = self.remedy.take();
+        if found.remedy.is_some() {
+            *self = found;
+            return;
+        }
         *self = found;
         let alone = |remedy: &Arc<str>| self.reason.as_deref()?.strip_suffix(&**remedy)?.strip_suffix("; ");
         if let Some(reason) = remedy.as_ref().and_then(alone) {

@@ -1,6 +1,6 @@
 //! Where a request comes from, as far as that can be told: for limits that one source alone is to meet.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::Request;
 
@@ -15,8 +15,13 @@ pub(super) struct Peer(pub IpAddr);
 pub(super) fn of(request: &Request, public_url: &PublicUrl) -> IpAddr {
     let peer = request.extensions().get::<Peer>().expect("the server says who connected").0;
     let said = request.headers().get_all("x-forwarded-for").iter().next_back().filter(|_| public_url.is_https());
-    let last = said.and_then(|said| said.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
+    let last = said.and_then(|said| address(said.to_str().ok()?.rsplit(',').next()?.trim()));
     last.unwrap_or(peer)
+}
+
+/// An address; some proxies add the port.
+fn address(said: &str) -> Option<IpAddr> {
+    said.parse().or_else(|_| said.parse().map(|with_port: SocketAddr| with_port.ip())).ok()
 }
 
 #[cfg(test)]
@@ -39,6 +44,8 @@ mod tests {
         assert_eq!(of(proxy, &["198.51.100.7"]), "198.51.100.7");
         assert_eq!(of(proxy, &["203.0.113.9, 198.51.100.7"]), "198.51.100.7");
         assert_eq!(of(proxy, &["203.0.113.9", "2001:db8::7"]), "2001:db8::7");
+        assert_eq!(of(proxy, &["198.51.100.7:51234"]), "198.51.100.7");
+        assert_eq!(of(proxy, &["[2001:db8::7]:443"]), "2001:db8::7");
         for odd in [&[][..], &[""], &["unknown"], &["198.51.100.7, "]] {
             assert_eq!(of(proxy, odd), "192.0.2.1", "{odd:?}");
         }

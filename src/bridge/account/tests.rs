@@ -195,3 +195,30 @@ fn nothing_makes_an_account_that_is_gone_say_anything() {
 fn published_by_the_forerunner(availability: Availability) -> Report {
     published(availability, 10, 10_000)
 }
+
+#[test]
+fn the_remedy_stays_apart_over_a_restart_whichever_is_heard_first() {
+    let trouble = Trouble::Forbidden {
+        reason: "403 (request-id 11d2-4711)".into(),
+        remedy: Some(crate::entra::Remedy::new("sign in again: graph2mqtt login alex")),
+    };
+    let obstacle = Obstacle::of(&trouble).unwrap();
+    let mut forerunner = account();
+    forerunner.failed(Some(&obstacle), at(0));
+    let found = || serde_json::from_slice(&forerunner.sign_in().unwrap().to_json()).unwrap();
+    for found_first in [true, false] {
+        let mut account = account();
+        if found_first {
+            account.found_sign_in(found());
+        }
+        assert_eq!(account.failed(Some(&obstacle), at(60)).sign_in, !found_first);
+        if !found_first {
+            account.found_sign_in(found());
+        }
+        account.failed(Some(&obstacle), at(120));
+        let sign_in = account.sign_in().unwrap();
+        assert_eq!(sign_in.remedy.as_deref(), Some("sign in again: graph2mqtt login alex"));
+        assert_eq!(sign_in.reason.as_deref(), Some("403 (request-id 11d2-4711)"));
+        assert_eq!(sign_in.since, at(0).wall);
+    }
+}

@@ -188,3 +188,14 @@ fn batches_that_are_due_soon_go_along_with_the_first_and_singles_do_not() {
         assert!(next.leads, "that is another round");
     }
 }
+
+#[test]
+fn who_failed_does_not_go_along_in_the_round_that_is_under_way() {
+    let now = Instant::now();
+    let mut agenda = agenda(batch(), 1, now);
+    let poll = agenda.next(now).unwrap();
+    agenda.ended(&poll);
+    agenda.retry(0, now + COMPANY / 4);
+    assert_eq!(agenda.next(now + COMPANY / 8), None, "Graph named a time");
+    assert_eq!(agenda.next(now + COMPANY * 2).map(|poll| (poll.accounts, poll.leads)), Some((vec![0], true)));
+}

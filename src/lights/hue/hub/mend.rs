@@ -87,10 +87,14 @@ impl HueHub {
     /// Where the hub was found by an earlier process is tried before the configured address, once: it is a hint,
     /// and whoever answers there proves who they are as ever. Answers whether there is one.
     pub(super) async fn recall(&self) -> bool {
-        if self.is_plain() || self.recalled.swap(true, Ordering::Relaxed) {
+        if self.is_plain() || self.recalled.load(Ordering::Relaxed) {
             return false;
         }
-        let Ok(Acquaintance { id: Some(id), .. }) = self.acquaintance().await else { return false };
+        // Without a key nothing is tried there, and so nothing is learned.
+        let Ok(Acquaintance { id: Some(id), key: Some(_), .. }) = self.acquaintance().await else { return false };
+        if self.recalled.swap(true, Ordering::Relaxed) {
+            return false;
+        }
         let Ok(Some(host)) = self.store.hub_host(&id, &self.settings.host).await else { return false };
         lock(&self.moved).get_or_insert(host);
         true
