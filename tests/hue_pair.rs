@@ -92,6 +92,23 @@ async fn whoever_presses_the_button_is_given_a_key_that_is_kept_and_used() {
 }
 
 #[tokio::test]
+async fn a_hub_that_speaks_http_alone_is_paired_where_its_owner_says_so() {
+    let hub = plan().plain_v1().start().await.unwrap();
+    let place = Place::new().await;
+    let silent = place.settings(&hub, "");
+    let Err(NotPaired::Unable(text)) = place.pair(&silent, WAIT, &mut Vec::new()).await else { panic!("paired") };
+    let remedy = format!("hubs.office: {{ host: {}, api: v1 }}", hub.address());
+    assert!(text.contains(&remedy) && text.contains("graph2mqtt pair office"), "{text}");
+    assert_eq!(hub.requests().count(|it| it.route == "POST /api"), 0, "no key is asked for where it can be read");
+    let settings = place.settings(&hub, ", api: v1");
+    hub.press_button();
+    let paired = place.pair(&settings, WAIT, &mut Vec::new()).await.unwrap();
+    assert_eq!((paired.api, paired.certificate_sha256), (Api::V1, None));
+    show(&place.light(&settings)).await.unwrap();
+    assert!(hub.lamp("Desk").on);
+}
+
+#[tokio::test]
 async fn nobody_who_does_not_press_the_button_is_paired() {
     let hub = plan().start().await.unwrap();
     let place = Place::new().await;

@@ -47,6 +47,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn readme_tells_the_order() {
+        let readme = include_str!("../../README.md").split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(readme.contains(&BUSIEST_FIRST.join(", ")));
+    }
+
+    #[test]
     fn every_word_of_graphs_has_its_place() {
         for word in Availability::KNOWN.iter().chain(Activity::KNOWN) {
             assert!(rank(word) > 0, "{word} has no place");

@@ -168,14 +168,24 @@ impl Told {
 
 /// Asks a hub what it tells to anybody. Nothing secret is said, so that any certificate will do.
 pub(super) async fn look(address: &str) -> Option<Told> {
-    for is_plain in [false, true] {
-        let place = Place { hub: address.to_owned(), host: address.to_owned(), is_plain };
-        let client = Client::new(place, Known { any: true, ..Known::default() }).ok()?;
-        for path in ["/api/config", "/api/0/config"] {
-            let Ok(answer) = client.ask(Method::GET, path, None).await else { break };
-            if let Some(told) = Told::read(&answer.body).filter(|_| answer.status.is_success()) {
-                return Some(told);
-            }
+    match ask(address, false).await {
+        None => ask(address, true).await,
+        told => told,
+    }
+}
+
+/// The same by plain http alone, which is all that some older hubs and look-alikes speak.
+pub(super) async fn speaks_plain_http(address: &str) -> bool {
+    ask(address, true).await.is_some()
+}
+
+async fn ask(address: &str, is_plain: bool) -> Option<Told> {
+    let place = Place { hub: address.to_owned(), host: address.to_owned(), is_plain };
+    let client = Client::new(place, Known { any: true, ..Known::default() }).ok()?;
+    for path in ["/api/config", "/api/0/config"] {
+        let answer = client.ask(Method::GET, path, None).await.ok()?;
+        if let Some(told) = Told::read(&answer.body).filter(|_| answer.status.is_success()) {
+            return Some(told);
         }
     }
     None

@@ -202,12 +202,24 @@ async fn greet(hub: &settings::Hub, name: &str, host: &str) -> Result<(Client, T
     let known = Known { any: true, configured: hub.certificate_sha256, ..Known::default() };
     let client = Client::new(place, known)?;
     for path in ["/api/config", "/api/0/config"] {
-        let Answer { status, body, .. } = client.ask(Method::GET, path, None).await?;
+        let Answer { status, body, .. } = match client.ask(Method::GET, path, None).await {
+            Err(_) if !is_plain && find::speaks_plain_http(host).await => return Err(speaks_http(name, host)),
+            answer => answer?,
+        };
         if let Some(told) = Told::read(&body).filter(|_| status.is_success()) {
             return Ok((client, told));
         }
     }
     Err(NotPaired::Unable(format!("{host} answers, but not as a Hue hub does: is the address right?")))
+}
+
+/// Without a word of its owner, whose key anybody on the network could read then, http is not spoken.
+fn speaks_http(name: &str, host: &str) -> NotPaired {
+    let name = if name.is_empty() { "<name>" } else { name };
+    NotPaired::Unable(format!(
+        "{host} speaks plain http alone, as hubs of the first kind and look-alikes do: configure \
+         hubs.{name}: {{ host: {host}, api: v1 }}, and pair it again: graph2mqtt pair {name}"
+    ))
 }
 
 async fn wait_for_the_button(
