@@ -14,14 +14,21 @@ impl Entry {
         self.common.before.seen.is_none()
     }
 
-    /// It showed this before we touch it, unless it is what somebody of us wanted.
+    /// It showed this before we touch it, unless another member says that it shows what is wanted already.
     pub fn before(&mut self, seen: Seen, agrees: impl Fn(&Look) -> bool, now: Now) {
         // What was restored is no status: it is as people want it.
         let agrees = |look: &Look| !matches!(look, Look::Seen(_)) && agrees(look);
-        if !self.is_wanted(agrees, now.instant) {
-            let version = next_version(self.common.before.version, now.time);
-            self.common.before = Before { version, seen: Some(seen) };
-        }
+        let known = self.common.before.version;
+        let version = if !self.is_wanted(agrees, now.instant) {
+            next_version(known, now.time)
+        } else if self.reported_done().is_none() {
+            // It looks as if somebody of us had been there, which may be chance (a dark lamp that is to be off).
+            // Whoever was there, and saw what is nobody's wish, has the higher number.
+            known.saturating_add(1)
+        } else {
+            return;
+        };
+        self.common.before = Before { version, seen: Some(seen) };
     }
 
     /// From now on it is as people want it.
