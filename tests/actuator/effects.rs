@@ -154,3 +154,20 @@ async fn an_effect_for_a_while_that_is_over_does_not_begin_anew_with_a_member_th
     assert!(!commands.is_empty() && commands.iter().all(|it| ends_at(it).is_none()), "{commands:#?}");
     second.stop().await;
 }
+
+#[tokio::test]
+async fn a_signal_without_an_end_ends_within_a_minute_once_nobody_keeps_it_going() {
+    let mut world = World::with(&["alex"]).await;
+    let lights = BLINKS.replace("Away: \"#0000ff\"", "Away: keep");
+    let actuator = world.actuator_with(&lights).await;
+    world.presence("alex", "Busy").await;
+    let blinking = |commands: &[Command]| commands.iter().any(|it| ends_at(it).is_some());
+    world.hub.commands().wait_for(PATIENCE, blinking).await.unwrap();
+    world.published("desk", |light| light["by"]["again"].is_u64() && light["by"]["commands"] == 2).await;
+    world.presence("alex", "Away").await;
+    world.published("desk", |light| light["wanted"]["color"] == "keep" && light["by"]["again"].is_null()).await;
+    let commands = world.hub.commands().all();
+    let ends = commands.iter().filter_map(ends_at).max().unwrap();
+    assert!(ends <= Instant::now() + Duration::from_secs(60), "{commands:#?}");
+    actuator.stop().await;
+}

@@ -21,7 +21,7 @@ use crate::lights::{Lamp, Look, Seen};
 use crate::settings::Motion;
 
 /// The longest transition and signal that a hub takes, in milliseconds.
-pub(super) const LONGEST: u128 = 6_000_000;
+const LONGEST: u128 = 6_000_000;
 /// How long a light takes to show again what was seen of it.
 const BACK: Duration = Duration::from_millis(400);
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::super::LIMITS;
 use super::super::hub::{HueHub, Link};
 use super::agree::agrees;
-use super::command::{self, LONGEST, Put};
+use super::command::{self, Put};
 use super::resources::{Directory, Endpoint};
 use crate::lights::{Asked, Light, Load, Look, Obeyed, Seen, Trouble};
 use crate::presence::Name;
@@ -15,6 +15,11 @@ use crate::settings::{Effect, Motion, Target, TargetKind};
 
 /// How long the alert `breathe` goes on by itself.
 const BREATH: Duration = Duration::from_secs(15);
+/// How long a signal is asked for at once where it goes on with the status. When nobody renews it (the light is left
+/// to itself, or we are gone without a word), it ends by itself.
+const SIGNAL: Duration = Duration::from_secs(60);
+/// When such a signal is renewed: in time for a try or two more.
+const RENEWAL: Duration = Duration::from_secs(55);
 /// How long a test flash lasts.
 const FLASH: Duration = Duration::from_secs(4);
 
@@ -70,12 +75,12 @@ impl Running {
         }
     }
 
-    /// How long it is still to go on; the longest that a hub takes where it goes on with the status.
+    /// How long it is still to go on, without another word where it goes on with the status.
     fn left(&self, now: Instant) -> Duration {
-        let lasting = self.effect.lasting.unwrap_or(Duration::from_millis(LONGEST as u64));
         match (self.effect.lasting, self.since) {
             (Some(lasting), Some(since)) => (since + lasting).saturating_duration_since(now),
-            _ => lasting,
+            (Some(lasting), None) => lasting,
+            (None, _) => SIGNAL,
         }
     }
 }
@@ -172,9 +177,12 @@ impl HueLight {
         if let Some(running) = &mut progress.effect {
             running.since.get_or_insert(now);
         }
-        let once = if signals { left } else { BREATH };
-        let goes_on = running.effect.lasting.is_none() || left > once;
-        Ok(Obeyed { again: goes_on.then_some(once), ..obeyed })
+        let again = match (signals, running.effect.lasting) {
+            (true, None) => Some(RENEWAL),
+            (true, Some(_)) => None,
+            (false, lasting) => Some(BREATH).filter(|breath| lasting.is_none() || left > *breath),
+        };
+        Ok(Obeyed { again, ..obeyed })
     }
 
     /// Sends commands one after another; what each is answered counts.
