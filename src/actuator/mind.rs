@@ -309,6 +309,12 @@ fn hand_holds(
     turns_at: &mut Option<Timestamp>,
     effects: &mut Effects,
 ) -> bool {
+    let hand = &mut entry.common.hand.until;
+    // No status counts outside the hours, so none ends the hand: their begin does. Every member comes to the same.
+    if let (Until::Change(_), Why::Outside, Some(begin)) = (&*hand, wish.why, *turns_at) {
+        *hand = Until::Time(begin);
+        effects.publish = true;
+    }
     let holds = match &entry.common.hand.until {
         Until::Over => return false,
         Until::Time(until) => *until > now.time,

@@ -100,3 +100,38 @@ async fn outside_its_hours_a_light_is_restored_or_left_alone_where_the_rules_say
         actuator.stop().await;
     }
 }
+
+#[tokio::test]
+async fn a_hand_outside_the_hours_counts_until_they_begin_whatever_status_comes() {
+    let mut world = World::with(&["alex"]).await;
+    world.hub.hand("Desk", &serde_json::json!({"on": {"on": true}}));
+    world.presence("alex", "Busy").await;
+    let settings = world.settings(&desk("from: \"08:00\", to: \"18:00\", time_zone: UTC"));
+    let actuator = world.run_from("2026-11-24T20:00:00Z", settings).await;
+    world.hub.wait_for("Desk", PATIENCE, is_off).await.unwrap();
+    world.watched().await;
+    world.switched_on_until(|light| light["hand"]["until"].is_string()).await;
+    world.presence("alex", "Away").await;
+    let light = world.published("desk", |light| light["wanted"]["availability"] == "Away").await;
+    assert_eq!(light["hand"]["until"], "2026-11-25T08:00:00Z", "{light}");
+    assert_eq!(light["wanted"]["color"], "keep", "{light}");
+    assert!(world.hub.lamp("Desk").on);
+    actuator.stop().await;
+}
+
+#[tokio::test]
+async fn a_hand_within_the_hours_counts_on_when_they_end() {
+    let mut world = World::with(&["alex"]).await;
+    world.presence("alex", "Busy").await;
+    let settings = world.settings(&desk("from: \"08:00\", to: \"18:00\", time_zone: UTC"));
+    let actuator = world.run_from("2026-11-24T17:59:50Z", settings).await;
+    world.shows("Desk", RED).await;
+    world.watched().await;
+    world.hand_until(|light| light["hand"]["until"].is_string()).await;
+    world.published("desk", |light| light["hours"]["inside"] == false).await;
+    world.presence("alex", "Away").await;
+    let light = world.published("desk", |light| light["wanted"]["availability"] == "Away").await;
+    assert_eq!(light["hand"]["until"], "2026-11-25T08:00:00Z", "{light}");
+    assert!(world.hub.lamp("Desk").on, "it is not switched off");
+    actuator.stop().await;
+}
