@@ -158,10 +158,7 @@ impl Agenda {
 
     /// An account is due at this time, and not before. One that was removed stays so.
     pub(super) fn schedule(&mut self, account: Index, due: Instant) {
-        let entry = &mut self.accounts[account as usize];
-        let Some(queue) = self.queues.get_mut(entry.queue as usize) else { return };
-        entry.due = Some(due);
-        queue.due.entry(due).or_default().push_back(account);
+        self.schedule_all(&[account], due);
     }
 
     /// After a poll that failed: as [`Self::schedule`], but not in the round that is under way.

@@ -101,6 +101,7 @@ mod tests {
         assert!(wait(Ending::Wordless, 2) <= 1 && wait(Ending::Other, 0) <= 2 && wait(Ending::Wordless, 2) < 5);
         assert!(wait(Ending::TakenOver, 200) >= 60);
     }
+
     #[test]
     fn nobody_fights_for_an_id_of_ones_own_however_often_the_broker_is_killed() {
         let mut backoff = Backoff::new(false, fastrand::Rng::with_seed(7));

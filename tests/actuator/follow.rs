@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::world::{BLUE, GREEN, PATIENCE, RED, World};
+use crate::world::{BLUE, GREEN, PATIENCE, RED, Running, World};
 
 #[tokio::test]
 async fn a_presence_becomes_a_colour_and_what_is_shown_is_published() {
@@ -133,6 +133,15 @@ async fn of_several_accounts_the_busiest_is_shown() {
     actuator.stop().await;
 }
 
+/// Another process instead, once it has sent its first command.
+async fn restarted(actuator: Running, world: &World, lights: &str) -> Running {
+    actuator.stop().await;
+    world.hub.commands().clear();
+    let actuator = world.actuator_with(lights).await;
+    world.hub.commands().wait_for(PATIENCE, |commands| !commands.is_empty()).await.unwrap();
+    actuator
+}
+
 #[tokio::test]
 async fn of_several_accounts_the_latest_is_shown_whoever_comes_and_goes_and_over_a_restart() {
     let mut world = World::with(&["alex", "sam", "kim"]).await;
@@ -144,10 +153,7 @@ async fn of_several_accounts_the_latest_is_shown_whoever_comes_and_goes_and_over
     world.shows("Desk", GREEN).await;
     world.goes("sam", false).await;
     world.shows("Desk", RED).await;
-    actuator.stop().await;
-    world.hub.commands().clear();
-    let actuator = world.actuator_with(lights).await;
-    world.hub.commands().wait_for(PATIENCE, |commands| !commands.is_empty()).await.unwrap();
+    let actuator = restarted(actuator, &world, lights).await;
     world.shows("Desk", RED).await;
     world.goes("sam", true).await;
     world.shows("Desk", GREEN).await;
@@ -174,10 +180,7 @@ async fn of_several_accounts_the_first_is_shown_whoever_comes_and_goes_and_over_
     world.shows("Desk", GREEN).await;
     world.goes("sam", false).await;
     world.shows("Desk", RED).await;
-    actuator.stop().await;
-    world.hub.commands().clear();
-    let actuator = world.actuator_with(lights).await;
-    world.hub.commands().wait_for(PATIENCE, |commands| !commands.is_empty()).await.unwrap();
+    let actuator = restarted(actuator, &world, lights).await;
     world.shows("Desk", RED).await;
     world.presence("alex", "Away").await;
     world.shows("Desk", BLUE).await;
