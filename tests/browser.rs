@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use graph2mqtt::simulator::{Application, Cloud, Gamut, Hub, Kind, Platform, Request};
+use graph2mqtt::simulator::{Application, Cloud, Fault, Gamut, Hub, Kind, Platform, Request, What};
 use support::{Broker, Home, Program};
 
 const CLIENT: &str = "11111111-2222-3333-4444-555555555555";
@@ -130,6 +130,8 @@ async fn a_hub_is_paired_in_a_real_browser_without_scripts() {
     hub.disconnect();
     program.hears("does not know the application key any more");
     hub.press_button();
+    // The page is right before the hub answered to its new key, too.
+    hub.fault(Fault::new("/clip/v2/resource", What::Slow(Duration::from_secs(2))));
     walk(&chromium, "hub.mjs", port, &["a key that the hub forgot is seen and can be mended"], &program).await;
     program.hears("the hub obeys again");
     for key in [key, hub.key()] {

@@ -10,8 +10,14 @@ impl HueHub {
         lock(&self.standing).clone()
     }
 
-    /// Somebody paired it, from within this process: it is tried again at once.
+    /// Somebody paired it, from within this process: it is tried again at once. What it refused before says
+    /// nothing of it any more.
     pub(in crate::lights::hue) fn was_paired(&self) {
+        let mut standing = lock(&self.standing);
+        if standing.condition.wants_pairing() {
+            *standing = Standing::default();
+        }
+        drop(standing);
         self.stir.notify_one();
     }
 
