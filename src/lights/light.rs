@@ -95,7 +95,7 @@ pub trait Light: Send + Sync {
     fn read(&self) -> Asked<'_, Seen>;
     /// Whether what was seen is what a look makes of this light; of an event, whether nothing in it speaks
     /// against that. It is how a person's hand is told from an echo of our own commands. What cannot be
-    /// told (a lamp that is not known, a scene's colours) speaks not against it.
+    /// told (a lamp that is not known, a scene that moves, or of which its hub tells nothing) speaks not against it.
     fn agrees(&self, look: &Look, seen: &Seen) -> bool;
     /// Flashes for some seconds, also when it is off, and shows then what it showed before.
     fn flash(&self) -> Asked<'_, Obeyed>;

@@ -1,7 +1,7 @@
 //! A person's hand at the light, and what is no hand.
 
-use graph2mqtt::simulator::LampState;
-use serde_json::Value;
+use graph2mqtt::simulator::{Gamut, Hub, Kind, LampState};
+use serde_json::{Value, json};
 
 use crate::world::{BLUE, PATIENCE, RED, World};
 
@@ -56,4 +56,22 @@ async fn a_hand_counts_for_a_time_or_not_at_all_where_the_rules_say_so() {
         world.hub.wait_for("Desk", PATIENCE, again).await.unwrap();
         actuator.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_persons_hand_is_seen_while_a_scene_is_wanted() {
+    let relax = [("Desk", json!({"color": {"xy": {"x": 0.5, "y": 0.4}}, "dimming": {"brightness": 70.0}}))];
+    let plan = Hub::plan().room("Office", &[("Desk", Kind::Color(Gamut::C))]).scene("Office", "Relax", &relax);
+    let mut world = World::around(plan.start().await.unwrap()).await;
+    world.online(&["alex"]).await;
+    let lights = "  desk: { hub: office, target: Office, follow: alex, colors: { Busy: \"scene:Relax\" } }\n";
+    let actuator = world.actuator_with(lights).await;
+    world.presence("alex", "Busy").await;
+    world.shows("Desk", (0.5, 0.4)).await;
+    world.watched().await;
+    let before = world.commands();
+    world.hand_until(|light| light["hand"]["until"] == "change").await;
+    assert_eq!(world.commands(), before, "nothing is sent to a light that a person has");
+    world.barrier().await;
+    actuator.stop().await;
 }

@@ -154,6 +154,8 @@ struct PlannedScene {
     name: String,
     /// Lamps, and what each is sent.
     actions: Vec<(String, Value)>,
+    /// Whether its colours move.
+    dynamic: bool,
 }
 
 /// What a hub speaks.
@@ -195,11 +197,18 @@ impl Plan {
         Self { chained: true, ..self }
     }
 
-    /// A scene of a room or zone: what each lamp is sent, as a PUT would hold it.
+    /// A scene of a room or zone: what each lamp is sent, as a PUT would hold it. Its other lamps go dark.
     pub fn scene(mut self, place: &str, name: &str, lamps: &[(&str, Value)]) -> Self {
         let actions = lamps.iter().map(|(lamp, action)| ((*lamp).to_owned(), action.clone())).collect();
-        self.scenes.push(PlannedScene { place: place.to_owned(), name: name.to_owned(), actions });
+        self.scenes.push(PlannedScene { place: place.to_owned(), name: name.to_owned(), actions, dynamic: false });
         self
+    }
+
+    /// The same, whose colours move from lamp to lamp once it is shown.
+    pub fn dynamic_scene(self, place: &str, name: &str, lamps: &[(&str, Value)]) -> Self {
+        let mut plan = self.scene(place, name, lamps);
+        plan.scenes.iter_mut().rev().take(1).for_each(|scene| scene.dynamic = true);
+        plan
     }
 
     /// CLIP v1 alone, by https, as a hub of old.
@@ -254,12 +263,18 @@ impl Plan {
         groups.push(home);
         let lamp_at =
             |name: &String| lamps.iter().position(|lamp| lamp.name == *name).expect("a scene's lamps stand in rooms");
-        let scenes = self.scenes.iter().enumerate().map(|(at, PlannedScene { place, name, actions })| scene::Scene {
-            id: guid(),
-            short: format!("scene{at:010}"),
-            name: name.clone(),
-            group: groups.iter().position(|group| group.name == *place).expect("a scene belongs to a room or zone"),
-            actions: actions.iter().map(|(lamp, action)| (lamp_at(lamp), action.clone())).collect(),
+        let scenes = self.scenes.iter().enumerate().map(|(at, PlannedScene { place, name, actions, dynamic })| {
+            let group = groups.iter().position(|group| group.name == *place);
+            let group = group.expect("a scene belongs to a room or zone");
+            let named: Vec<_> = actions.iter().map(|(lamp, action)| (lamp_at(lamp), action.clone())).collect();
+            scene::Scene {
+                id: guid(),
+                short: format!("scene{at:010}"),
+                name: name.clone(),
+                group,
+                actions: scene::of_all(&groups[group].lamps, named),
+                dynamic: *dynamic,
+            }
         });
         let scenes = scenes.collect();
         State {

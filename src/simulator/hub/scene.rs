@@ -20,6 +20,19 @@ pub(super) struct Scene {
     pub group: usize,
     /// Indices of lamps, and what each is sent.
     pub actions: Vec<(usize, Value)>,
+    /// Whether its colours move.
+    pub dynamic: bool,
+}
+
+/// The actions of a scene as hubs list them: one for each lamp of the room or zone, which says whether it is on.
+pub(super) fn of_all(lamps: &[usize], named: Vec<(usize, Value)>) -> Vec<(usize, Value)> {
+    let dark: Vec<_> = lamps.iter().filter(|lamp| named.iter().all(|(named, _)| named != *lamp)).copied().collect();
+    let lit = named.into_iter().map(|(lamp, mut action)| {
+        let action_members = action.as_object_mut().expect("an action is an object");
+        action_members.entry("on").or_insert_with(|| json!({"on": true}));
+        (lamp, action)
+    });
+    lit.chain(dark.into_iter().map(|lamp| (lamp, json!({"on": {"on": false}})))).collect()
 }
 
 impl State {
@@ -35,7 +48,7 @@ impl State {
             "actions": scene.actions.iter().map(action).collect::<Vec<_>>(),
             "palette": {"color": [], "dimming": [], "color_temperature": [], "effects": []},
             "speed": 0.5,
-            "auto_dynamic": false,
+            "auto_dynamic": scene.dynamic,
             "status": {"active": "inactive"},
         })
     }

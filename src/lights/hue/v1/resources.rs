@@ -73,9 +73,10 @@ fn group(number: &str, group: &Value, kind: TargetKind) -> [Resource; 2] {
     [place, end]
 }
 
+/// What it makes of its lamps is told only where scenes are asked for one by one, and left out.
 fn scene(id: &str, scene: &Value) -> Option<Scene> {
     let place = text(scene, "group")?;
-    Some(Scene { id: format!("{place}/{id}"), name: text(scene, "name")?, place })
+    Some(Scene { id: format!("{place}/{id}"), name: text(scene, "name")?, place, lamps: Vec::new() })
 }
 
 fn ability(light: &Value) -> Ability {

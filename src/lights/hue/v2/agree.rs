@@ -1,8 +1,11 @@
 //! Whether what was seen of a lamp is what a look makes of it.
 
+use std::sync::Arc;
+
 use super::super::ability::{self, Ability, Tint};
 use super::super::color::Xy;
-use crate::lights::{Lamp, Look};
+use super::resources::Scene;
+use crate::lights::{Lamp, Look, Seen};
 use crate::settings::Shade;
 
 /// How far a brightness, in hundredths of a percent, may be off: lamps know 254 steps, and a lowest one.
@@ -10,7 +13,14 @@ const BRIGHTNESS: u16 = 300;
 /// How far a temperature, in mirek, may be off.
 const MIREK: u16 = 10;
 
-/// Whether nothing that was told of the lamp speaks against the look.
+/// What a scene makes of its lamps, at a brightness of its own or at this.
+pub(super) fn shown_by(scene: &Scene, brightness: Option<u8>) -> Look {
+    // How a hub shares out such a brightness among the lamps is its own affair.
+    let lamp = |lamp: &Lamp| Lamp { brightness: lamp.brightness.filter(|_| brightness.is_none()), ..lamp.clone() };
+    Look::Seen(Arc::new(Seen(scene.lamps.iter().map(lamp).collect())))
+}
+
+/// Whether nothing that was told of the lamp speaks against the look. Of a scene, see [`shown_by`].
 pub(in crate::lights::hue) fn agrees(look: &Look, ability: &Ability, lamp: &Lamp) -> bool {
     match look {
         Look::Off => lamp.on != Some(true),
@@ -57,13 +67,11 @@ fn is_again(before: &Lamp, ability: &Ability, lamp: &Lamp) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use super::super::super::ability::Whites;
     use super::super::super::color::Gamut;
     use super::*;
-    use crate::lights::Seen;
 
     const COLOR: Ability =
         Ability { dims: true, white: Some(Whites { coldest: 153, warmest: 500 }), gamut: Some(Gamut::C) };

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::super::LIMITS;
 use super::super::hub::{HueHub, Link};
-use super::agree::agrees;
+use super::agree::{agrees, shown_by};
 use super::command::{self, Put};
 use super::resources::{Directory, Endpoint};
 use crate::lights::{Asked, Light, Load, Look, Obeyed, Seen, Trouble};
@@ -244,7 +244,15 @@ impl Light for Arc<HueLight> {
     }
 
     fn agrees(&self, look: &Look, seen: &Seen) -> bool {
-        let Some(endpoint) = self.known() else { return true };
+        let Some(directory) = self.hub.directory() else { return true };
+        let Ok(endpoint) = directory.find(&self.target) else { return true };
+        let shown = match look {
+            Look::Scene { name, brightness, .. } => {
+                directory.scene(name, endpoint.place.as_deref()).ok().map(|scene| shown_by(scene, *brightness))
+            }
+            _ => None,
+        };
+        let look = shown.as_ref().unwrap_or(look);
         seen.0.iter().all(|lamp| {
             let known = endpoint.lamps.iter().find(|known| *known.id == *lamp.id);
             known.is_none_or(|known| agrees(look, &known.ability, lamp))

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use self::items::Item;
 pub(super) use self::items::seen;
 use super::super::ability::Ability;
+use crate::lights::Lamp;
 use crate::settings::{Target, TargetKind};
 
 pub(in crate::lights::hue) const LIGHT: &str = "light";
@@ -81,6 +82,8 @@ pub(in crate::lights::hue) struct Scene {
     pub name: String,
     /// The room or zone that it belongs to.
     pub place: String,
+    /// What it makes of its lamps, as far as that is told and stays: of a dynamic scene nothing.
+    pub lamps: Vec<Lamp>,
 }
 
 /// All that a hub holds of interest here.

@@ -18,6 +18,9 @@ const KINDS: [(&str, TargetKind); 5] = [
     (GROUPED_LIGHT, TargetKind::Group),
 ];
 
+/// What stands for none.
+const NO_EFFECT: &str = "no_effect";
+
 pub(super) enum Item {
     Resource(Resource),
     Scene(Scene),
@@ -43,7 +46,8 @@ impl Item {
             "bridge" => return Some(Self::Hub(value.get("bridge_id")?.as_str()?.to_lowercase())),
             "scene" => {
                 let (id, name) = (text(value, "/id")?, text(value, "/metadata/name")?);
-                return Some(Self::Scene(Scene { id, name, place: text(value, "/group/rid")? }));
+                let place = text(value, "/group/rid")?;
+                return Some(Self::Scene(Scene { id, name, place, lamps: lasting(value) }));
             }
             _ => {}
         }
@@ -65,6 +69,29 @@ impl Item {
             motions: motions(value),
         }))
     }
+}
+
+/// What a scene makes of its lamps; of a dynamic one nothing, since its lamps change by themselves.
+fn lasting(scene: &Value) -> Vec<Lamp> {
+    let is_dynamic = scene.get("auto_dynamic") == Some(&Value::Bool(true));
+    let actions = scene.get("actions").and_then(Value::as_array).filter(|_| !is_dynamic);
+    actions.into_iter().flatten().filter_map(action).collect()
+}
+
+/// What an action makes of its lamp: under an effect the colour and the brightness are the lamp's own, and a
+/// gradient has several colours.
+fn action(action: &Value) -> Option<Lamp> {
+    const EFFECTS: [&str; 2] = ["/effects/effect", "/effects_v2/action/effect"];
+    let does = action.get("action")?;
+    let is_effect = |at: &&str| does.pointer(at).and_then(Value::as_str).is_some_and(|effect| effect != NO_EFFECT);
+    let moves = EFFECTS.iter().any(is_effect);
+    let has_colors = does.pointer("/gradient/points/0").is_some();
+    let mut lamp = told(action.pointer("/target/rid")?.as_str()?, does);
+    lamp.brightness.take_if(|_| moves);
+    if moves || has_colors {
+        (lamp.xy, lamp.mirek) = (None, None);
+    }
+    lamp.on.is_some().then_some(lamp)
 }
 
 fn motions(value: &Value) -> Motions {
@@ -102,14 +129,18 @@ fn point(value: &Value, pointer: &str) -> Option<Xy> {
 
 /// What a `light` resource, whole or a part in an event, tells of its lamp.
 pub(in crate::lights::hue::v2) fn seen(light: &Value) -> Option<Lamp> {
+    Some(told(light.get("id")?.as_str()?, light))
+}
+
+fn told(id: &str, light: &Value) -> Lamp {
     let percent = light.pointer("/dimming/brightness").and_then(Value::as_f64).filter(|it| (0.0..=100.0).contains(it));
     let mirek = light.pointer("/color_temperature/mirek").and_then(Value::as_u64);
-    Some(Lamp {
-        id: light.get("id")?.as_str()?.into(),
+    Lamp {
+        id: id.into(),
         on: light.pointer("/on/on").and_then(Value::as_bool),
         brightness: percent.map(|percent| (percent * 100.0).round() as u16),
         xy: point(light, "/color/xy").map(Xy::ten_thousandths),
         mirek: mirek.and_then(|mirek| u16::try_from(mirek).ok()),
         other: None,
-    })
+    }
 }
