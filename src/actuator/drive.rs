@@ -107,7 +107,7 @@ impl Drive {
                 Some(event) = told.recv() => match event {
                     Event::Missed if has_missed || began.elapsed() > PROMPT => reading.push(self.read_all()),
                     Event::Missed => has_missed = true,
-                    Event::Stopped => ahead = Some(Instant::now()),
+                    Event::Stopped | Event::Rearranged => ahead = Some(Instant::now()),
                     Event::Mended => {
                         convergence.mended();
                         ahead = Some(Instant::now());
@@ -307,7 +307,7 @@ impl Drive {
                 effects.publish = true;
                 (*light, effects)
             }
-            Event::Missed | Event::Stopped | Event::Mended => return,
+            Event::Missed | Event::Rearranged | Event::Stopped | Event::Mended => return,
         };
         self.apply(light, effects);
     }

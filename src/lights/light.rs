@@ -132,6 +132,9 @@ pub enum Event {
     },
     /// Changes may have been missed: at the first connection, and after a gap. Read every light again.
     Missed,
+    /// Lights, rooms or their names are others than before: whoever's target is none any more is told why. Of a light
+    /// whose target is something else by now, [`Event::Back`] follows.
+    Rearranged,
     /// Everything is [`Trouble::Stop`] by now: whoever asks for anything is told why.
     Stopped,
     /// What made everything [`Trouble::Stop`] is over, such as when somebody paired: try again.

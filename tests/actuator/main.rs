@@ -4,6 +4,7 @@
 #![cfg(feature = "demo")]
 
 mod broker;
+mod changes;
 mod effects;
 mod follow;
 mod hands;

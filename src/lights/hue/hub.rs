@@ -248,11 +248,6 @@ impl HueHub {
         lock(&self.directory).clone()
     }
 
-    /// Reads what it holds again before it is next used.
-    pub(super) fn forget_directory(&self) {
-        *lock(&self.directory) = None;
-    }
-
     async fn read(&self, link: &Link, id: Option<&str>) -> Result<Directory, Unread> {
         let mut answers = Vec::new();
         for path in link.dialect.directory_paths() {

@@ -13,7 +13,7 @@ use super::{Change, Hub, State};
 use crate::simulator::log::Late;
 
 impl State {
-    fn named(&self, lamp: &str) -> usize {
+    pub(super) fn named(&self, lamp: &str) -> usize {
         let found = self.lamps.iter().position(|known| known.name == lamp);
         found.unwrap_or_else(|| panic!("the simulated hub has no lamp {lamp:?}"))
     }

@@ -6,6 +6,7 @@
 mod certificate;
 mod command;
 mod control;
+mod inventory;
 mod lamp;
 mod pairing;
 mod put;

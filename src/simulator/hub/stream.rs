@@ -34,12 +34,17 @@ impl State {
 
     /// An event's frame, which is kept for clients that come back.
     pub(super) fn frame(&mut self, data: &[Value]) -> String {
+        self.frame_of("update", data)
+    }
+
+    /// The same of what was added or deleted.
+    pub(super) fn frame_of(&mut self, kind: &str, data: &[Value]) -> String {
         let now = jiff::Timestamp::now();
         let second = now.as_second();
         let same = self.recent.iter().rev().take_while(|(id, _)| id.starts_with(&format!("{second}:"))).count();
         let id = format!("{second}:{same}");
         let created = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        let batch = json!([{"creationtime": created, "data": data, "id": guid(), "type": "update"}]);
+        let batch = json!([{"creationtime": created, "data": data, "id": guid(), "type": kind}]);
         let frame = format!("id: {id}\ndata: {batch}\n\n");
         self.recent.push_back((id, frame.clone()));
         if self.recent.len() > RECENT {
@@ -55,6 +60,13 @@ impl State {
             None => self.limits.replay.then_some(0),
         };
         after.into_iter().flat_map(|after| self.recent.iter().skip(after)).map(|(_, frame)| frame.as_str()).collect()
+    }
+}
+
+impl super::Hub {
+    /// Forgets all events: a client that comes back is sent none of those that it missed.
+    pub fn forget_events(&self) {
+        self.shared.state().recent.clear();
     }
 }
 

@@ -8,7 +8,7 @@ use super::super::LIMITS;
 use super::super::hub::{HueHub, Link};
 use super::agree::{agrees, shown_by};
 use super::command::{self, Put};
-use super::resources::{Directory, Endpoint};
+use super::resources::{Directory, Endpoint, NotFound};
 use crate::lights::{Asked, Light, Load, Look, Obeyed, Seen, Trouble};
 use crate::presence::Name;
 use crate::settings::{Effect, Motion, Target, TargetKind};
@@ -40,6 +40,8 @@ pub struct HueLight {
     has_effects: bool,
     /// What the hub held last did not serve: it is read again before the next command.
     is_lost: AtomicBool,
+    /// It was on the hub before.
+    was_there: AtomicBool,
     progress: std::sync::Mutex<Progress>,
 }
 
@@ -88,7 +90,8 @@ impl Running {
 impl HueLight {
     /// `name` is the light's in the configuration; `has_effects`: its rules know effects.
     pub fn new(hub: Arc<HueHub>, name: Name, target: Target, has_effects: bool) -> Self {
-        Self { hub, name, target, has_effects, is_lost: AtomicBool::new(false), progress: std::sync::Mutex::default() }
+        let (is_lost, was_there) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { hub, name, target, has_effects, is_lost, was_there, progress: std::sync::Mutex::default() }
     }
 
     /// The hub, and where on it commands go.
@@ -99,8 +102,17 @@ impl HueLight {
         }
         let found = directory.find(&self.target);
         self.is_lost.store(found.is_err(), Ordering::Relaxed);
-        let endpoint = found.map_err(|error| self.hub.unfound(&format!("lights.{}.target: {error}", self.name)))?;
+        let endpoint = found.map_err(|error| self.unfound(&error))?;
+        self.was_there.store(true, Ordering::Relaxed);
         Ok(Found { link, directory, endpoint })
+    }
+
+    fn unfound(&self, error: &NotFound) -> Trouble {
+        let gone = match self.was_there.load(Ordering::Relaxed) {
+            true => "; it was removed or renamed in the Hue app: correct the target, or the name there",
+            false => "",
+        };
+        self.hub.unfound(&format!("lights.{}.target: {error}{gone}", self.name))
     }
 
     fn known(&self) -> Option<Endpoint> {

@@ -3,7 +3,9 @@
 //! `GET /eventstream/clip/v2`: each event's data is an array of `{"type": "update"|"add"|"delete"|"error",
 //! "data": [parts of resources]}`. Nothing keeps the connection alive, so one that is silent is made anew.
 //! Some hubs replay old events to whoever connects: what comes at once on a first connection is passed
-//! over, and whoever listens is told to read everything.
+//! over. Others send what was missed behind the event seen last, which tells a person's hand in a gap from what
+//! became of the lamps otherwise. Whether one does is not known: after every new connection, whoever listens is
+//! told to read everything. What the hub holds is read again then too, and when it tells of a change in that.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -12,7 +14,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::mpsc::Sender;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::super::hub::HueHub;
 use super::super::v1::Poll;
@@ -23,10 +25,14 @@ use crate::settings::Target;
 
 /// A connection that is silent for longer is made anew.
 const SILENCE: Duration = Duration::from_secs(90);
-/// Events may have been missed when nothing was heard for longer.
+/// What a hub sends again behind the last event is believed when nothing was heard for no longer.
 const GAP: Duration = Duration::from_secs(60);
 /// How long old events can come on a new connection.
 const REPLAY: Duration = Duration::from_secs(1);
+/// Who adds or removes a lamp makes the hub tell several things, one after another.
+const SETTLED: Duration = Duration::from_millis(500);
+/// When what could not be read is asked for again.
+const LATER: Duration = Duration::from_secs(10);
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
@@ -37,6 +43,7 @@ const SEARCH: Duration = Duration::from_secs(60);
 pub struct Watch {
     hub: Arc<HueHub>,
     targets: Vec<Target>,
+    silence: Duration,
 }
 
 /// Where the stream was left.
@@ -45,6 +52,8 @@ struct Place {
     last_id: Option<String>,
     /// The last proof that the stream lived.
     heard: Option<Instant>,
+    /// What the hub held when it was last told of.
+    held: Option<Arc<Directory>>,
 }
 
 impl Place {
@@ -71,7 +80,12 @@ struct Unheard;
 impl Watch {
     /// `targets` in the order of the hub's lights.
     pub fn new(hub: Arc<HueHub>, targets: Vec<Target>) -> Self {
-        Self { hub, targets }
+        Self { hub, targets, silence: SILENCE }
+    }
+
+    /// A connection that is silent for longer than this is made anew.
+    pub fn with_silence(self, silence: Duration) -> Self {
+        Self { silence, ..self }
     }
 
     async fn follow(&self, events: &Sender<Event>) -> Result<(), Unheard> {
@@ -167,58 +181,100 @@ impl Watch {
         place: &mut Place,
         events: &Sender<Event>,
     ) -> Result<(), Unheard> {
-        let goes_on = place.goes_on();
+        let (is_again, goes_on) = (place.heard.is_some(), place.goes_on());
         tracing::debug!(hub = self.hub.name(), goes_on, "events are listened to");
-        let mut reader = Reader::default();
-        let mut concerns = Concerns::default();
-        let mut replay_ends = (!goes_on).then(|| Instant::now() + REPLAY);
-        place.heard = Some(Instant::now());
+        let (mut reader, mut concerns) = (Reader::default(), Concerns::default());
+        let mut heard = Instant::now();
+        let (mut replay_ends, mut looks_again) = (Some(heard + REPLAY), None);
+        place.heard = Some(heard);
+        place.held = place.held.take().or_else(|| self.hub.directory());
         loop {
-            let chunk = match replay_ends {
-                Some(at) => timeout_at(at, stream.chunk()).await,
-                None => tokio::select! {
-                    () = events.closed() => return Err(Unheard),
-                    chunk = timeout(SILENCE, stream.chunk()) => chunk,
-                },
+            let silent = heard + self.silence;
+            let until = [replay_ends, looks_again].into_iter().flatten().fold(silent, Instant::min);
+            let chunk = tokio::select! {
+                () = events.closed() => return Err(Unheard),
+                chunk = timeout_at(until, stream.chunk()) => chunk,
             };
-            let is_old = replay_ends.is_some();
             match chunk {
                 Ok(Ok(Some(piece))) => {
-                    place.heard = Some(Instant::now());
+                    heard = Instant::now();
+                    place.heard = Some(heard);
+                    let is_old = !goes_on && replay_ends.is_some();
                     for frame in reader.take(&piece) {
+                        let parts = parts_of(&frame.data);
+                        if parts.iter().any(|(kind, part)| changes_the_directory(kind, part)) {
+                            looks_again.get_or_insert(heard + SETTLED);
+                        }
                         if place.is_new(&frame) && !is_old {
-                            self.tell(&frame.data, &mut concerns, events).await?;
+                            self.tell(&parts, &mut concerns, events).await?;
                         }
                     }
                 }
-                Err(_) if is_old => {}
-                Ok(Ok(None) | Err(_)) | Err(_) => return Ok(()),
+                Ok(Ok(None) | Err(_)) => return Ok(()),
+                Err(_) if until == silent => return Ok(()),
+                Err(_) => {}
             }
-            if replay_ends.take_if(|at| *at <= Instant::now()).is_some() {
+            let replay_is_over = replay_ends.take_if(|at| *at <= Instant::now()).is_some();
+            let is_due = looks_again.take_if(|at| *at <= Instant::now()).is_some();
+            if (is_due || replay_is_over && is_again) && !self.look_again(place, events).await? {
+                looks_again = Some(Instant::now() + LATER);
+            }
+            if replay_is_over {
                 events.send(Event::Missed).await.map_err(|_| Unheard)?;
             }
         }
     }
 
-    async fn tell(&self, data: &[u8], concerns: &mut Concerns, events: &Sender<Event>) -> Result<(), Unheard> {
-        let Ok(Value::Array(batches)) = serde_json::from_slice(data) else { return Ok(()) };
-        for batch in &batches {
-            let kind = batch.get("type").and_then(Value::as_str).unwrap_or_default();
-            for resource in batch.get("data").and_then(Value::as_array).into_iter().flatten() {
-                if changes_the_directory(kind, resource) {
-                    self.hub.forget_directory();
-                } else if kind == "update" {
-                    if let Some(directory) = self.hub.directory() {
-                        concerns.know(directory, &self.targets);
-                    }
-                    for event in concerns.of(resource) {
-                        events.send(event).await.map_err(|_| Unheard)?;
-                    }
-                }
+    async fn tell(
+        &self,
+        parts: &[(String, Value)],
+        concerns: &mut Concerns,
+        events: &Sender<Event>,
+    ) -> Result<(), Unheard> {
+        if let Some(directory) = self.hub.directory() {
+            concerns.know(directory, &self.targets);
+        }
+        for (_, part) in parts.iter().filter(|(kind, _)| kind == "update") {
+            for event in concerns.of(part) {
+                events.send(event).await.map_err(|_| Unheard)?;
             }
         }
         Ok(())
     }
+
+    /// Reads anew what the hub holds, and tells of targets that are something else by now. Answers whether it could.
+    async fn look_again(&self, place: &mut Place, events: &Sender<Event>) -> Result<bool, Unheard> {
+        let Ok((link, _)) = self.hub.session().await else { return Ok(false) };
+        let Ok(now) = self.hub.read_anew(&link).await else { return Ok(false) };
+        let found_in =
+            |held: &Directory| -> Vec<_> { self.targets.iter().map(|target| held.find(target).ok()).collect() };
+        let (was, is) = (place.held.as_deref().map(found_in).unwrap_or_default(), found_in(&now));
+        place.held = Some(now);
+        if was == is {
+            return Ok(true);
+        }
+        events.send(Event::Rearranged).await.map_err(|_| Unheard)?;
+        for (light, endpoint) in is.iter().enumerate() {
+            if endpoint.is_some() && was.get(light) != Some(endpoint) {
+                events.send(Event::Back { light }).await.map_err(|_| Unheard)?;
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// The parts of resources that an event tells, each with what became of it.
+fn parts_of(data: &[u8]) -> Vec<(String, Value)> {
+    let Ok(Value::Array(batches)) = serde_json::from_slice(data) else { return Vec::new() };
+    let parts = |mut batch: Value| {
+        let kind = batch.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let parts = match batch.get_mut("data").map(Value::take) {
+            Some(Value::Array(parts)) => parts,
+            _ => Vec::new(),
+        };
+        parts.into_iter().map(move |part| (kind.clone(), part))
+    };
+    batches.into_iter().flat_map(parts).collect()
 }
 
 impl Source for Watch {
@@ -246,6 +302,7 @@ fn changes_the_directory(kind: &str, resource: &Value) -> bool {
         "update" => {
             is_of(&["room", "zone", "bridge_home"])
                 || (is_of(&["light", "scene"]) && resource.pointer("/metadata/name").is_some())
+                || (is_of(&["scene"]) && ["actions", "auto_dynamic"].iter().any(|key| resource.get(key).is_some()))
         }
         _ => false,
     }
