@@ -232,3 +232,20 @@ async fn whoever_announces_itself_under_the_id_and_shows_another_certificate_get
     assert!(error.contains("its certificate is not the one known"), "{error}");
     assert_eq!(impostor.requests().count(|_| true), 0, "the key was sent to it");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_announces_itself_under_the_id_and_says_by_http_that_it_is_another_gets_no_key() {
+    let id = id();
+    let hub =
+        |id: &str| Hub::plan().bridge_id(id).room("Office", &[("Desk", Kind::Color(Gamut::C))]).plain_v1().start();
+    let (real, other) = (hub(&id).await.unwrap(), hub(&self::id()).await.unwrap());
+    other.add_key(&real.key());
+    let mut place = Place::paired(&real, real.address()).await;
+    place.settings.hubs.values_mut().for_each(|hub| hub.api = Some(settings::Api::V1));
+    real.down().await;
+    let _announced = announce(&id, other.address());
+    let survey = lights::survey(&place.settings, &place.store).await.unwrap();
+    assert!(survey.hubs[0].error.is_some(), "it is another hub");
+    let asked: Vec<String> = other.requests().all().into_iter().map(|it| it.route).collect();
+    assert_eq!(asked, ["GET /api/config"], "it was found, and asked who it is without the key");
+}

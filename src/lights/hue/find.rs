@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::certificate::Known;
 use super::client::{Client, Place};
 use super::v2::answer::plain;
+use crate::lights::Trouble;
 use crate::lights::body::{self, Unread};
 
 /// Signify's list of hubs. It answers 429 when it is asked often.
@@ -182,11 +183,17 @@ pub(super) async fn speaks_plain_http(address: &str) -> bool {
 async fn ask(address: &str, is_plain: bool) -> Option<Told> {
     let place = Place { hub: address.to_owned(), host: address.to_owned(), is_plain };
     let client = Client::new(place, Known { any: true, ..Known::default() }).ok()?;
+    told_by(&client).await.ok()?
+}
+
+/// What is told to anybody; none where that is no hub's answer. The question needs no key.
+pub(super) async fn told_by(client: &Client) -> Result<Option<Told>, Trouble> {
+    // Not every look-alike answers both.
     for path in ["/api/config", "/api/0/config"] {
-        let answer = client.ask(Method::GET, path, None).await.ok()?;
+        let answer = client.ask(Method::GET, path, None).await?;
         if let Some(told) = Told::read(&answer.body).filter(|_| answer.status.is_success()) {
-            return Some(told);
+            return Ok(Some(told));
         }
     }
-    None
+    Ok(None)
 }

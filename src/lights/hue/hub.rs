@@ -15,7 +15,7 @@ use tokio::sync::{Mutex, Notify};
 
 use super::LIMITS;
 use super::certificate::{Known, Taken, Verifier};
-use super::client::{Answer, Client, Place, Session, busy};
+use super::client::{Answer, Client, Place, Session};
 use super::dialect::Dialect;
 use super::v2::command::Put;
 use super::v2::resources::Directory;
@@ -153,6 +153,9 @@ impl HueHub {
         if let (false, Some(id)) = (is_known, &id) {
             self.meet(&client, id).await?;
         }
+        if let (true, Some(id)) = (is_plain, &id) {
+            self.ask_who_it_is(&client, id).await?;
+        }
         if is_plain {
             tracing::warn!(
                 hub = self.name,
@@ -258,14 +261,13 @@ impl HueHub {
             self.accepted(link, &answer).await.map_err(Unread::Trouble)?;
             answers.push(answer.body);
         }
-        let directory = link.dialect.directory(&answers).ok_or_else(|| Unread::Trouble(self.not_a_hub("no JSON")))?;
+        let directory = link.dialect.directory(&answers).ok_or_else(|| {
+            let says = answers.iter().find_map(|answer| link.dialect.refusal(answer));
+            Unread::Trouble(self.not_a_hub(says.as_deref().unwrap_or("no JSON")))
+        })?;
         match (self.settings.id.as_deref().or(id), &directory.hub_id) {
             (Some(meant), Some(there)) if !meant.eq_ignore_ascii_case(there) => {
-                let what = format!(
-                    "this is hub {there}, and hubs.{0}.id is {meant}: correct hubs.{0}.host or hubs.{0}.id",
-                    self.name
-                );
-                Err(Unread::Trouble(busy(&self.name, None, &what)))
+                Err(Unread::Trouble(self.is_another(there, meant)))
             }
             _ => Ok(directory),
         }
@@ -282,7 +284,9 @@ impl HueHub {
         }
         let at = Instant::now();
         let answer = self.ask(link, Method::GET, link.dialect.lamps_path(), None).await?;
-        let lamps = Arc::new(link.dialect.lamps(&answer.body).ok_or_else(|| self.not_a_hub("no JSON"))?);
+        let lamps = link.dialect.lamps(&answer.body);
+        let says = || link.dialect.refusal(&answer.body).unwrap_or_else(|| "no JSON".to_owned());
+        let lamps = Arc::new(lamps.ok_or_else(|| self.not_a_hub(&says()))?);
         *read = Some((at, lamps.clone()));
         Ok(lamps)
     }

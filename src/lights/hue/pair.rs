@@ -201,16 +201,12 @@ async fn greet(hub: &settings::Hub, name: &str, host: &str) -> Result<(Client, T
     let place = Place { hub: called.to_owned(), host: host.to_owned(), is_plain };
     let known = Known { any: true, configured: hub.certificate_sha256, ..Known::default() };
     let client = Client::new(place, known)?;
-    for path in ["/api/config", "/api/0/config"] {
-        let Answer { status, body, .. } = match client.ask(Method::GET, path, None).await {
-            Err(_) if !is_plain && find::speaks_plain_http(host).await => return Err(speaks_http(name, host)),
-            answer => answer?,
-        };
-        if let Some(told) = Told::read(&body).filter(|_| status.is_success()) {
-            return Ok((client, told));
-        }
+    match find::told_by(&client).await {
+        Err(_) if !is_plain && find::speaks_plain_http(host).await => Err(speaks_http(name, host)),
+        told => told?.map(|told| (client, told)).ok_or_else(|| {
+            NotPaired::Unable(format!("{host} answers, but not as a Hue hub does: is the address right?"))
+        }),
     }
-    Err(NotPaired::Unable(format!("{host} answers, but not as a Hue hub does: is the address right?")))
 }
 
 /// Without a word of its owner, whose key anybody on the network could read then, http is not spoken.

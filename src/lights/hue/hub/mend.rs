@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::super::client::Client;
 use super::super::find;
 use super::{Acquaintance, HueHub, Link, lock};
 use crate::lights::hue::v2::resources::Directory;
@@ -98,6 +99,19 @@ impl HueHub {
         let Ok(Some(host)) = self.store.hub_host(&id, &self.settings.host).await else { return false };
         lock(&self.moved).get_or_insert(host);
         true
+    }
+
+    /// By plain http nobody proves who they are; but whoever says themselves that they are another hub are not given
+    /// the key, such as when the router gave its address away. Where a hub was found after it had moved, its id is to
+    /// be told.
+    pub(super) async fn ask_who_it_is(&self, client: &Client, id: &str) -> Result<(), Trouble> {
+        let told = find::told_by(client).await?.and_then(|told| told.id);
+        match told {
+            Some(there) if there.eq_ignore_ascii_case(id) => Ok(()),
+            Some(there) => Err(self.is_another(&there, id)),
+            None if lock(&self.moved).is_none() => Ok(()),
+            None => Err(self.not_a_hub("it does not tell its bridge id")),
+        }
     }
 
     /// The hub is not where it was found last.

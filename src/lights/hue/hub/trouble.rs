@@ -18,6 +18,13 @@ impl HueHub {
         trouble
     }
 
+    pub(super) fn is_another(&self, there: &str, meant: &str) -> Trouble {
+        let hub = &self.name;
+        let what =
+            format!("this is hub {there}, and hubs.{hub}.id is {meant}: correct hubs.{hub}.host or hubs.{hub}.id");
+        busy(hub, None, &what)
+    }
+
     pub(in crate::lights::hue) fn unfound(&self, what: &str) -> Trouble {
         Trouble::Light { reason: format!("hub {}: {what}", self.name) }
     }
