@@ -109,6 +109,85 @@ async fn errors_are_told_apart() {
 }
 
 #[tokio::test]
+async fn an_error_of_the_hubs_is_told_by_what_it_means_and_what_to_do() {
+    let world = World::plain("Desk").await;
+    world.show(RED).await.unwrap();
+    let table = [
+        (3, "resource, /lights/1/state, not available", "light", "removed in the Hue app"),
+        (6, "parameter, xy, not available", "light", "cannot do what is asked"),
+        (7, "invalid value, 300, for parameter, bri", "light", "takes no such value"),
+        (8, "parameter, bri, is not modifiable", "light", "refuses the command"),
+        (901, "Internal error, 503", "hub", "restart the hub"),
+        (1, "unauthorized user", "stop", "graph2mqtt pair office"),
+    ];
+    for (number, text, whose, remedy) in table {
+        let body = json!([{"error": {"type": number, "address": "/lights/1/state", "description": text}}]);
+        world.hub.fault(Fault::new("PUT", What::status(200, body.to_string())).times(1));
+        let (is, reason) = match world.show(RED).await {
+            Err(Trouble::Light { reason }) => ("light", reason),
+            Err(Trouble::Hub { reason, .. }) => ("hub", reason),
+            Err(Trouble::Stop { reason }) => ("stop", reason),
+            Ok(obeyed) => panic!("{number}: {obeyed:?}"),
+        };
+        assert!(is == whose && reason.contains(remedy), "{number}: {is}: {reason}");
+        assert!(number == 1 || (reason.contains(&number.to_string()) && reason.contains(text)), "{number}: {reason}");
+    }
+}
+
+#[tokio::test]
+async fn that_a_lamp_is_off_is_no_refusal() {
+    let world = World::plain("Desk").await;
+    world.show(RED).await.unwrap();
+    world.lights.lights[0].1.show(Look::Off, false).await.unwrap();
+    let obeyed = world.lights.lights[0].1.show(RED, true).await.unwrap();
+    assert!(obeyed.was_off && obeyed.advice.is_some_and(|advice| advice.contains("error 201")));
+}
+
+#[tokio::test]
+async fn a_hub_that_says_an_error_where_its_lights_should_be_is_told_with_it() {
+    let world = World::plain("Desk").await;
+    let error = r#"[{"error":{"type":4,"address":"/groups","description":"method, GET, not available"}}]"#;
+    world.hub.fault(Fault::new("/groups", What::status(200, error)).times(1));
+    let Err(Trouble::Hub { reason, .. }) = world.show(RED).await else { panic!("no hub answers so") };
+    assert!(reason.contains("error 4, method, GET, not available") && reason.contains("hubs.office.host"), "{reason}");
+    world.show(RED).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_bridge_pro_that_sends_plain_http_on_is_told_and_gets_no_key() {
+    let world = World::plain("Desk").await;
+    let headers = vec![("location".to_owned(), format!("https://{}/", world.hub.address()))];
+    world.hub.fault(Fault::new("", What::Answer { status: 301, headers, body: String::new() }));
+    let Err(Trouble::Hub { reason, .. }) = world.show(RED).await else { panic!("it went on") };
+    for word in ["301", "Bridge Pro", "remove hubs.office.api"] {
+        assert!(reason.contains(word), "{word}: {reason}");
+    }
+    assert_eq!(world.hub.requests().count(|it| it.route.contains(&world.hub.key())), 0, "the key was said in the open");
+    world.hub.clear_faults();
+    world.show(RED).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_says_that_it_is_another_hub_is_not_told_the_key() {
+    let world = World::plain("Desk").await;
+    let keyed = || world.hub.requests().count(|it| it.route.contains(&world.hub.key()));
+    for config in ["/api/config", "/api/0/config"] {
+        let another = json!({"name": "Attic", "bridgeid": "001788FFFE999999"}).to_string();
+        if config != "/api/config" {
+            world.hub.fault(Fault::new("GET /api/config", What::status(404, "{}")));
+        }
+        world.hub.fault(Fault::new(format!("GET {config}"), What::status(200, another)));
+        let Err(Trouble::Hub { reason, .. }) = world.show(RED).await else { panic!("it was taken for the hub") };
+        assert!(reason.contains("001788fffe999999") && reason.contains("hubs.office.host"), "{reason}");
+        assert_eq!(keyed(), 0);
+        world.hub.clear_faults();
+    }
+    world.hub.fault(Fault::new("/config", What::status(404, "{}")).times(2));
+    world.show(RED).await.expect("some look-alikes tell no id");
+    assert!(keyed() > 0);
+}
+
+#[tokio::test]
 async fn a_persons_hand_is_seen_by_asking() {
     let world = World::plain("Desk").await;
     world.show(RED).await.unwrap();

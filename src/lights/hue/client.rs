@@ -119,6 +119,9 @@ impl Client {
 
     async fn whole(&self, response: reqwest::Response) -> Result<Answer, Trouble> {
         let status = response.status();
+        if status.is_redirection() {
+            return Err(self.sent_on(status));
+        }
         let retry_after = response.headers().get(RETRY_AFTER).and_then(seconds);
         let body = body::read(response, LARGEST_ANSWER).await.map_err(|unread| match unread {
             Unread::Broken(error) => self.failed(error),
@@ -138,6 +141,21 @@ impl Client {
             _ if error.is_timeout() => self.late(),
             _ => self.unreachable(&format!("cannot be talked to ({})", cause(&error.without_url()))),
         }
+    }
+
+    /// A redirect is not followed: a PUT or POST would become a GET, and the key would go along.
+    fn sent_on(&self, status: StatusCode) -> Trouble {
+        let Place { hub, host, is_plain } = &self.place;
+        let what = match is_plain {
+            true => format!(
+                "http://{host} sends on to another address ({status}), as the Hue Bridge Pro does, which speaks https \
+                 alone: remove hubs.{hub}.api, so that https is spoken"
+            ),
+            false => format!(
+                "https://{host} sends on to another address ({status}), as no Hue hub does: is hubs.{hub}.host right?"
+            ),
+        };
+        busy(hub, None, &what)
     }
 
     fn late(&self) -> Trouble {

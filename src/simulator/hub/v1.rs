@@ -52,7 +52,10 @@ async fn section(
     }
     match state.v1_section(&kind) {
         Some(section) => Json(section).into_response(),
-        None => Json(json!([error(3, &format!("/{kind}"), "resource not available")])).into_response(),
+        None => {
+            let address = format!("/{kind}");
+            Json(json!([error(3, &address, &format!("resource, {address}, not available"))])).into_response()
+        }
     }
 }
 
@@ -171,7 +174,7 @@ fn obeyed(
             return unauthorized();
         }
         let Some((target, lamps, is_group)) = find(&state) else {
-            return Json(json!([error(3, address, "resource, not available")])).into_response();
+            return Json(json!([error(3, address, &format!("resource, {address}, not available"))])).into_response();
         };
         let too_fast = if is_group { state.group_too_fast(at) } else { state.light_too_fast(at) };
         let (answers, changed) = match too_fast {
@@ -213,10 +216,17 @@ impl State {
             let off =
                 !is_group && name != "on" && body.get("on") != Some(&json!(true)) && !self.lamps[lamps[0]].state.on;
             match member {
-                Err(kind) => answers.push(error(kind, &address, "invalid value, or parameter not available")),
-                Ok(member) if !able(&member) => answers.push(error(6, &address, "parameter not available")),
+                Err(7) => {
+                    let text = format!("invalid value, {}, for parameter, {name}", body[&name]);
+                    answers.push(error(7, &address, &text));
+                }
+                Err(kind) => answers.push(error(kind, &address, &format!("parameter, {name}, not available"))),
+                Ok(member) if !able(&member) => {
+                    answers.push(error(6, &address, &format!("parameter, {name}, not available")));
+                }
                 Ok(_) if off => {
-                    answers.push(error(201, &address, "parameter, is not modifiable. Device is set to off."))
+                    let text = format!("parameter, {name}, is not modifiable. Device is set to off.");
+                    answers.push(error(201, &address, &text));
                 }
                 Ok(member) => {
                     answers.push(json!({"success": {address: body[&name]}}));

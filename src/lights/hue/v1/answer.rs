@@ -15,6 +15,13 @@ const IS_OFF: u64 = 201;
 const INTERNAL: u64 = 900;
 /// Not available on this lamp, or a value that it does not take: a part of the command that it passes over.
 const UNABLE: [u64; 2] = [6, 7];
+/// What errors mean where nothing of a command was obeyed.
+const MEANING: [(u64, &str); 4] = [
+    (NO_SUCH_RESOURCE, "what the target was is gone (was it removed in the Hue app?)"),
+    (6, "the light cannot do what is asked of it"),
+    (7, "the light takes no such value"),
+    (301, "the hub has no room left: delete groups, scenes or rules that nobody uses in the Hue app"),
+];
 
 /// The errors of an answer, by number and for people.
 fn errors(answer: &[u8]) -> Option<(Vec<(u64, String)>, usize)> {
@@ -40,29 +47,35 @@ pub(in crate::lights::hue) fn internal_error(answer: &[u8]) -> Option<String> {
     errors
         .into_iter()
         .find(|(number, _)| *number >= INTERNAL)
-        .map(|(number, text)| format!("the hub failed: error {number}, {text}"))
+        .map(|(number, text)| format!("the hub failed: error {number}, {text}; should it last, restart the hub"))
 }
 
 /// The first error, for people.
 pub(in crate::lights::hue) fn refusal(answer: &[u8]) -> Option<String> {
-    errors(answer)?.0.into_iter().next().map(|(_, text)| text)
+    errors(answer)?.0.into_iter().next().map(|(number, text)| format!("error {number}, {text}"))
 }
 
 /// What an answer to a command says; none when it is no hub's.
 pub(in crate::lights::hue) fn obeyed(answer: &[u8], is_group: bool) -> Option<Result<Obeyed, String>> {
     let (mut errors, successes) = errors(answer)?;
-    if let Some((_, text)) = errors.iter().find(|(number, _)| *number == NO_SUCH_RESOURCE) {
-        return Some(Err(format!("what the target was is gone: {text}")));
+    if errors.iter().any(|(number, _)| *number == NO_SUCH_RESOURCE) {
+        return Some(Err(refused(&errors)));
     }
     let was_off = errors.iter().any(|(number, _)| *number == IS_OFF);
     if is_group {
         errors.retain(|(number, _)| !UNABLE.contains(number));
     }
     if successes == 0 && !errors.is_empty() && !was_off {
-        return Some(Err(format!("the hub refuses the command: {}", joined(&errors))));
+        return Some(Err(refused(&errors)));
     }
     let advice = (!errors.is_empty()).then(|| joined(&errors));
     Some(Ok(Obeyed { was_off, advice, ..Obeyed::default() }))
+}
+
+fn refused(errors: &[(u64, String)]) -> String {
+    let known = |number: u64| MEANING.iter().find(|(it, _)| *it == number).map(|(_, meaning)| *meaning);
+    let meaning = errors.iter().find_map(|(number, _)| known(*number)).unwrap_or("the hub refuses the command");
+    format!("{meaning}: {}", joined(errors))
 }
 
 fn joined(errors: &[(u64, String)]) -> String {
