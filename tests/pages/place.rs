@@ -118,16 +118,21 @@ async fn an_actuator_alone_shows_its_lights_and_has_no_page_to_sign_in() {
 }
 
 #[tokio::test]
-async fn a_light_whose_hub_is_to_be_paired_points_to_the_button_and_names_no_command() {
+async fn a_light_whose_hub_has_its_remedy_on_its_page_points_there_and_names_no_command() {
     let yaml =
         "hubs: { office: { host: 192.168.1.20 } }\nlights: { desk: { hub: office, target: Desk, follow: alex } }\n";
     let error = "hub office: there is no application key for it yet. Pair it: graph2mqtt pair office";
-    let states = [Condition::NoKey, Condition::KeyRefused, Condition::CertificateChanged];
-    for condition in states {
+    let states = [
+        (Condition::NoKey, "is to be paired"),
+        (Condition::KeyRefused, "is to be paired"),
+        (Condition::CertificateChanged, "is to be paired"),
+        (Condition::AnotherHub, "is not what answers at its address"),
+    ];
+    for (condition, words) in states {
         let standing = Standing { condition, reason: Some(error.to_owned()) };
         let hubs = vec![HubState { name: "office".parse().unwrap(), lights: 1, standing }];
         let (port, _guard) = alone(yaml, Actuator { connected: true, lights: vec![lost(error)], hubs }).await;
-        let page = Browser::at(port).get("/").await.says(200, "href=\"/hub/office\"").says(200, "is to be paired");
+        let page = Browser::at(port).get("/").await.says(200, "href=\"/hub/office\"").says(200, words);
         assert!(!page.text.contains("graph2mqtt pair"), "{condition:?}: {}", page.text);
     }
 }

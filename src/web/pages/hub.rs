@@ -1,5 +1,7 @@
 //! A hub's page: how it stands, and pairing it by its link button, counted down without a script.
 
+use std::borrow::Cow;
+
 use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -86,17 +88,36 @@ pub(super) fn words(hub: &HubState) -> (&'static str, Option<bool>) {
 }
 
 /// What is wrong with it; without the command where the page has the button.
-pub(super) fn reason(hub: &HubState) -> Option<&str> {
+pub(super) fn reason(hub: &HubState) -> Option<Cow<'_, str>> {
     match hub.standing.condition {
-        Condition::NoKey => Some("Nobody has paired it yet."),
+        Condition::NoKey => Some("Nobody has paired it yet.".into()),
         Condition::KeyRefused => Some(
-            "It does not know the application key any more: the key was removed in the Hue app, or the hub was reset.",
+            "It does not know the application key any more: the key was removed in the Hue app, or the hub was reset."
+                .into(),
         ),
         Condition::CertificateChanged => Some(
             "It shows another certificate than the one known: somebody may stand between, or the hub was reset or \
-             replaced. Pair it again only if you know why.",
+             replaced. Pair it again only if you know why."
+                .into(),
         ),
-        _ => hub.standing.reason.as_deref(),
+        Condition::AnotherHub => Some(
+            format!(
+                "What answers at its address is another hub, no hub, or one that nothing is known of yet. If it is \
+                 yours, pair it on this hub's page. If not, somebody who can change the configuration corrects \
+                 hubs.{0}.host, or hubs.{0}.id.",
+                hub.name
+            )
+            .into(),
+        ),
+        _ => hub.standing.reason.as_deref().map(Cow::from),
+    }
+}
+
+/// What a light's trouble comes down to where the page of its hub has the remedy.
+pub(super) fn remedied(hub: &HubState) -> Option<&'static str> {
+    match hub.standing.condition {
+        Condition::AnotherHub => Some("is not what answers at its address"),
+        condition => condition.wants_pairing().then_some("is to be paired"),
     }
 }
 

@@ -172,13 +172,13 @@ fn lights(shared: &Shared, lights: &[LightState], hubs: &[HubState]) -> Markup {
     }
 }
 
-/// What is wrong with a light; where pairing its hub mends that, the way to the button instead of the command.
+/// What is wrong with a light; where its hub's page has the remedy, the way there instead of the command.
 fn trouble(shared: &Shared, light: &LightState, error: &str, hubs: &[HubState]) -> Markup {
     let hangs_on = shared.settings.lights.get(&light.name).filter(|it| it.wled.is_none()).map(|it| &it.hub);
-    let hub = hubs.iter().find(|hub| Some(&hub.name) == hangs_on && hub.standing.condition.wants_pairing());
+    let hub = hubs.iter().find(|hub| Some(&hub.name) == hangs_on);
     html! {
-        @if let Some(hub) = hub {
-            p.reason { "Its hub " a href=(shared.link(&format!("/hub/{}", hub.name))) { (hub.name) } " is to be paired." }
+        @if let Some((hub, remedied)) = hub.and_then(|hub| Some((hub, hub::remedied(hub)?))) {
+            p.reason { "Its hub " a href=(shared.link(&format!("/hub/{}", hub.name))) { (hub.name) } " " (remedied) "." }
         } @else {
             p.reason { (error) }
         }
