@@ -305,8 +305,9 @@ impl Role<'_> {
 
     async fn apply(&mut self, todo: Todo) {
         if todo.act {
-            // The lamps first: what is published of them can wait.
+            // The lamps first: what is published of them can wait until their commands are on the wire.
             self.wakes.iter().for_each(|wake| wake.notify_one());
+            tokio::task::yield_now().await;
         }
         if todo.say_online {
             self.connection.changed(STATE);

@@ -17,7 +17,7 @@ use super::contest::Contest;
 use super::crew::{self, Places};
 use super::jobs::{self, Done, Job};
 use super::layout::Place;
-use super::monitor::{Change, Counter as Count, Monitor};
+use super::monitor::{Counter as Count, Monitor};
 use super::pace::{Beat, Pace};
 use super::readback::{ReadBack, Reading};
 use super::sequence::Counter;
@@ -65,6 +65,8 @@ pub(super) struct Bridge {
     pub(super) rng: fastrand::Rng,
     pub(super) jobs: FuturesUnordered<Job>,
     pub(super) talk: Talk,
+    /// Whose presences are on their way, and not in the log yet.
+    pub(super) untold: Vec<Index>,
     pub(super) phase: Phase,
     /// What the broker held at the start, until all of it was compared with what is wanted.
     pub(super) found: Option<ReadBack>,
@@ -180,6 +182,7 @@ impl Bridge {
             rng: fastrand::Rng::new(),
             jobs: FuturesUnordered::new(),
             talk: Talk::default(),
+            untold: Vec::new(),
             phase: Phase::Connecting,
             found: None,
             disturbed: BTreeSet::new(),
@@ -208,6 +211,11 @@ impl Bridge {
         let shutdown = self.shutdown.clone();
         self.reserve_ahead();
         loop {
+            if !self.untold.is_empty() {
+                // A line of the log takes as long as sending the presence, which goes first.
+                tokio::task::yield_now().await;
+                self.tell_presences();
+            }
             self.launch();
             let wake = self.wake();
             tokio::select! {
@@ -350,36 +358,6 @@ impl Bridge {
         }
         self.connection.changed(slot);
         true
-    }
-
-    /// Tells those who watch of a presence that is on its way.
-    fn announce(&mut self, index: Index) {
-        // Before it is online, it is thousands at once.
-        let told = matches!(self.phase, Phase::Running) && self.talk.presence();
-        let board = self.board.write();
-        let account = &board.accounts[index as usize];
-        let (Some(presence), Some(sequence)) = (account.presence(), account.sequence()) else { return };
-        self.monitor.count(Count::Published);
-        let (availability, activity) = (&presence.availability, &presence.activity);
-        if told {
-            tracing::info!(account = %account.name, %availability, %activity, "presence");
-        } else {
-            tracing::debug!(account = %account.name, %availability, %activity, "presence");
-        }
-        if let (true, Some(answered)) = (self.monitor.watched(), account.last_answer()) {
-            self.monitor.changed(Change {
-                account: account.name.clone(),
-                availability: availability.clone(),
-                activity: activity.clone(),
-                sequence,
-                answered: answered.into_std(),
-            });
-        }
-    }
-
-    pub(super) fn tell_of(&mut self, news: News, index: Index, what: &str) {
-        let board = self.board.clone();
-        self.talk.say(news, &board.write().accounts[index as usize].name, what);
     }
 
     /// Keeps the sums that others see.

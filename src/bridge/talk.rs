@@ -1,5 +1,8 @@
 //! What the log is told of accounts: each trouble once, with its remedy, and thousands of them in one line.
 
+use super::agenda::Index;
+use super::monitor::{Change, Counter as Count};
+use super::running::{Bridge, Phase};
 use crate::presence::AccountName;
 
 /// How many lines of a kind are written between two sums.
@@ -72,6 +75,49 @@ impl Talk {
         if more > 0 {
             tracing::info!("presence changed {more} more times; the level debug tells of each");
         }
+    }
+}
+
+impl Bridge {
+    /// Tells those who watch of a presence that is on its way.
+    pub(super) fn announce(&mut self, index: Index) {
+        // Before it is online, it is thousands at once.
+        let told = matches!(self.phase, Phase::Running) && self.talk.presence();
+        let board = self.board.write();
+        let account = &board.accounts[index as usize];
+        let (Some(presence), Some(sequence)) = (account.presence(), account.sequence()) else { return };
+        self.monitor.count(Count::Published);
+        let (availability, activity) = (&presence.availability, &presence.activity);
+        if told {
+            self.untold.push(index);
+        } else {
+            tracing::debug!(account = %account.name, %availability, %activity, "presence");
+        }
+        if let (true, Some(answered)) = (self.monitor.watched(), account.last_answer()) {
+            self.monitor.changed(Change {
+                account: account.name.clone(),
+                availability: availability.clone(),
+                activity: activity.clone(),
+                sequence,
+                answered: answered.into_std(),
+            });
+        }
+    }
+
+    /// The lines of the log that waited for the presences to be sent.
+    pub(super) fn tell_presences(&mut self) {
+        let board = self.board.write();
+        for index in self.untold.drain(..) {
+            let account = &board.accounts[index as usize];
+            let Some(presence) = account.presence() else { continue };
+            let (availability, activity) = (&presence.availability, &presence.activity);
+            tracing::info!(account = %account.name, %availability, %activity, "presence");
+        }
+    }
+
+    pub(super) fn tell_of(&mut self, news: News, index: Index, what: &str) {
+        let board = self.board.clone();
+        self.talk.say(news, &board.write().accounts[index as usize].name, what);
     }
 }
 
