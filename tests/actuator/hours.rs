@@ -1,8 +1,11 @@
 //! Hours: at their begin and end, at the start, at midnight, when clocks are set.
 
-use graph2mqtt::simulator::LampState;
+use std::sync::{Arc, Mutex};
 
-use crate::world::{BLUE, PATIENCE, RED, World};
+use graph2mqtt::simulator::LampState;
+use jiff::Timestamp;
+
+use crate::world::{BLUE, GREEN, PATIENCE, RED, World};
 
 #[tokio::test]
 async fn outside_its_hours_a_light_does_what_the_rules_say_also_at_the_start() {
@@ -123,15 +126,24 @@ async fn a_hand_outside_the_hours_counts_until_they_begin_whatever_status_comes(
 async fn a_hand_within_the_hours_counts_on_when_they_end() {
     let mut world = World::with(&["alex"]).await;
     world.presence("alex", "Busy").await;
-    let settings = world.settings(&desk("from: \"08:00\", to: \"18:00\", time_zone: UTC"));
-    let actuator = world.run_from("2026-11-24T17:59:50Z", settings).await;
+    let (hours, hall) =
+        ("from: \"08:00\", to: \"18:00\", time_zone: UTC", "  hall: { hub: office, target: Hall, follow: alex }\n");
+    let clock = Arc::new(Mutex::new("2026-11-24T17:00:00Z".parse::<Timestamp>().unwrap()));
+    let actuator = world.run_at(&clock, world.settings(&(desk(hours) + hall))).await;
     world.shows("Desk", RED).await;
     world.watched().await;
-    world.hand_until(|light| light["hand"]["until"].is_string()).await;
-    world.published("desk", |light| light["hours"]["inside"] == false).await;
+    world.hand_until(|light| light["hand"]["until"] == "change").await;
+    let commands = |world: &World| world.hub.commands().count(|command| command.target != "Hall");
+    let before = commands(&world);
+    *clock.lock().unwrap() = "2026-11-24T18:30:00Z".parse().unwrap();
     world.presence("alex", "Away").await;
     let light = world.published("desk", |light| light["wanted"]["availability"] == "Away").await;
-    assert_eq!(light["hand"]["until"], "2026-11-25T08:00:00Z", "{light}");
-    assert!(world.hub.lamp("Desk").on, "it is not switched off");
+    let said = (&light["hours"]["inside"], &light["hand"]["until"], &light["wanted"]["color"]);
+    assert_eq!(said, (&false.into(), &"2026-11-25T08:00:00Z".into(), &"keep".into()), "{light}");
+    world.shows("Ceiling", BLUE).await;
+    assert_eq!(commands(&world), before, "it is not switched off");
+    *clock.lock().unwrap() = "2026-11-25T08:00:01Z".parse().unwrap();
+    world.presence("alex", "Available").await;
+    world.shows("Desk", GREEN).await;
     actuator.stop().await;
 }

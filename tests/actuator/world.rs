@@ -1,6 +1,6 @@
 //! A hub with two rooms, a broker, a stand-in for the bridge, and actuators between them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use graph2mqtt::actuator::{Actuator, Clock, State};
@@ -144,6 +144,12 @@ impl World {
     pub async fn run_from(&self, time: &str, settings: Settings) -> Running {
         let (begin, start): (jiff::Timestamp, _) = (time.parse().unwrap(), Instant::now());
         self.run_by(Arc::new(move || begin + start.elapsed()), settings).await
+    }
+
+    /// By a clock that stands until it is set.
+    pub async fn run_at(&self, clock: &Arc<Mutex<jiff::Timestamp>>, settings: Settings) -> Running {
+        let clock = clock.clone();
+        self.run_by(Arc::new(move || *clock.lock().unwrap()), settings).await
     }
 
     async fn run_by(&self, clock: Clock, settings: Settings) -> Running {
