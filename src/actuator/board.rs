@@ -39,6 +39,8 @@ pub(super) struct Board {
 
 struct Inner {
     connected: bool,
+    /// Whether lights are commanded at the end though the connection is gone.
+    ends_alone: bool,
     /// Whether what others published on the lights' topics was read since the connection stands.
     read: bool,
     lights: Vec<Entry>,
@@ -49,7 +51,8 @@ impl Board {
     /// `me`: who we are among the location's members.
     pub fn new(topics: Topics, me: String, chance: fastrand::Rng, clock: Clock) -> Self {
         let lights = topics.lights().iter().map(|_| Entry::default()).collect();
-        Self { topics, me, clock, inner: Mutex::new(Inner { connected: false, read: false, lights, chance }) }
+        let inner = Inner { connected: false, ends_alone: false, read: false, lights, chance };
+        Self { topics, me, clock, inner: Mutex::new(inner) }
     }
 
     pub fn me(&self) -> &str {
@@ -87,6 +90,17 @@ impl Board {
 
     pub fn is_connected(&self) -> bool {
         self.inner().connected
+    }
+
+    /// Lights do what they do at the end: nobody else is there to be heard first.
+    pub fn set_ends_alone(&self) {
+        self.inner().ends_alone = true;
+    }
+
+    /// Whether lights may be commanded now.
+    pub fn may_command(&self) -> bool {
+        let inner = self.inner();
+        inner.connected || inner.ends_alone
     }
 
     /// From now on the lights' topics are published: what was there is known.

@@ -140,7 +140,7 @@ impl Drive {
     /// Sends what is to be sent now; answers with when to look again.
     fn send<'a>(&'a self, convergence: &mut Convergence, mut put: impl FnMut(CommandOf<'a>)) -> Option<Instant> {
         let wishes = self.want(convergence);
-        while self.board.is_connected() {
+        while self.board.may_command() {
             match convergence.next(Instant::now(), |light| self.hub.lights[light].1.load()) {
                 Step::Send { light, look, on } => {
                     let wish = wishes[light].clone().expect("only what is wished for is sent");

@@ -69,6 +69,19 @@ pub(super) struct Mind {
     lights: Vec<Followed>,
     /// When the lights' topics count as read.
     read_at: Option<Instant>,
+    /// Whether another member was heard since the start; none while we were never connected.
+    has_company: Option<bool>,
+}
+
+/// How a message came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Came {
+    /// The broker gave it to us, to act upon first.
+    Given,
+    /// As to every member, when it was published.
+    ToAll,
+    /// It was there before we came.
+    Retained,
 }
 
 impl Mind {
@@ -77,7 +90,7 @@ impl Mind {
         let knowledge = Knowledge::new(topics.accounts().iter().cloned());
         let followed = |light| Followed { light, behind_since: None, turns_at: None };
         let lights = lights.into_iter().map(followed).collect();
-        Self { board, colors, knowledge, lights, read_at: None }
+        Self { board, colors, knowledge, lights, read_at: None, has_company: None }
     }
 
     /// The connection stands, and what is retained is on its way.
@@ -88,6 +101,7 @@ impl Mind {
             let grace = self.board.grace();
             self.board.light(light, |entry| entry.duty.connected(now.instant, grace));
         }
+        self.has_company.get_or_insert(false);
         self.board.set_connected(true);
         Todo { act: true, ..Todo::default() }
     }
@@ -100,17 +114,21 @@ impl Mind {
         (0..self.lights.len()).for_each(|light| self.board.light(light, |entry| entry.duty.disconnected()));
     }
 
-    /// A message came. `given`: the broker gave it to us, to act upon first. The error says what is odd,
-    /// and quotes nothing.
-    pub fn take(&mut self, about: &About, payload: &[u8], given: bool, now: Now) -> Result<Todo, String> {
-        let mut todo = Todo::default();
+    /// Whether we have been connected, and heard no other member meanwhile.
+    pub fn is_alone(&self) -> bool {
+        self.has_company == Some(false)
+    }
+
+    /// A message came. The error says what is odd, and quotes nothing.
+    pub fn take(&mut self, about: &About, payload: &[u8], came: Came, now: Now) -> Result<Todo, String> {
+        let (mut todo, given) = (Todo::default(), came == Came::Given);
         let odd = |odd: super::knowledge::Odd| odd.to_string();
         match about {
             About::Own => todo.say_online = payload == b"offline",
             About::Bridge => self.knowledge.bridge_said(payload).map_err(odd)?,
             About::State(account) => self.knowledge.account_said(account, payload).map_err(odd)?,
             About::Presence(account) => self.knowledge.presence(account, payload).map(drop).map_err(odd)?,
-            About::Light(light) => self.read(*light, payload, now, &mut todo)?,
+            About::Light(light) => self.read(*light, payload, came, now, &mut todo)?,
             About::Set(light) => self.set(*light, payload, given, now, &mut todo)?,
         }
         for light in 0..self.lights.len() {
@@ -122,12 +140,15 @@ impl Mind {
     }
 
     /// What a member of the location, or our forerunner, published of a light.
-    fn read(&mut self, light: usize, payload: &[u8], now: Now, todo: &mut Todo) -> Result<(), String> {
+    fn read(&mut self, light: usize, payload: &[u8], came: Came, now: Now, todo: &mut Todo) -> Result<(), String> {
         if payload.is_empty() {
             return Ok(());
         }
         let report = Report::read(payload, &self.lights[light].light.follow, now.time)
             .ok_or("JSON with inputs was expected, as an actuator publishes it")?;
+        if came != Came::Retained && report.is_of_another(self.board.me()) {
+            self.has_company = Some(true);
+        }
         let grace = self.board.grace();
         let (effects, paused) = self.board.light(light, |entry| {
             let before = entry.common.paused;

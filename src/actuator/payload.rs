@@ -166,6 +166,11 @@ impl Report {
         self.by.as_ref().filter(|by| by.actuator == me).map(|by| by.commands)
     }
 
+    /// Whether another member wrote it.
+    pub fn is_of_another(&self, me: &str) -> bool {
+        self.by.as_ref().is_some_and(|by| by.actuator != me)
+    }
+
     /// Who wrote it, and how many commands it had sent by then.
     pub fn author(&self) -> Option<(&str, u64)> {
         self.by.as_ref().map(|by| (by.actuator.as_str(), by.commands))

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::board::{Board, Clock, LightState, STATE, slot};
 use super::device::Device;
 use super::drive::{Drive, Flash, Manner};
-use super::mind::{Mind, Todo};
+use super::mind::{Came, Mind, Todo};
 use super::requests::{self, Answering, Ways};
 use super::topics::{About, Topics};
 use crate::lights::{self, HubState, Pairings};
@@ -270,11 +270,16 @@ impl Role<'_> {
             // before the plain ones bring the same in their order, behind what others have acted upon.
             return Todo::default();
         }
+        let came = match (received.given, received.retained) {
+            (true, _) => Came::Given,
+            (false, true) => Came::Retained,
+            (false, false) => Came::ToAll,
+        };
         let taken = match about {
             About::Set(_) if received.retained => {
                 Err("it is retained, and so not obeyed; publish it without retain, and clear it".to_owned())
             }
-            about => self.mind.take(about, &received.payload, received.given, self.actuator.board.now()),
+            about => self.mind.take(about, &received.payload, came, self.actuator.board.now()),
         };
         taken.unwrap_or_else(|odd| {
             self.complain(&received.topic, &odd);
@@ -330,25 +335,34 @@ impl Role<'_> {
     /// that makes a difference.
     async fn rest(&mut self, events: &mut mpsc::Receiver<Event>) -> bool {
         let wanted = self.device.leaves() || self.actuator.lights().any(|light| light.on_stop != Color::Keep);
-        let last = wanted && self.actuator.board.is_connected() && self.is_last(events).await;
+        let last = wanted && self.is_last(events).await;
+        if last {
+            self.actuator.board.set_ends_alone();
+        }
         let todo = self.mind.stop(last, self.actuator.board.now());
         self.apply(todo).await;
         last
     }
 
-    /// Whether nobody answers when we say `offline`: whoever is there says `online` again.
+    /// Whether nobody answers when we say `offline`: whoever is there says `online` again. Without the broker, which
+    /// may have been stopped before us, nobody can be asked: then it counts whether anybody was ever heard.
     async fn is_last(&mut self, events: &mut mpsc::Receiver<Event>) -> bool {
+        if !self.actuator.board.is_connected() {
+            return self.mind.is_alone();
+        }
         let offline = self.actuator.topics.state(false);
         let own = offline.topic.clone();
         self.connection.publish(offline, 1);
         let answered = async {
             while let Some(event) = events.recv().await {
-                if matches!(&event, Event::Received(it) if it.topic == own && *it.payload == *b"online" && !it.retained)
-                {
-                    return;
+                match event {
+                    Event::Received(it) if it.topic == own && *it.payload == *b"online" && !it.retained => return true,
+                    Event::Disconnected(_) => return !self.mind.is_alone(),
+                    _ => {}
                 }
             }
+            !self.mind.is_alone()
         };
-        tokio::time::timeout(ANYBODY, answered).await.is_err()
+        !tokio::time::timeout(ANYBODY, answered).await.unwrap_or(false)
     }
 }

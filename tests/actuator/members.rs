@@ -1,5 +1,6 @@
 //! Several actuators of one location, and several locations.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use graph2mqtt::settings::{self, Settings};
@@ -7,7 +8,7 @@ use graph2mqtt::simulator::{Gamut, Hub, Kind, Request};
 use serde_json::Value;
 
 use crate::support::observer::Seen;
-use crate::world::{BLUE, GREEN, PATIENCE, RED, World};
+use crate::world::{BLUE, GREEN, PATIENCE, RED, Running, World};
 
 const COLOUR: Kind = Kind::Color(Gamut::C);
 
@@ -91,6 +92,85 @@ async fn only_the_last_member_does_what_on_stop_says() {
     last.stop().await;
     world.hub.wait_for("Desk", PATIENCE, |lamp| !lamp.on).await.unwrap();
     world.bridge.until_is("graph2mqtt/actuator/home/state", "offline").await;
+}
+
+const OFF_AT_STOP: &str = "  desk: { hub: office, target: light/Desk, follow: alex, on_stop: off }\n";
+/// A stop waits for the hub and for the broker, and no longer.
+const STOP: Duration = Duration::from_secs(5);
+
+async fn stops_in_time(member: Running) {
+    let began = Instant::now();
+    member.stop().await;
+    assert!(began.elapsed() < STOP, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn without_the_broker_a_member_that_is_alone_does_what_on_stop_says() {
+    let mut world = World::with(&["alex"]).await;
+    let actuator = world.actuator_with(OFF_AT_STOP).await;
+    world.presence("alex", "Busy").await;
+    world.shows("Desk", RED).await;
+    world.broker.stop();
+    actuator.disconnected().await;
+    stops_in_time(actuator).await;
+    assert!(!world.hub.lamp("Desk").on, "nobody else is there");
+}
+
+#[tokio::test]
+async fn without_the_broker_a_member_that_was_never_connected_leaves_its_lights_alone() {
+    let mut world = World::with(&["alex"]).await;
+    world.hub.hand("Desk", &serde_json::json!({"on": {"on": true}}));
+    world.broker.stop();
+    let actuator = world.actuator_with(OFF_AT_STOP).await;
+    world.read_ahead().await;
+    stops_in_time(actuator).await;
+    assert_eq!(world.commands(), 0);
+}
+
+/// Two members that have heard of each other, and a red desk.
+async fn two_members(world: &mut World) -> [Running; 2] {
+    let members = [world.actuator_with(OFF_AT_STOP).await, world.actuator_with(OFF_AT_STOP).await];
+    for member in &members {
+        member.connected().await;
+    }
+    world.presence("alex", "Away").await;
+    world.shows("Desk", BLUE).await;
+    let authors = |seen: &[Seen]| {
+        let author =
+            |seen: &Seen| Some(serde_json::from_str::<Value>(&seen.payload).ok()?["by"]["actuator"].to_string());
+        seen.iter().filter(|seen| seen.topic.ends_with("/light/desk")).filter_map(author).collect::<BTreeSet<_>>()
+    };
+    world.bridge.wait("both report", |seen| (authors(seen).len() == 2).then_some(())).await;
+    world.presence("alex", "Busy").await;
+    world.shows("Desk", RED).await;
+    members
+}
+
+#[tokio::test]
+async fn without_the_broker_a_member_that_has_heard_of_another_leaves_the_light_to_it() {
+    let mut world = World::with(&["alex"]).await;
+    let members = two_members(&mut world).await;
+    world.broker.stop();
+    for member in members {
+        member.disconnected().await;
+        stops_in_time(member).await;
+    }
+    assert_eq!(world.hub.lamp("Desk").xy, Some(RED));
+    assert!(world.hub.lamp("Desk").on, "for all that each of them knew, the other went on");
+}
+
+#[tokio::test]
+async fn a_broker_that_goes_while_others_are_asked_for_leaves_the_light_to_them() {
+    let mut world = World::with(&["alex"]).await;
+    let [one, other] = two_members(&mut world).await;
+    // It has the question, and answers nobody.
+    world.broker.freeze();
+    one.shutdown.cancel();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    world.broker.kill();
+    stops_in_time(one).await;
+    assert!(world.hub.lamp("Desk").on, "another member goes on");
+    other.kill();
 }
 
 #[tokio::test]

@@ -43,12 +43,21 @@ impl Running {
 
     /// Until its connection to the broker stands.
     pub async fn connected(&self) {
-        let connected = async {
-            while !self.state.is_connected() {
+        self.is_connected(true).await;
+    }
+
+    /// Until its connection to the broker is gone.
+    pub async fn disconnected(&self) {
+        self.is_connected(false).await;
+    }
+
+    async fn is_connected(&self, connected: bool) {
+        let such = async {
+            while self.state.is_connected() != connected {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, connected).await.expect("it connects");
+        tokio::time::timeout(PATIENCE, such).await.expect("it connects, or is disconnected");
     }
 
     /// Ends without a word, as by a crash.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::actuator::board::{Board, slot};
 use crate::actuator::converge::{Convergence, Step};
 use crate::actuator::entry::{News, Now, Wish};
-use crate::actuator::mind::{Mind, Todo};
+use crate::actuator::mind::{Came, Mind, Todo};
 use crate::actuator::topics::{About, Topics};
 use crate::lights::hue::LIMITS;
 use crate::lights::{Lamp, Load, Look, Obeyed, Seen, Trouble};
@@ -299,8 +299,8 @@ impl World {
         }
         if let Some(letter) = member.inbox.pop_front_if(|letter| letter.arrives <= time) {
             let about = self.abouts[&letter.topic].clone();
-            let todo =
-                member.mind.take(&about, &letter.payload, letter.given, now).expect("what the model says is taken");
+            let came = if letter.given { Came::Given } else { Came::ToAll };
+            let todo = member.mind.take(&about, &letter.payload, came, now).expect("what the model says is taken");
             self.apply(at, todo);
             return true;
         }
