@@ -15,13 +15,18 @@ const WAIT: Duration = Duration::from_secs(20);
 const RED: Look = Look::plain(Shade::Rgb([255, 0, 0]));
 
 async fn light(strip: &Wled, keys: &str) -> (lights::Hub, TempDir) {
+    let (mut hubs, folder) = hubs(&format!("  sign: {{ wled: \"{}\", follow: alex{keys} }}\n", strip.address())).await;
+    (hubs.remove(0), folder)
+}
+
+async fn hubs(lights: &str) -> (Vec<lights::Hub>, TempDir) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let folder = tempfile::tempdir().unwrap();
-    let yaml = format!("lights:\n  sign: {{ wled: \"{}\", follow: alex{keys} }}\n", strip.address());
+    let yaml = format!("lights:\n{lights}");
     let settings = settings::from_yaml(&yaml, folder.path()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     let url = format!("sqlite://{}", folder.path().join("store.db").display());
     let store = Store::open(&url, &folder.path().join("store.key")).await.unwrap();
-    (lights::hubs(&settings, &store).remove(0), folder)
+    (lights::hubs(&settings, &store), folder)
 }
 
 async fn show(hub: &lights::Hub, look: Look) -> Result<lights::Obeyed, Trouble> {
@@ -81,6 +86,31 @@ async fn a_persons_hand_is_seen_and_an_echo_told_from_it() {
     strip.hand(&json!({"seg": [{"id": 0, "col": [[0, 0, 255]]}]}));
     let Event::Changed { light: 0, seen } = next().await else { panic!("a change") };
     assert!(!hub.lights[0].1.agrees(&RED, &seen), "{seen:?}");
+}
+
+#[tokio::test]
+async fn lights_at_one_address_are_one_hub_with_one_reading() {
+    let (strip, other) = (Wled::start().await.unwrap(), Wled::start().await.unwrap());
+    let light = |name: &str, strip: &Wled, segment: u8| {
+        format!("  {name}: {{ wled: \"{}\", target: {segment}, follow: alex }}\n", strip.address())
+    };
+    let lights = light("left", &strip, 0) + &light("other", &other, 0) + &light("right", &strip, 1);
+    let (hubs, _folder) = hubs(&lights).await;
+    let names: Vec<Vec<&str>> =
+        hubs.iter().map(|hub| hub.lights.iter().map(|(name, _)| name.as_str()).collect()).collect();
+    assert_eq!(names, [vec!["left", "right"], vec!["other"]]);
+    let (sender, mut events) = tokio::sync::mpsc::channel(8);
+    let source = hubs[0].source.clone();
+    tokio::spawn(async move { source.watch(sender).await });
+    let mut next = async || tokio::time::timeout(WAIT, events.recv()).await.unwrap().unwrap();
+    assert_eq!(next().await, Event::Missed);
+    strip.hand(&json!({"seg": [{"id": 1, "col": [[0, 0, 255]]}]}));
+    assert!(matches!(next().await, Event::Changed { light: 1, .. }));
+    assert_eq!(strip.readings(), 2);
+    strip.down().await;
+    assert_eq!((next().await, next().await), (Event::Lost { light: 0 }, Event::Lost { light: 1 }));
+    strip.up().await.unwrap();
+    assert_eq!((next().await, next().await), (Event::Back { light: 0 }, Event::Back { light: 1 }));
 }
 
 #[tokio::test]

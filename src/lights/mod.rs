@@ -1,7 +1,7 @@
 //! What a light is to the rules, and the hubs that lights hang on.
 //!
 //! The rules know [`Light`] and nothing else of a vendor. A [`Hub`] is what shares one set of
-//! limits and one fate: a hub with its lights, or a light that is its own hub.
+//! limits and one fate: a hub with its lights, or a strip with its segments.
 
 mod body;
 mod check;
@@ -16,7 +16,7 @@ pub mod wled;
 use std::sync::Arc;
 
 use crate::presence::Name;
-use crate::settings::{Color, Settings};
+use crate::settings::{self, Color, Settings};
 use crate::store::Store;
 
 pub use check::{Finding, check};
@@ -43,10 +43,10 @@ pub struct Hub {
 
 /// Every configured light, by hubs. Nothing is connected yet.
 pub fn hubs(settings: &Settings, store: &Store) -> Vec<Hub> {
-    let with_lights = |(name, hub): (&Name, &crate::settings::Hub)| {
+    let with_lights = |(name, hub): (&Name, &settings::Hub)| {
         let shared = Arc::new(hue::HueHub::new(name, hub.clone(), store.clone()));
         let here = || settings.lights.iter().filter(|(_, light)| light.wled.is_none() && light.hub == *name);
-        let on_hub = |(light, it): (&Name, &crate::settings::Light)| {
+        let on_hub = |(light, it): (&Name, &settings::Light)| {
             let has_effects = settings.colors_of(it).any(|color| matches!(color, Color::On { effect: Some(_), .. }));
             Arc::new(hue::HueLight::new(shared.clone(), light.clone(), it.target.clone(), has_effects))
         };
@@ -57,20 +57,29 @@ pub fn hubs(settings: &Settings, store: &Store) -> Vec<Hub> {
         let source = Arc::new(hue::Watch::new(shared, here().map(|(_, light)| light.target.clone()).collect()));
         Hub { name: name.clone(), limits: hue::LIMITS, lights, source, together: Some(together) }
     };
-    let strips = settings.lights.iter().filter_map(|(name, light)| Some(strip(name, light.wled.as_ref()?, light)));
-    settings.hubs.iter().map(with_lights).filter(|hub| !hub.lights.is_empty()).chain(strips).collect()
+    settings.hubs.iter().map(with_lights).filter(|hub| !hub.lights.is_empty()).chain(strips(settings)).collect()
 }
 
-/// A WLED strip is its own hub.
-fn strip(name: &Name, host: &str, light: &crate::settings::Light) -> Hub {
-    let segment = Some(light.target.name.clone()).filter(|segment| !segment.is_empty());
-    let strip = wled::WledLight::new(name, host, segment);
-    let source = Arc::new(strip.watch());
-    Hub {
-        name: name.clone(),
-        limits: wled::LIMITS,
-        lights: vec![(name.clone(), Box::new(strip))],
-        source,
-        together: None,
-    }
+/// Every WLED strip is its own hub, with all lights that are at its address. People call it by the first one's name.
+fn strips(settings: &Settings) -> Vec<Hub> {
+    let at = |host: &str| -> Vec<(&Name, &settings::Light)> {
+        settings.lights.iter().filter(|(_, light)| light.wled.as_deref() == Some(host)).collect()
+    };
+    let of_first = |(name, light): (&Name, &settings::Light)| {
+        let host = light.wled.as_deref()?;
+        let lights = at(host);
+        (lights[0].0 == name).then(|| strip(name, host, &lights))
+    };
+    settings.lights.iter().filter_map(of_first).collect()
+}
+
+fn strip(name: &Name, host: &str, lights: &[(&Name, &settings::Light)]) -> Hub {
+    let strip = wled::Strip::new(name, host);
+    let segment = |light: &settings::Light| Some(light.target.name.clone()).filter(|segment| !segment.is_empty());
+    let source = Arc::new(strip.watch(lights.iter().map(|(_, light)| segment(light)).collect()));
+    let boxed = |(name, light): &(&Name, &settings::Light)| {
+        let it: Box<dyn Light> = Box::new(strip.light(name, segment(light)));
+        ((*name).clone(), it)
+    };
+    Hub { name: name.clone(), limits: wled::LIMITS, lights: lights.iter().map(boxed).collect(), source, together: None }
 }

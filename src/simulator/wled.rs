@@ -2,7 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use axum::extract::{self, ConnectInfo, Request};
 use axum::middleware::{Next, from_fn_with_state};
@@ -27,13 +29,18 @@ fallible!(Wled);
 struct Shared {
     state: Mutex<Value>,
     presets: Value,
-    commands: Mutex<Vec<Value>>,
+    commands: Mutex<Vec<(Instant, Value)>>,
+    readings: AtomicUsize,
     faults: Faults,
 }
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, Value> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn commands(&self) -> MutexGuard<'_, Vec<(Instant, Value)>> {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -51,6 +58,7 @@ impl Wled {
             state: Mutex::new(state),
             presets,
             commands: Mutex::default(),
+            readings: AtomicUsize::default(),
             faults: Faults::default(),
         });
         let routes = Router::new()
@@ -74,7 +82,17 @@ impl Wled {
 
     /// Every command, as it came.
     pub fn commands(&self) -> Vec<Value> {
-        self.shared.commands.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.commands().iter().map(|(_, command)| command.clone()).collect()
+    }
+
+    /// When each of them came.
+    pub fn commanded(&self) -> Vec<Instant> {
+        self.shared.commands().iter().map(|(at, _)| *at).collect()
+    }
+
+    /// How often its state was read.
+    pub fn readings(&self) -> usize {
+        self.shared.readings.load(Ordering::Relaxed)
     }
 
     /// Somebody changes it by an app; `part` is what a command would hold.
@@ -96,6 +114,7 @@ async fn watch(
 }
 
 async fn read(extract::State(shared): extract::State<Arc<Shared>>) -> Json<Value> {
+    shared.readings.fetch_add(1, Ordering::Relaxed);
     Json(shared.state().clone())
 }
 
@@ -104,7 +123,7 @@ async fn presets_of(extract::State(shared): extract::State<Arc<Shared>>) -> Json
 }
 
 async fn write(extract::State(shared): extract::State<Arc<Shared>>, Json(part): Json<Value>) -> Json<Value> {
-    shared.commands.lock().unwrap_or_else(PoisonError::into_inner).push(part.clone());
+    shared.commands().push((Instant::now(), part.clone()));
     change(&mut shared.state(), &part);
     Json(json!({"success": true}))
 }

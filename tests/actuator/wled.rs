@@ -122,3 +122,55 @@ async fn a_persons_hand_at_a_strip_is_left_alone() {
     until(&strip, "the next status", |state| state["seg"][0]["col"][0] == json!(RED)).await;
     actuator.stop().await;
 }
+
+#[tokio::test]
+async fn an_effect_goes_on_at_a_strip_that_is_to_be_kept_as_it_is() {
+    let (mut world, strip) = (World::with(&["alex"]).await, Wled::start().await.unwrap());
+    let keeps =
+        ", colors: { Busy: { color: \"#ff0000\", effect: \"breathe:3s\" }, Away: keep, Available: \"#0000ff\" }";
+    let actuator = world.run(sign(&world, &strip, keeps)).await;
+    world.presence("alex", "Busy").await;
+    until(&strip, "it breathes", |state| state["seg"][0]["fx"] == 2).await;
+    let light = world.published("sign", |light| light["shown"].is_object()).await;
+    assert!(light["by"]["again"].is_u64(), "it would be told to end: {light}");
+    world.presence("alex", "Away").await;
+    world.published("sign", |light| light["wanted"]["color"] == "keep").await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(strip.commands().len(), 1, "{:#?}", strip.commands());
+    world.presence("alex", "Available").await;
+    until(&strip, "blue and still", |state| state["seg"][0]["col"][0] == json!(BLUE) && state["seg"][0]["fx"] == 0)
+        .await;
+    actuator.stop().await;
+}
+
+#[tokio::test]
+async fn lights_of_one_strip_share_its_limits_and_one_reading() {
+    let (mut world, strip) = (World::with(&["alex"]).await, Wled::start().await.unwrap());
+    let (broker, address) = (world.broker.url(), strip.address());
+    let light =
+        |name: &str, segment: &str| format!("  {name}: {{ wled: \"{address}\", target: {segment}, follow: alex }}\n");
+    let yaml = format!(
+        "mqtt: {{ url: \"{broker}\" }}\nlights:\n{}{}colors: {{ Busy: \"#ff0000\", Away: \"#0000ff\" }}\n",
+        light("left", "0"),
+        light("right", "Sign")
+    );
+    let settings = settings::from_yaml(&yaml, world.folder.path()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let actuator = world.run(settings).await;
+    let both = |state: &Value, color: [u8; 3]| (0..2).all(|at| state["seg"][at]["col"][0] == json!(color));
+    for (availability, color) in [("Busy", RED), ("Away", BLUE), ("Busy", RED)] {
+        world.presence("alex", availability).await;
+        until(&strip, "both segments", |state| both(state, color)).await;
+    }
+    let at = strip.commanded();
+    let closest = at.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap();
+    assert!(at.len() == 6 && closest >= Duration::from_millis(200), "{at:?}");
+    strip.down().await;
+    for light in ["left", "right"] {
+        world.published(light, |light| light["reachable"] == false).await;
+    }
+    strip.up().await.unwrap();
+    for light in ["left", "right"] {
+        world.published(light, |light| light["reachable"] == true).await;
+    }
+    actuator.stop().await;
+}

@@ -22,7 +22,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// `light` is the light's name in the configuration. Connects nowhere yet.
+    /// `light` is the name in the configuration of a light on it. Connects nowhere yet.
     pub fn new(light: &Name, host: &str) -> Self {
         let http = reqwest::Client::builder()
             .tls_certs_only([])
@@ -39,12 +39,12 @@ impl Client {
         self.exchange(Method::GET, path, None).await
     }
 
-    /// Changes the state. The strip answers `{"success":true}`, or with an error.
-    pub async fn post(&self, body: &Value) -> Result<(), Trouble> {
-        tracing::debug!(light = %self.light, %body, "command");
+    /// Changes the state for a light. The strip answers `{"success":true}`, or with an error.
+    pub async fn post(&self, light: &Name, body: &Value) -> Result<(), Trouble> {
+        tracing::debug!(%light, %body, "command");
         let answer = self.exchange(Method::POST, "/json/state", Some(body)).await?;
         match answer.get("error") {
-            Some(error) => Err(self.light(&format!("WLED refuses the command: error {error}"))),
+            Some(error) => Err(impossible(light, &format!("WLED refuses the command: error {error}"))),
             None => Ok(()),
         }
     }
@@ -76,9 +76,9 @@ impl Client {
     fn busy(&self, what: &str) -> Trouble {
         Trouble::Hub { after: None, reason: format!("light {}: {what}", self.light) }
     }
+}
 
-    /// What is asked of it cannot be done.
-    pub fn light(&self, what: &str) -> Trouble {
-        Trouble::Light { reason: format!("light {}: {what}", self.light) }
-    }
+/// What is asked of a light cannot be done.
+pub(super) fn impossible(light: &Name, what: &str) -> Trouble {
+    Trouble::Light { reason: format!("light {light}: {what}") }
 }

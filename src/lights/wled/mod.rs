@@ -1,7 +1,7 @@
 //! WLED: light strips by their JSON API over http.
 //!
 //! `GET /json/state`, `POST /json/state` with the parts to change; `GET /presets.json`, its presets by number.
-//! One device is its own hub: it has no limits but its own speed, and no key. Its traffic is readable, as all
+//! One device is the hub of all lights on it: it has no limits but its own speed, and no key. Its traffic is readable, as all
 //! of WLED's is. Source: WLED's pages "JSON API" and "Presets".
 
 mod client;
@@ -25,8 +25,31 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// How long a test flash lasts.
 const FLASH: Duration = Duration::from_secs(4);
 
+/// One device, with all lights that are on it.
+pub struct Strip {
+    client: Arc<Client>,
+}
+
+impl Strip {
+    /// `name` is the name in the configuration of one of its lights: what is wrong with the device is said of that.
+    pub fn new(name: &Name, host: &str) -> Self {
+        Self { client: Arc::new(Client::new(name, host)) }
+    }
+
+    /// A light of it. `name` is its name in the configuration; `segment` a segment's number or name, or the whole strip.
+    pub fn light(&self, name: &Name, segment: Option<String>) -> WledLight {
+        WledLight { name: name.clone(), client: self.client.clone(), segment, ends: Mutex::default() }
+    }
+
+    /// What it tells by itself of its lights' segments: nothing, so that it is asked.
+    pub fn watch(&self, segments: Vec<Option<String>>) -> WledWatch {
+        WledWatch { client: self.client.clone(), segments }
+    }
+}
+
 /// A strip, or one segment of it.
 pub struct WledLight {
+    name: Name,
     client: Arc<Client>,
     segment: Option<String>,
     /// The look whose effect ends by itself, and when.
@@ -34,23 +57,22 @@ pub struct WledLight {
 }
 
 impl WledLight {
-    /// `name` is the light's in the configuration; `segment` a segment's number or name, or the whole strip.
-    pub fn new(name: &Name, host: &str, segment: Option<String>) -> Self {
-        Self { client: Arc::new(Client::new(name, host)), segment, ends: Mutex::default() }
-    }
-
-    /// What it tells by itself: nothing, so that it is asked.
-    pub fn watch(&self) -> WledWatch {
-        WledWatch { client: self.client.clone(), segment: self.segment.clone() }
-    }
-
     async fn state(&self) -> Result<Value, Trouble> {
         self.client.get("/json/state").await
     }
 
+    async fn post(&self, body: &Value) -> Result<(), Trouble> {
+        self.client.post(&self.name, body).await
+    }
+
+    /// What is asked of it cannot be done.
+    fn impossible(&self, what: &str) -> Trouble {
+        client::impossible(&self.name, what)
+    }
+
     async fn command(&self, look: Look) -> Result<Obeyed, Trouble> {
         let state = self.state().await?;
-        let segments = state::segments(&state, self.segment.as_deref()).map_err(|what| self.client.light(&what))?;
+        let segments = state::segments(&state, self.segment.as_deref()).map_err(|what| self.impossible(&what))?;
         let ended = self.has_ended(&look);
         let body = match &look {
             Look::Off => state::off(&segments, self.segment.is_some()),
@@ -60,11 +82,11 @@ impl WledLight {
             }
             Look::Scene { name, brightness, .. } => {
                 let presets = self.client.get("/presets.json").await?;
-                state::preset(&presets, name, *brightness).map_err(|what| self.client.light(&what))?
+                state::preset(&presets, name, *brightness).map_err(|what| self.impossible(&what))?
             }
             Look::Seen(seen) => state::again(seen),
         };
-        self.client.post(&body).await?;
+        self.post(&body).await?;
         Ok(Obeyed { again: self.effect_ends(look, ended), ..Obeyed::default() })
     }
 
@@ -92,10 +114,10 @@ impl WledLight {
 
     async fn test(&self) -> Result<Obeyed, Trouble> {
         let before = self.state().await?;
-        let segments = state::segments(&before, self.segment.as_deref()).map_err(|what| self.client.light(&what))?;
-        self.client.post(&state::blinking(&segments)).await?;
+        let segments = state::segments(&before, self.segment.as_deref()).map_err(|what| self.impossible(&what))?;
+        self.post(&state::blinking(&segments)).await?;
         tokio::time::sleep(FLASH).await;
-        self.client.post(&state::again(&state::seen(&before, self.segment.as_deref()))).await?;
+        self.post(&state::again(&state::seen(&before, self.segment.as_deref()))).await?;
         Ok(Obeyed::default())
     }
 }
@@ -108,7 +130,7 @@ impl Light for WledLight {
     fn prepare(&self) -> Asked<'_, ()> {
         Box::pin(async {
             let state = self.state().await?;
-            state::segments(&state, self.segment.as_deref()).map(drop).map_err(|what| self.client.light(&what))
+            state::segments(&state, self.segment.as_deref()).map(drop).map_err(|what| self.impossible(&what))
         })
     }
 
@@ -138,44 +160,55 @@ impl Light for WledLight {
     }
 }
 
-/// A strip, asked again and again.
+/// A strip, asked again and again: one reading for all of its lights.
 pub struct WledWatch {
     client: Arc<Client>,
-    segment: Option<String>,
+    /// Of each of its lights.
+    segments: Vec<Option<String>>,
 }
 
 impl WledWatch {
     async fn ask(&self, events: &Sender<Event>) {
-        let mut before: Option<Vec<Lamp>> = None;
-        let mut is_lost = false;
+        let (mut before, mut is_lost) = (None::<Vec<Vec<Lamp>>>, false);
         loop {
-            match self.client.get("/json/state").await {
+            let now: Option<Vec<Vec<Lamp>>> = match self.client.get("/json/state").await {
                 Ok(state) => {
-                    let Seen(lamps) = state::seen(&state, self.segment.as_deref());
-                    let event = match before.replace(lamps.clone()) {
-                        None => Some(Event::Missed),
-                        Some(_) if is_lost => Some(Event::Back { light: 0 }),
-                        Some(before) if before != lamps => Some(Event::Changed { light: 0, seen: Seen(lamps) }),
-                        Some(_) => None,
-                    };
-                    is_lost = false;
-                    if let Some(event) = event
-                        && events.send(event).await.is_err()
-                    {
-                        return;
-                    }
+                    let lamps = |segment: &Option<String>| state::seen(&state, segment.as_deref()).0;
+                    Some(self.segments.iter().map(lamps).collect())
                 }
                 Err(trouble) => {
                     tracing::debug!("no reading: {trouble}");
-                    let is_new = !std::mem::replace(&mut is_lost, true);
-                    if is_new && before.is_some() && events.send(Event::Lost { light: 0 }).await.is_err() {
-                        return;
-                    }
+                    None
+                }
+            };
+            let was_lost = std::mem::replace(&mut is_lost, now.is_none());
+            for event in self.told(before.as_deref(), was_lost, now.as_deref()) {
+                if events.send(event).await.is_err() {
+                    return;
                 }
             }
+            before = now.or(before);
             tokio::select! {
                 () = events.closed() => return,
                 () = tokio::time::sleep(PAUSE) => {}
+            }
+        }
+    }
+
+    /// What a reading tells, by what the last one told. The lamps are those of each light.
+    fn told(&self, before: Option<&[Vec<Lamp>]>, was_lost: bool, now: Option<&[Vec<Lamp>]>) -> Vec<Event> {
+        let each = |event: fn(usize) -> Event| (0..self.segments.len()).map(event).collect();
+        match (before, now) {
+            (None, None) => Vec::new(),
+            (None, Some(_)) => vec![Event::Missed],
+            (Some(_), None) if was_lost => Vec::new(),
+            (Some(_), None) => each(|light| Event::Lost { light }),
+            (Some(_), Some(_)) if was_lost => each(|light| Event::Back { light }),
+            (Some(before), Some(now)) => {
+                let changed = |(light, (before, now)): (usize, (&Vec<Lamp>, &Vec<Lamp>))| {
+                    (before != now).then(|| Event::Changed { light, seen: Seen(now.clone()) })
+                };
+                before.iter().zip(now).enumerate().filter_map(changed).collect()
             }
         }
     }

@@ -147,7 +147,11 @@ pub(super) fn again(seen: &Seen) -> Value {
     match (lamp.on, is_strip) {
         (Some(false), true) => body["on"] = json!(false),
         (Some(true), _) => body["on"] = json!(true),
-        _ => {}
+        // The strip stays on for its other segments.
+        (Some(false), false) => {
+            body["seg"].as_array_mut().into_iter().flatten().for_each(|segment| segment["on"] = json!(false));
+        }
+        (None, _) => {}
     }
     body
 }
@@ -226,6 +230,8 @@ mod tests {
         assert_eq!((&body["bri"], &body["on"], &body["seg"][1]["fx"]), (&json!(128), &json!(true), &json!(9)));
         assert!(body["seg"][0].get("start").is_none(), "segments stay where they are");
         assert_eq!(seen(&state(), Some("3")).0[0].on, Some(false));
+        let dark = seen(&json!({"on": false, "seg": state()["seg"]}), Some("0"));
+        assert_eq!(again(&dark)["seg"][0]["on"], false, "its strip was off, and may be on by now for others");
     }
 
     #[test]
