@@ -16,7 +16,7 @@ use proptest::prelude::*;
 
 use crate::lights::Look;
 use rules::{Hours, PLAIN, Rules, rules};
-use world::{ACCOUNTS, MEMBERS, Reached, World, presence_topic};
+use world::{ACCOUNTS, MEMBERS, World, presence_topic};
 
 /// Statuses, and what they look like.
 const STATUSES: [&str; 4] = ["Available", "Busy", "Away", "DoNotDisturb"];
@@ -33,6 +33,8 @@ enum Happening {
     /// Frozen when its command is decided and not yet on its way: it reaches the hub when the member runs again.
     FreezeMidway(usize),
     Thaw(usize),
+    /// Frozen midway, it runs again for no longer than it takes to report its command.
+    WakeAndDie(usize),
     Kill(usize),
     Begin(usize),
     Broker,
@@ -58,6 +60,46 @@ fn happening() -> impl Strategy<Value = Happening> {
     ]
 }
 
+/// What lies between the members.
+#[derive(Debug, Clone, Copy)]
+struct Conditions {
+    /// How far a link lets one topic overtake another.
+    disorder: Duration,
+    events: Events,
+    /// Whether the broker shares messages out.
+    shares: bool,
+}
+
+/// How a hub tells what changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Events {
+    /// As it happens.
+    Stream,
+    /// What is shown, when it is asked the next time.
+    Asked,
+}
+
+impl Events {
+    const fn after(self) -> Duration {
+        match self {
+            Self::Stream => Duration::from_millis(3),
+            Self::Asked => Duration::from_secs(5),
+        }
+    }
+}
+
+const ORDERLY: Conditions = Conditions { disorder: Duration::ZERO, events: Events::Stream, shares: true };
+
+/// A command that reached the hub.
+#[derive(Debug)]
+struct Reached {
+    at: Duration,
+    by: usize,
+    /// The newest presence that went into it.
+    inputs: u64,
+    look: Look,
+}
+
 #[derive(Debug)]
 struct Outcome {
     wanted: Option<Look>,
@@ -65,8 +107,8 @@ struct Outcome {
     history: Vec<Reached>,
 }
 
-fn play(seed: u64, disorder: Duration, rules: Rules, happenings: &[Happening]) -> Outcome {
-    let mut world = World::new(seed, disorder, rules.settings());
+fn play(seed: u64, conditions: Conditions, rules: Rules, happenings: &[Happening]) -> Outcome {
+    let mut world = World::new(seed, conditions, rules.settings());
     let (mut presences, mut statuses) = (BTreeMap::new(), BTreeMap::new());
     let mut fails = false;
     world.pass(Duration::from_millis(20), false);
@@ -94,7 +136,8 @@ fn play(seed: u64, disorder: Duration, rules: Rules, happenings: &[Happening]) -
                     }
                 }
             }
-            Happening::Thaw(at) => thaw(&mut world, at),
+            Happening::Thaw(at) => world.thaw(at),
+            Happening::WakeAndDie(at) => world.wakes_and_dies(at),
             Happening::Kill(at) => world.kill(at),
             Happening::Begin(at) => world.begin(at),
             Happening::Broker => {
@@ -108,7 +151,8 @@ fn play(seed: u64, disorder: Duration, rules: Rules, happenings: &[Happening]) -
         }
         world.run(fails);
     }
-    (0..MEMBERS).for_each(|at| thaw(&mut world, at));
+    (0..MEMBERS).for_each(|at| world.thaw(at));
+    world.run(false);
     if world.members.iter().all(Option::is_none) {
         world.begin(0);
     }
@@ -119,17 +163,6 @@ fn play(seed: u64, disorder: Duration, rules: Rules, happenings: &[Happening]) -
     let wanted = rules.wanted(&statuses, world.now);
     let last = world.shown.last().map(|reached| reached.look.clone());
     Outcome { wanted, shown: last, history: world.shown }
-}
-
-fn thaw(world: &mut World, at: usize) {
-    let time = world.now;
-    for member in world.members[at].iter_mut() {
-        member.is_frozen = false;
-        if let Some(under) = member.under.as_mut().filter(|under| under.lands == Some(Duration::MAX)) {
-            (under.lands, under.back) = (Some(time), time + Duration::from_millis(2));
-        }
-    }
-    world.run(false);
 }
 
 fn ends_right(outcome: &Outcome) -> Result<(), TestCaseError> {
@@ -163,10 +196,13 @@ proptest! {
     fn whatever_goes_wrong_the_light_ends_at_the_newest_presences(
         seed in any::<u64>(),
         disorder in prop_oneof![3 => Just(0_u64), 1 => Just(5), 1 => Just(200)],
+        events in prop_oneof![3 => Just(Events::Stream), 1 => Just(Events::Asked)],
+        shares in prop_oneof![3 => Just(true), 1 => Just(false)],
         rules in rules(),
         happenings in proptest::collection::vec(happening(), 1..60),
     ) {
-        let outcome = play(seed, Duration::from_millis(disorder), rules, &happenings);
+        let conditions = Conditions { disorder: Duration::from_millis(disorder), events, shares };
+        let outcome = play(seed, conditions, rules, &happenings);
         ends_right(&outcome)?;
         // While a link holds news back, its member cannot know better; and hours change a look without news.
         if disorder == 0 && rules.show == PLAIN.show && rules.hours == Hours::All {
@@ -181,7 +217,7 @@ fn a_change_costs_one_command_where_nothing_goes_wrong() {
     for change in 0..20 {
         changes.extend([Happening::Presence { account: 0, status: change % 3 }, Happening::Pass(3_000)]);
     }
-    let outcome = play(7, Duration::ZERO, PLAIN, &changes);
+    let outcome = play(7, ORDERLY, PLAIN, &changes);
     let commands = outcome.history.len();
     assert!((20..=22).contains(&commands), "{commands} commands for 20 changes: {:?}", outcome.history);
 }
@@ -192,8 +228,61 @@ fn a_change_given_to_a_dead_member_is_shown_after_the_grace_time() {
         let mut happenings = vec![Happening::Presence { account: 0, status: 0 }, Happening::Pass(5_000)];
         happenings.extend((0..MEMBERS).filter(|at| *at == given).map(Happening::Freeze));
         happenings.extend([Happening::Presence { account: 0, status: 1 }, Happening::Pass(2_500)]);
-        let outcome = play(3, Duration::ZERO, PLAIN, &happenings);
+        let outcome = play(3, ORDERLY, PLAIN, &happenings);
         let shown = outcome.history.iter().find(|reached| reached.inputs == 1_002).map(|reached| reached.at);
         assert!(shown.is_some_and(|at| at < Duration::from_millis(7_200)), "{:?}", outcome.history);
     }
+}
+
+#[test]
+fn a_change_that_nobody_is_given_costs_little_more_than_one_command() {
+    let mut changes = Vec::new();
+    for change in 0..60 {
+        changes.extend([Happening::Presence { account: 0, status: change % 3 }, Happening::Pass(4_000)]);
+    }
+    // Each for itself, after a time that differs by chance: two come together where the hub's answer to the first is
+    // not known to the second.
+    let outcome = play(7, Conditions { shares: false, ..ORDERLY }, PLAIN, &changes);
+    let commands = outcome.history.len();
+    assert!((60..=75).contains(&commands), "{commands} commands for 60 changes: {:?}", outcome.history);
+}
+
+/// A member is frozen with its command on its way, while others show what is newer; then it runs again. Answers with
+/// every time that the light was set back, and how long it took until it was right.
+fn set_backs(runs_again: fn(usize) -> Happening) -> Vec<Duration> {
+    let mut all = Vec::new();
+    for (late, seed) in (0..MEMBERS).flat_map(|late| (0..8).map(move |seed| (late, seed))) {
+        let happenings = [
+            Happening::Presence { account: 0, status: 0 },
+            Happening::Pass(5_000),
+            Happening::Presence { account: 0, status: 1 },
+            Happening::Pass(2),
+            Happening::FreezeMidway(late),
+            Happening::Presence { account: 0, status: 2 },
+            Happening::Pass(4_000),
+            runs_again(late),
+            Happening::Pass(3_000),
+        ];
+        let history = play(seed, Conditions { events: Events::Asked, ..ORDERLY }, PLAIN, &happenings).history;
+        for back in history.windows(2).filter(|pair| pair[1].inputs < pair[0].inputs).map(|pair| &pair[1]) {
+            let right = history.iter().find(|it| it.at > back.at && it.inputs == 1_003).map(|it| it.at - back.at);
+            all.push(right.unwrap_or_else(|| panic!("it is set right: {history:?}")));
+        }
+    }
+    assert!(!all.is_empty(), "nothing was set back: the schedule does not come to it");
+    all
+}
+
+#[test]
+fn a_member_that_set_a_light_back_sets_it_right_at_once() {
+    let at_once = |after: &Duration| *after < Duration::from_millis(500);
+    let set_backs = set_backs(Happening::Thaw);
+    assert!(set_backs.iter().all(at_once), "sooner than others would: {set_backs:?}");
+}
+
+#[test]
+fn a_light_set_back_by_a_member_that_dies_is_set_right_by_who_hears_of_it() {
+    let after_grace = |after: &Duration| *after < Duration::from_millis(2_500);
+    let set_backs = set_backs(Happening::WakeAndDie);
+    assert!(set_backs.iter().all(after_grace), "sooner than the hub is asked again: {set_backs:?}");
 }

@@ -19,12 +19,17 @@ async fn what_others_have_acted_upon_is_waited_for_and_never_published_over() {
     let topic = "graph2mqtt/actuator/home/light/desk";
     world.bridge.publish(topic, format!(r#"{{"inputs":{{"alex":{ahead}}}}}"#), true).await;
     world.presence("alex", "Busy").await;
-    let actuator = world.actuator().await;
+    let lights =
+        "  desk: { hub: office, target: Office, follow: alex }\n  hall: { hub: office, target: Hall, follow: alex }\n";
+    let actuator = world.actuator_with(lights).await;
+    world.shows("Ceiling", RED).await;
+    world.published("hall", |light| light["shown"].is_object()).await;
     world.presence("alex", "Away").await;
     world.shows("Desk", BLUE).await;
     let light = world.published("desk", |light| light["shown"].is_object()).await;
     assert_eq!(light["inputs"]["alex"], ahead);
-    assert_eq!(world.commands(), 1, "the older presence was not shown");
+    let red = world.hub.commands().count(|command| command.body["color"]["xy"]["x"] == RED.0);
+    assert_eq!(red, 1, "the older presence was shown by the hall alone: {:#?}", world.hub.commands().all());
     actuator.stop().await;
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::{Conditions, Events, Reached};
 use crate::actuator::board::{Board, slot};
 use crate::actuator::converge::{Convergence, Step};
 use crate::actuator::entry::{News, Now, Wish};
@@ -65,19 +66,8 @@ pub(super) struct World {
     turn: usize,
     pub(super) sequence: u64,
     chance: fastrand::Rng,
-    /// How far a link lets one topic overtake another.
-    disorder: Duration,
+    conditions: Conditions,
     pub(super) shown: Vec<Reached>,
-}
-
-/// A command that reached the hub.
-#[derive(Debug)]
-pub(super) struct Reached {
-    pub(super) at: Duration,
-    pub(super) by: usize,
-    /// The newest presence that went into it.
-    pub(super) inputs: u64,
-    pub(super) look: Look,
 }
 
 /// An event that tells everything of a lamp.
@@ -96,7 +86,7 @@ fn named(number: u64) -> String {
 }
 
 impl World {
-    pub(super) fn new(seed: u64, disorder: Duration, settings: Settings) -> Self {
+    pub(super) fn new(seed: u64, conditions: Conditions, settings: Settings) -> Self {
         let topics = Topics::new(&settings);
         let abouts = topics.listened().into_iter().collect();
         let mut world = Self {
@@ -110,7 +100,7 @@ impl World {
             turn: 0,
             sequence: 1_000,
             chance: fastrand::Rng::with_seed(seed),
-            disorder,
+            conditions,
             shown: Vec::new(),
         };
         world.retain("graph2mqtt/bridge/state", b"online");
@@ -186,6 +176,17 @@ impl World {
         self.apply(at, todo);
     }
 
+    /// A frozen member runs again. What it had sent reaches the hub now.
+    pub(super) fn thaw(&mut self, at: usize) {
+        let time = self.now;
+        for member in self.members[at].iter_mut() {
+            member.is_frozen = false;
+            if let Some(under) = member.under.as_mut().filter(|under| under.lands == Some(Duration::MAX)) {
+                (under.lands, under.back) = (Some(time), time);
+            }
+        }
+    }
+
     pub(super) fn kill(&mut self, at: usize) {
         self.members[at] = None;
     }
@@ -222,7 +223,7 @@ impl World {
         let there: Vec<usize> =
             (0..MEMBERS).filter(|at| self.members[*at].as_ref().is_some_and(|m| m.is_connected)).collect();
         let is_report = matches!(self.abouts.get(topic), Some(About::Light(_)));
-        if !is_report && !there.is_empty() {
+        if self.conditions.shares && !is_report && !there.is_empty() {
             self.turn += 1;
             let to = there[self.turn % there.len()];
             self.post(to, topic, payload, true);
@@ -232,7 +233,7 @@ impl World {
 
     /// Letters of one topic keep their order; others may overtake them.
     fn post(&mut self, to: usize, topic: &str, payload: &[u8], given: bool) {
-        let delay = Duration::from_micros(self.chance.u64(0..=self.disorder.as_micros() as u64));
+        let delay = Duration::from_micros(self.chance.u64(0..=self.conditions.disorder.as_micros() as u64));
         let Some(member) = &mut self.members[to] else { return };
         let last =
             member.inbox.iter().rev().find(|letter| letter.topic == topic).map_or(Duration::ZERO, |it| it.arrives);
@@ -265,10 +266,19 @@ impl World {
         }
     }
 
+    /// A frozen member runs again: its command reaches the hub, and it reports that, before it knows anything newer.
+    /// That is all it comes to.
+    pub(super) fn wakes_and_dies(&mut self, at: usize) {
+        self.thaw(at);
+        self.step(at, false);
+        self.kill(at);
+    }
+
     /// One step of a member; answers whether there may be another.
     fn step(&mut self, at: usize, fails: bool) -> bool {
         let (now, time) = (self.clock(at), self.now);
         self.land(at);
+        let shown = self.shown.last().map(|reached| reached.look.clone());
         let Some(member) = self.members[at].as_mut().filter(|member| !member.is_frozen) else { return false };
         if member.under.as_ref().is_some_and(|under| under.lands.is_none() && under.back <= time) {
             let under = member.under.take().expect("it is under way");
@@ -285,7 +295,8 @@ impl World {
             self.report(at, 0);
             return true;
         }
-        if let Some((_, look)) = member.told.pop_front_if(|(told, _)| *told <= time) {
+        if let Some((_, told)) = member.told.pop_front_if(|(told, _)| *told <= time) {
+            let look = shown.filter(|_| self.conditions.events == Events::Asked).unwrap_or(told);
             let grace = member.board.grace();
             let agrees = |other: &Look| other.looks_like(&look);
             let effects =
@@ -352,7 +363,7 @@ impl World {
             let newest = under.wish.inputs.values().map(|sequence| sequence.get()).max().unwrap_or_default();
             let look = under.look.clone();
             self.shown.push(Reached { at: lands, by: at, inputs: newest, look: look.clone() });
-            let told = time + Duration::from_millis(3);
+            let told = time + self.conditions.events.after();
             self.members.iter_mut().flatten().for_each(|member| member.told.push_back((told, look.clone())));
         }
     }
