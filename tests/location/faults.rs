@@ -5,7 +5,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::TIMES;
-use crate::people::LIGHTS;
+use crate::people::{LIGHTS, Light};
 use crate::world::{Location, MEMBERS};
 
 /// For so long nothing may happen any more behind a fault: longer than a member's grace time at its shortest.
@@ -132,7 +132,8 @@ impl Location {
     }
 
     async fn pause_unheard(&mut self) {
-        let light = &LIGHTS[self.chance.usize(0..LIGHTS.len())];
+        let lights: Vec<&Light> = LIGHTS.iter().filter(|light| !light.has_hours).collect();
+        let light = lights[self.chance.usize(0..lights.len())];
         for paused in [true, false] {
             let (killed, freezes) = (self.any(), self.chance.bool());
             let frozen = (killed + 1) % MEMBERS;

@@ -15,6 +15,7 @@ mod world;
 use std::time::{Duration, Instant};
 
 use faults::Fault;
+use people::Hours;
 use support::Broker;
 use world::{Location, MEMBERS};
 
@@ -30,7 +31,7 @@ async fn three_actuators_over_500_changes_with_kills_freezes_and_broker_restarts
     let seed = std::env::var("LOCATION_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));
     println!("LOCATION_SEED={seed}");
-    let (began, mut location) = (Instant::now(), Location::start(broker, seed).await);
+    let (began, mut location) = (Instant::now(), Location::start(broker, seed, Hours::ahead(1)).await);
     let mut faults: Vec<Fault> = Fault::ALL.iter().cycle().take(TIMES * Fault::ALL.len()).copied().collect();
     location.chance.shuffle(&mut faults);
     for (round, fault) in faults.iter().enumerate() {
@@ -46,8 +47,10 @@ async fn three_actuators_over_500_changes_with_kills_freezes_and_broker_restarts
     location.ends_right().await;
     // Nobody sets it back later: all that is on its way, the grace times included, passes.
     location.stays_right(Duration::from_secs(4)).await;
+    assert!(location.people.hours.have_begun(), "the hours were to begin meanwhile");
     let set_back = location.set_back();
-    println!("{} changes, {} commands, set back {set_back:?}", location.changes, location.hub.commands().all().len());
+    let (looks, commands) = (location.people.looks(), location.hub.commands().all().len());
+    println!("{} changes, {looks} looks, {commands} commands, set back {set_back:?}", location.changes);
     let is_short = |(times, long): &(usize, Duration)| *times < MEMBERS && *long < SOON;
     assert!(set_back.iter().all(is_short), "for longer than a command of each other: {set_back:?}; {}", location.told);
     location.nobody_panicked();
@@ -56,7 +59,7 @@ async fn three_actuators_over_500_changes_with_kills_freezes_and_broker_restarts
 #[tokio::test]
 async fn changes_that_come_apart_cost_one_command_each() {
     let Some(broker) = Broker::builder().start_mosquitto() else { return };
-    let mut location = Location::start(broker, 7).await;
+    let mut location = Location::start(broker, 7, Hours::ahead(60)).await;
     // Every member's first look, and the first report, are through.
     tokio::time::sleep(Duration::from_secs(4)).await;
     location.hub.commands().clear();

@@ -8,7 +8,7 @@ use graph2mqtt::simulator::{Command, Gamut, Hub, Kind, LampState};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::people::{LIGHTS, Light, People, Point, STATUSES, Show, is_near, point, status};
+use crate::people::{Hours, LIGHTS, Light, Look, People, Point, STATUSES, Show, is_shown, status};
 use crate::support::{Broker, Home, Observer, Program};
 
 pub const MEMBERS: usize = 3;
@@ -28,18 +28,20 @@ pub struct Location {
     homes: Vec<Home>,
     members: Vec<Option<Program>>,
     /// The lights that are paused: since when, and what they show.
-    paused: BTreeMap<&'static str, (Instant, Point)>,
+    paused: BTreeMap<&'static str, (Instant, Look)>,
 }
 
-fn configuration(broker: &Broker, hub: &Hub) -> String {
+fn configuration(broker: &Broker, hub: &Hub, hours: Hours) -> String {
     let colors: Vec<String> = STATUSES.iter().map(|(_, status, point)| format!("{status}: \"{point}\"")).collect();
-    let light = |Light { name, lamp, follow, show }: &Light| {
+    let light = |Light { name, lamp, follow, show, has_hours }: &Light| {
         let show = match show {
             Show::Busiest => "busiest",
             Show::Latest => "latest",
             Show::First => "first",
         };
-        format!("  {name}: {{ hub: office, target: light/{lamp}, follow: [{}], show: {show} }}\n", follow.join(", "))
+        let hours = if *has_hours { format!(", hours: {}", hours.written()) } else { String::new() };
+        let follow = follow.join(", ");
+        format!("  {name}: {{ hub: office, target: light/{lamp}, follow: [{follow}], show: {show}{hours} }}\n")
     };
     format!(
         "mqtt: {{ url: \"{}\" }}\nweb: {{ listen: \"127.0.0.1:0\" }}\n\
@@ -56,16 +58,16 @@ fn configuration(broker: &Broker, hub: &Hub) -> String {
 
 /// Its members.
 impl Location {
-    pub async fn start(broker: Broker, seed: u64) -> Self {
+    pub async fn start(broker: Broker, seed: u64, hours: Hours) -> Self {
         // One lamp more than lights: a command to the whole room would be another thing to look at.
         let lamps: Vec<(&str, Kind)> =
             LIGHTS.iter().map(|light| light.lamp).chain(["Spare"]).map(|lamp| (lamp, Kind::Color(Gamut::C))).collect();
         let hub = Hub::plan().room("Office", &lamps).start().await.unwrap();
-        let yaml = configuration(&broker, &hub);
+        let (people, chance) = (People::new(FIRST, hours), fastrand::Rng::with_seed(seed));
+        let yaml = configuration(&broker, &hub, hours);
         let homes: Vec<Home> = (0..MEMBERS).map(|_| Home::new(&yaml)).collect();
         let members = homes.iter().map(|home| Some(home.start(&["actuator"]))).collect();
         let bridge = Observer::connect(broker.address(), &format!("{ROOM}/#")).await;
-        let (people, chance) = (People::new(FIRST), fastrand::Rng::with_seed(seed));
         let (told, paused) = (format!("seed {seed}"), BTreeMap::new());
         let location = Self { hub, broker, bridge, people, told, chance, changes: 0, homes, members, paused };
         location.bridge_is_back().await;
@@ -167,7 +169,7 @@ impl Location {
 
     pub async fn pause(&mut self, light: &Light, paused: bool) {
         if paused {
-            self.paused.insert(light.name, (Instant::now(), point(self.people.wanted(light))));
+            self.paused.insert(light.name, (Instant::now(), self.people.wanted(light)));
         } else {
             self.paused.remove(light.name);
         }
@@ -189,10 +191,10 @@ impl Location {
     /// anything else than it shows.
     pub async fn ends_right(&self) {
         for light in LIGHTS.iter().filter(|light| !self.paused.contains_key(light.name)) {
-            let wanted = point(self.people.wanted(light));
-            let such = |lamp: &LampState| lamp.on && lamp.xy.is_some_and(|xy| is_near(xy, wanted));
+            // Its hours may begin or end while it is waited for.
+            let such = |lamp: &LampState| is_shown(self.people.wanted(light), lamp.xy.filter(|_| lamp.on));
             if let Err(late) = self.hub.wait_for(light.lamp, PATIENCE, such).await {
-                let shown = self.hub.lamp(light.lamp);
+                let (shown, wanted) = (self.hub.lamp(light.lamp), self.people.wanted(light));
                 panic!("{} shows {shown:?}, not {wanted:?}: {late:?}\n{}", light.name, self.told);
             }
         }
@@ -202,7 +204,7 @@ impl Location {
         for (light, command, seen) in self.commands() {
             // What it shows already may have been on its way.
             let paused = self.paused.get(LIGHTS[light].name);
-            let is_left_alone = paused.is_none_or(|(since, look)| command.at < *since || is_near(*look, seen));
+            let is_left_alone = paused.is_none_or(|(since, look)| command.at < *since || is_shown(*look, seen));
             assert!(is_left_alone, "{} is paused, and was sent {command:?}\n{}", LIGHTS[light].name, self.told);
         }
     }
@@ -241,28 +243,30 @@ impl Location {
         tokio::time::sleep(long).await;
         for (light, command, seen) in self.commands().into_iter().filter(|(_, command, _)| command.at >= since) {
             let it = &LIGHTS[light];
-            let is_right = is_near(point(self.people.wanted(it)), seen);
+            let is_right = is_shown(self.people.wanted_at(it, command.at), seen);
             assert!(is_right, "{} was to stay as it is, and was sent {command:?}\n{}", it.name, self.told);
         }
     }
 
-    /// The hub's record: which light, and which colour.
-    fn commands(&self) -> Vec<(usize, Command, Point)> {
-        let colour = |command: &Command| {
+    /// The hub's record: which light, and which colour; none where it was switched off.
+    fn commands(&self) -> Vec<(usize, Command, Option<Point>)> {
+        let seen = |command: &Command| {
             let xy = |axis: &str| command.body["color"]["xy"][axis].as_f64();
-            Some((xy("x")?, xy("y")?))
+            let is_off = command.body["on"]["on"] == false;
+            if is_off { Some(None) } else { Some(Some((xy("x")?, xy("y")?))) }
         };
         let all = self.hub.commands().all().into_iter().filter(|command| command.status == 200);
         all.filter_map(|command| {
             let light = LIGHTS.iter().position(|light| light.lamp == command.target)?;
-            let seen = colour(&command)?;
+            let seen = seen(&command)?;
             Some((light, command, seen))
         })
         .collect()
     }
 
     /// How often in a row, and for how long, each light was set back to something older than it had shown.
-    pub fn set_back(&self) -> Vec<(usize, Duration)> {
+    pub fn set_back(&mut self) -> Vec<(usize, Duration)> {
+        self.people.note();
         let mut worst = vec![(0, Duration::ZERO); LIGHTS.len()];
         let mut state = vec![(0, 0, None::<Instant>); LIGHTS.len()];
         for (light, command, seen) in self.commands() {
