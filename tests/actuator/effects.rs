@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use graph2mqtt::simulator::Command;
+use graph2mqtt::simulator::{Command, LampState};
 use serde_json::Value;
 
 use crate::support::observer::Seen;
@@ -85,20 +85,30 @@ async fn the_look_of_a_member_that_starts_ends_no_effect() {
 }
 
 #[tokio::test]
-async fn a_signal_that_another_member_started_ends_with_the_next_look() {
-    let mut world = World::with(&["alex"]).await;
-    let first = world.actuator_with(BLINKS).await;
-    world.presence("alex", "Busy").await;
-    let blinks = |lamp: &graph2mqtt::simulator::LampState| {
-        lamp.signal.as_ref().is_some_and(|signal| signal["signal"] == "on_off")
-    };
-    world.hub.wait_for("Desk", PATIENCE, blinks).await.unwrap();
-    first.kill();
-    let second = world.actuator_with(BLINKS).await;
-    world.presence("alex", "Away").await;
-    world.shows("Desk", BLUE).await;
-    assert_eq!(world.hub.lamp("Desk").signal.map(|signal| signal["signal"].clone()), Some(Value::from("no_signal")));
-    second.stop().await;
+async fn a_signal_ends_with_the_next_look_however_long_it_was_to_last_and_whoever_started_it() {
+    let looks = ["Away: \"#0000ff\"", "Away: off"];
+    for (lasts, dies, next) in
+        [("blink", true, looks[0]), ("blink:30m", true, looks[1]), ("blink:30m", false, looks[0])]
+    {
+        let mut world = World::with(&["alex"]).await;
+        let lights = BLINKS.replace("blink", &format!("\"{lasts}\"")).replace(looks[0], next);
+        let first = world.actuator_with(&lights).await;
+        world.presence("alex", "Busy").await;
+        let blinks = |lamp: &LampState| lamp.signal.as_ref().is_some_and(|signal| signal["signal"] == "on_off");
+        world.hub.wait_for("Desk", PATIENCE, blinks).await.unwrap();
+        let member = if dies {
+            first.kill();
+            world.actuator_with(&lights).await
+        } else {
+            first
+        };
+        world.presence("alex", "Away").await;
+        let is_next = |lamp: &LampState| if next == looks[0] { lamp.xy == Some(BLUE) } else { !lamp.on };
+        world.hub.wait_for("Desk", PATIENCE, is_next).await.unwrap();
+        let signal = world.hub.lamp("Desk").signal.map(|signal| signal["signal"].clone());
+        assert_eq!(signal, Some(Value::from("no_signal")), "{lasts}, {next}");
+        member.stop().await;
+    }
 }
 
 fn blinks_for(time: &str) -> String {

@@ -208,6 +208,22 @@ async fn an_effect_for_a_while_is_not_renewed() {
 }
 
 #[tokio::test]
+async fn a_long_effect_is_asked_for_minute_by_minute_and_a_scene_ends_it() {
+    let world = World::new("Office").await;
+    let look = blinking(Motion::Blink, Some(Duration::from_secs(30 * 60)));
+    world.light().show(look.clone(), false).await.unwrap();
+    world.hub.commands().clear();
+    let renewed = world.light().show(look.clone(), true).await.unwrap().again;
+    assert_eq!(renewed, Some(Duration::from_secs(55)), "it would outlive us");
+    let scene = Look::Scene { name: "relax".into(), brightness: None, transition: Duration::ZERO };
+    world.light().show(scene, true).await.unwrap();
+    let sent = world.sent();
+    assert_eq!(sent[0], json!({"signaling": {"signal": "on_off", "duration": 60_000}}));
+    assert_eq!(sent[1], json!({"signaling": {"signal": "no_signal"}}));
+    assert!(sent[2]["recall"].is_object() && sent.len() == 3, "{sent:?}");
+}
+
+#[tokio::test]
 async fn breathing_is_renewed_breath_by_breath() {
     let world = World::new("Office").await;
     let look = blinking(Motion::Breathe, None);

@@ -8,8 +8,8 @@
 //! - A lamp is sent what it can: colour, else cold or warm white, else brightness, else on and off. A
 //!   group is sent what its most able lamp can: the others pass over what they cannot, and those that can
 //!   something else (white where the group was sent a colour) are sent that one by one.
-//! - A signal ends by the request that brings the next look; a signal goes in a request of its own, since a
-//!   colour or transition in the same one overrides it.
+//! - A signal ends by the request that brings the next look, and before it where that goes elsewhere: to a scene, or lamp
+//!   by lamp. A signal goes in a request of its own, since a colour or transition in the same one overrides it.
 
 use std::time::Duration;
 
@@ -41,6 +41,10 @@ impl Put {
 
     fn of_lamp(lamp: &str, body: Value) -> Self {
         Self { kind: LIGHT, id: lamp.to_owned(), body }
+    }
+
+    fn is_to(&self, endpoint: &Endpoint) -> bool {
+        (self.kind, &self.id) == (endpoint.kind, &endpoint.id)
     }
 
     /// Whether it counts as a command to a group.
@@ -91,8 +95,11 @@ pub(in crate::lights::hue) fn puts(
         }
         Look::Seen(seen) => restoring(seen, endpoint),
     };
-    if let Some(first) = puts.first_mut().filter(|first| signals && first.kind != "scene") {
-        first.body["signaling"] = json!({"signal": "no_signal"});
+    let silence = json!({"signal": "no_signal"});
+    match puts.first_mut().filter(|_| signals) {
+        Some(first) if first.is_to(endpoint) => first.body["signaling"] = silence,
+        Some(_) => puts.insert(0, Put::of(endpoint, json!({"signaling": silence}))),
+        None => {}
     }
     Ok(puts)
 }

@@ -15,8 +15,8 @@ use crate::settings::{Effect, Motion, Target, TargetKind};
 
 /// How long the alert `breathe` goes on by itself.
 const BREATH: Duration = Duration::from_secs(15);
-/// How long a signal is asked for at once where it goes on with the status. When nobody renews it (the light is left
-/// to itself, or we are gone without a word), it ends by itself.
+/// How long a signal is asked for at once, however long it is to go on. When nobody renews it (the light is left to
+/// itself, or we are gone without a word), it ends by itself.
 const SIGNAL: Duration = Duration::from_secs(60);
 /// When such a signal is renewed: in time for a try or two more.
 const RENEWAL: Duration = Duration::from_secs(55);
@@ -177,7 +177,8 @@ impl HueLight {
         let now = Instant::now();
         let Some(running) = self.progress().effect.clone() else { return Ok(Obeyed::default()) };
         let left = running.left(now);
-        let Some(body) = command::motion(running.effect.motion, &found.endpoint, left).filter(|_| !left.is_zero())
+        let asked = left.min(SIGNAL);
+        let Some(body) = command::motion(running.effect.motion, &found.endpoint, asked).filter(|_| !left.is_zero())
         else {
             return Ok(Obeyed::default());
         };
@@ -191,7 +192,7 @@ impl HueLight {
         }
         let again = match (signals, running.effect.lasting) {
             (true, None) => Some(RENEWAL),
-            (true, Some(_)) => None,
+            (true, Some(_)) => Some(RENEWAL).filter(|_| left > SIGNAL),
             (false, lasting) => Some(BREATH).filter(|breath| lasting.is_none() || left > *breath),
         };
         Ok(Obeyed { again, ..obeyed })

@@ -137,6 +137,18 @@ fn what_was_seen_is_shown_again_by_one_command_where_all_lamps_showed_the_same()
 fn a_signal_ends_with_the_next_look() {
     let puts = puts(&red(), &endpoint(&[COLOR]), &Directory::default(), true, true).unwrap();
     assert_eq!(puts[0].body["signaling"], json!({"signal": "no_signal"}));
+    assert_eq!(puts.len(), 1);
+}
+
+#[test]
+fn a_signal_to_a_group_ends_before_its_lamps_are_restored_one_by_one() {
+    let lamp =
+        |id: &str, brightness| Lamp { id: id.into(), on: Some(true), brightness: Some(brightness), ..Lamp::default() };
+    let before = Look::Seen(Seen(vec![lamp("l0", 5000), lamp("l1", 9000)]).into());
+    let puts = puts(&before, &endpoint(&[COLOR, COLOR]), &Directory::default(), true, true).unwrap();
+    let (silence, lamps) = puts.split_first().unwrap();
+    assert_eq!((silence.kind, &silence.body), (GROUPED_LIGHT, &json!({"signaling": {"signal": "no_signal"}})));
+    assert!(lamps.len() == 2 && lamps.iter().all(|put| put.body.get("signaling").is_none()), "{lamps:?}");
 }
 
 #[test]
