@@ -103,6 +103,11 @@ impl Refusal {
         }
     }
 
+    /// Whether it is about the kind of client that the application came as.
+    pub(super) fn is_of_kind(&self) -> bool {
+        self.has(codes::PUBLIC) || self.has(codes::CONFIDENTIAL)
+    }
+
     /// Whether it carries this AADSTS number.
     pub(super) fn has(&self, number: u32) -> bool {
         self.numbers.contains(&number)

@@ -20,6 +20,7 @@ use url::Url;
 use super::answers::Subject;
 use super::claims::Claims;
 use super::clock::Watch;
+use super::codes;
 use super::credential::Own;
 use super::person;
 use super::scopes::{Reads, Resource};
@@ -185,6 +186,13 @@ impl Application {
     /// Whether the application proves itself.
     pub(super) fn is_confidential(&self) -> bool {
         self.own.credential().is_some()
+    }
+
+    /// Whether Entra refuses the application because it takes it for the other kind of client than the one that
+    /// asked, and it can come as that: one application can be both. Nothing is used up by such a refusal.
+    pub(super) fn is_the_other_kind(&self, confidential: bool, transport: &Transport<'_>) -> bool {
+        let is = |number| transport.refusal().is_some_and(|refusal| refusal.has(number));
+        if confidential { is(codes::PUBLIC) } else { is(codes::CONFIDENTIAL) && self.is_confidential() }
     }
 
     /// What somebody is asked for who reads this, and perhaps sets their own.

@@ -17,7 +17,7 @@ pub trait Caches: Send + Sync {
     /// Keeps a new grant in place of the account's old one, and answers with it as kept: a new id, version 1.
     fn put(&self, grant: Grant) -> Answer<'_, Grant>;
 
-    /// Saves what was refreshed, if the grant still has this id and version: otherwise [`StoreError::Conflict`].
+    /// Saves what was refreshed (tokens, time, kind of client), if the grant still has this id and version: otherwise [`StoreError::Conflict`].
     /// Answers with the new version.
     fn save<'a>(&'a self, grant: &'a Grant) -> Answer<'a, i64>;
 

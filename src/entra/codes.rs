@@ -3,6 +3,13 @@
 //! Source: Microsoft's "Microsoft Entra authentication & authorization error codes" and the OAuth 2.0
 //! pages of the identity platform.
 
+/// The application is a public client here, and shows no credential: its redirect URI stands under "Mobile and
+/// desktop applications", or public client flows are allowed and it is a device code.
+pub(super) const PUBLIC: u32 = 700_025;
+
+/// The application is a confidential client here, and shows its credential.
+pub(super) const CONFIDENTIAL: u32 = 7_000_218;
+
 /// What an error comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -121,13 +128,13 @@ const CODES: &[Code] = &[
     code(70021, Kind::Misconfigured, "the application has no federated credential for the token"),
     code(50013, Kind::Misconfigured, "the assertion's signature is not right"),
     code(
-        7000218,
+        CONFIDENTIAL,
         Kind::Misconfigured,
         "the application asks for a secret: set entra.client_secret, or allow public client flows under Authentication; \
          for the browser, register the redirect URI under \"Mobile and desktop applications\" instead of \"Web\"",
     ),
     code(
-        700025,
+        PUBLIC,
         Kind::Misconfigured,
         "the application is a public client and takes no secret: remove entra.client_secret, or register a web platform",
     ),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use oauth2::{
     DeviceCodeErrorResponse, DeviceCodeErrorResponseType, RequestTokenError, Scope, StandardDeviceAuthorizationResponse,
 };
+use tokio::time::Instant;
 use url::Url;
 
 use super::Trouble;
@@ -36,25 +37,28 @@ pub struct Prompt {
 
 /// How the waiting for one code ended.
 enum Ended {
-    SignedIn(Box<Answer>),
+    SignedIn {
+        answer: Box<Answer>,
+        confidential: bool,
+    },
     Expired,
     Failed(Trouble),
 }
 
-/// Signs a person in: a prompt for each code until one is used, of which there are so many. Dropping the future
-/// cancels.
+/// Signs a person in: a prompt for each code until one is used, of which there are so many; and says whether as a
+/// confidential client. Dropping the future cancels.
 pub(super) async fn sign_in(
     application: &Application,
     errand: &Errand,
     codes: u32,
     mut show: impl FnMut(&Prompt),
-) -> Result<Issued, Trouble> {
+) -> Result<(Issued, bool), Trouble> {
     for _ in 0..codes {
         let asking = application.asking(errand)?;
         let details = ask_for_code(application, &asking).await?;
         show(&prompt(&asking.subject, &details)?);
         match wait(application, errand, &asking, &details).await {
-            Ended::SignedIn(answer) => return Ok(Issued::from(*answer)),
+            Ended::SignedIn { answer, confidential } => return Ok((Issued::from(*answer), confidential)),
             Ended::Expired => tracing::debug!(?errand, "the device code has expired; asking for a new one"),
             Ended::Failed(trouble) => {
                 let wanted = application.asking(errand)?.claims;
@@ -74,11 +78,12 @@ pub(super) fn unused(Subject { who, sign_in, .. }: Subject) -> Trouble {
     Trouble::sign_in_at(format!("{who}: nobody used the codes"), sign_in)
 }
 
+/// It is no secret who asks: the application is not proven here.
 async fn ask_for_code(
     application: &Application,
     asking: &Asking,
 ) -> Result<StandardDeviceAuthorizationResponse, Trouble> {
-    let transport = application.transport(&asking.tenant, application.is_confidential());
+    let transport = application.transport(&asking.tenant, false);
     let transport = transport.claiming(asking.claims.as_deref());
     let answer = application
         .client(&asking.tenant)
@@ -109,25 +114,34 @@ async fn wait(
     asking: &Asking,
     details: &StandardDeviceAuthorizationResponse,
 ) -> Ended {
-    let client = application.client(&asking.tenant);
-    let transport = application.transport(&asking.tenant, application.is_confidential());
-    let answer = client.exchange_device_access_token(details).set_max_backoff_interval(LONGEST_INTERVAL).request_async(
-        &transport,
-        |interval| tokio::time::sleep(interval.max(LEAST_INTERVAL).max(transport.retry_after().unwrap_or_default())),
-        None,
-    );
     // The wall clock, by which the crate ends the code's time, may be set meanwhile.
-    let Ok(answer) = tokio::time::timeout(details.expires_in(), answer).await else { return Ended::Expired };
-    match answer {
-        Ok(answer) => Ended::SignedIn(Box::new(answer)),
-        Err(error) if is_expired(&error) => Ended::Expired,
-        Err(error) => {
-            let secret = details.device_code().secret();
-            let trouble = application.trouble(&asking.subject, &transport, &[secret], error);
-            if let Errand::Account(account) = errand {
-                application.remember_claims(account, &trouble, &transport, asking.claims.as_deref());
+    let end = Instant::now() + details.expires_in();
+    let client = application.client(&asking.tenant);
+    let mut confidential = application.is_confidential();
+    loop {
+        let transport = application.transport(&asking.tenant, confidential);
+        let pause = |interval: Duration| {
+            tokio::time::sleep(interval.max(LEAST_INTERVAL).max(transport.retry_after().unwrap_or_default()))
+        };
+        let asked = client.exchange_device_access_token(details).set_max_backoff_interval(LONGEST_INTERVAL);
+        let Ok(answer) = tokio::time::timeout_at(end, asked.request_async(&transport, pause, None)).await else {
+            return Ended::Expired;
+        };
+        match answer {
+            Ok(answer) => return Ended::SignedIn { answer: Box::new(answer), confidential },
+            Err(error) if is_expired(&error) => return Ended::Expired,
+            Err(_) if confidential && application.is_the_other_kind(confidential, &transport) => {
+                confidential = false;
+                pause(details.interval()).await;
             }
-            Ended::Failed(trouble)
+            Err(error) => {
+                let secret = details.device_code().secret();
+                let trouble = application.trouble(&asking.subject, &transport, &[secret], error);
+                if let Errand::Account(account) = errand {
+                    application.remember_claims(account, &trouble, &transport, asking.claims.as_deref());
+                }
+                return Ended::Failed(trouble);
+            }
         }
     }
 }

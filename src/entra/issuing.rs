@@ -3,7 +3,7 @@
 use oauth2::{RefreshToken, Scope};
 
 use super::Trouble;
-use super::answers::Subject;
+use super::answers::{Refusal, Subject};
 use super::application::{Application, Configured, Issued};
 use super::credential::Own;
 use super::transport::Transport;
@@ -11,8 +11,8 @@ use crate::presence::AccountName;
 use crate::store::Grant;
 
 impl Application {
-    /// A new access token for a grant's refresh token, with the claims that Graph asked for. `writes`: also with the
-    /// right to set the presence.
+    /// A new access token for a grant's refresh token, with the claims that Graph asked for; and whether Entra took
+    /// the application for a confidential client. `writes`: also with the right to set the presence.
     pub(super) async fn refresh(
         &self,
         grant: &Grant,
@@ -20,29 +20,41 @@ impl Application {
         writes: bool,
         token: &str,
         claims: Option<&str>,
-    ) -> Result<Issued, Trouble> {
+    ) -> Result<(Issued, bool), Trouble> {
+        let subject = self.subject_as(&grant.account, party);
         if grant.confidential && !self.is_confidential() {
-            let subject = self.subject_as(&grant.account, party);
             let reason = format!(
-                "{}: it signed in with the application's credential, which is not configured any more; set \
-                 entra.client_secret or what else it was",
+                "{}: it signed in with the application's credential, which is not configured under entra any more: \
+                 set it again",
                 subject.who
             );
             return Err(Trouble::sign_in_at(reason, format!("or {}", subject.sign_in)));
         }
         let tenant = self.tenant_of(party);
-        let transport = self.transport(tenant, grant.confidential).claiming(claims);
-        let answer = self
-            .client(tenant)
-            .exchange_refresh_token(&RefreshToken::new(token.to_owned()))
-            .add_scopes(self.scopes_for(party.reads, writes).into_iter().map(Scope::new))
-            .request_async(&transport)
-            .await;
-        answer.map(Issued::from).map_err(|error| {
-            let trouble = self.trouble(&self.subject_as(&grant.account, party), &transport, &[token], error);
-            self.remember_claims(&grant.account, &trouble, &transport, claims);
-            trouble
-        })
+        let scopes = self.scopes_for(party.reads, writes);
+        let mut kinds = vec![!grant.confidential, grant.confidential];
+        loop {
+            let confidential = kinds.pop().unwrap_or(grant.confidential);
+            let transport = self.transport(tenant, confidential).claiming(claims);
+            let answer = self
+                .client(tenant)
+                .exchange_refresh_token(&RefreshToken::new(token.to_owned()))
+                .add_scopes(scopes.iter().cloned().map(Scope::new))
+                .request_async(&transport)
+                .await;
+            match answer {
+                Ok(answer) => return Ok((answer.into(), confidential)),
+                Err(_) if !kinds.is_empty() && self.is_the_other_kind(confidential, &transport) => {}
+                Err(error) => {
+                    let trouble = match transport.refusal().filter(Refusal::is_of_kind) {
+                        Some(refusal) => changed(&subject, &refusal),
+                        None => self.trouble(&subject, &transport, &[token], error),
+                    };
+                    self.remember_claims(&grant.account, &trouble, &transport, claims);
+                    return Err(trouble);
+                }
+            }
+        }
     }
 
     /// Where a person has to sign in again, that sign-in brings what was asked for: Entra's own words for it
@@ -84,4 +96,16 @@ impl Application {
             .await;
         answer.map(Issued::from).map_err(|error| self.trouble(&subject, &transport, &[], error))
     }
+}
+
+/// The registration does not fit to the grant any more. What has to be mended there, a sign-in tells: as what kind of
+/// client it comes is decided then.
+fn changed(subject: &Subject, refusal: &Refusal) -> Trouble {
+    let reason = format!(
+        "{}: Entra takes the application for another kind of client than at the sign-in, as after a change of \
+         \"Allow public client flows\"{}",
+        subject.who,
+        refusal.details()
+    );
+    Trouble::sign_in_at(reason, subject.sign_in.as_str())
 }

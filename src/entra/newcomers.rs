@@ -176,7 +176,7 @@ async fn by_device(tokens: Tokens, errand: Errand, number: u64) {
         Err(_) => Err(device::unused(application.newcomer())),
     };
     let outcome = match issued {
-        Ok(issued) => tokens.conclude(&errand, &issued, None, application.is_confidential()).await,
+        Ok((issued, confidential)) => tokens.conclude(&errand, &issued, None, confidential).await,
         Err(trouble) => Err(trouble),
     };
     let progress = match outcome {

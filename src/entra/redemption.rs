@@ -13,10 +13,6 @@ use super::browser::Errand;
 use super::{Reads, Trouble};
 use crate::settings::User;
 
-/// `the application is a public client and takes no credential`: its redirect URI stands under
-/// "Mobile and desktop applications".
-const PUBLIC: u32 = 700_025;
-
 /// For what somebody is asked to sign in.
 pub(super) struct Asking {
     pub tenant: String,
@@ -113,9 +109,7 @@ impl Application {
                 .await;
             match answer {
                 Ok(answer) => return Ok((Issued::from(answer), confidential)),
-                Err(_) if confidential && transport.refusal().is_some_and(|refusal| refusal.has(PUBLIC)) => {
-                    confidential = false;
-                }
+                Err(_) if confidential && self.is_the_other_kind(confidential, &transport) => confidential = false,
                 Err(error) => {
                     let sent = [code.expose_secret(), verifier.expose_secret()];
                     let trouble = self.trouble(&asking.subject, &transport, &sent, error);

@@ -258,7 +258,7 @@ async fn by_device(tokens: Tokens, account: AccountName) {
     let errand = Errand::Account(account.clone());
     let issued = device::sign_in(tokens.application(), &errand, CODES, show).await;
     let kept = match issued {
-        Ok(issued) => tokens.conclude(&errand, &issued, None, tokens.application().is_confidential()).await,
+        Ok((issued, confidential)) => tokens.conclude(&errand, &issued, None, confidential).await,
         Err(trouble) => Err(trouble),
     };
     if let Err(trouble) = kept {

@@ -338,7 +338,8 @@ impl Inner {
             }
             let claims = start.claims.as_deref().or(grant.standing.claims());
             match self.application.refresh(&grant, &party, writes, cache.refresh_token(), claims).await {
-                Ok(issued) => {
+                Ok((issued, confidential)) => {
+                    let grant = Grant { confidential, ..grant };
                     if let Some(fresh) = self.save(grant, &cache, issued, &permissions).await {
                         return Ok(fresh);
                     }

@@ -25,7 +25,7 @@ pub struct Grant {
     /// `accounts.<account>.user` at the sign-in: under another one the grant is never used. Of one that
     /// enrolled, the object id.
     pub user: String,
-    /// Whether the grant was given to a confidential client.
+    /// As which kind of client Entra took the application last: whether as a confidential one.
     pub confidential: bool,
     /// For compare-and-swap: a save succeeds only on the version that was read. Given by the store.
     pub version: i64,

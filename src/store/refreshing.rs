@@ -40,11 +40,12 @@ struct Save {
     version: i64,
     refreshed_at: i64,
     sealed: Vec<u8>,
+    confidential: bool,
 }
 
 const REFRESH: (&str, &str) = (
     "UPDATE accounts SET cache = fresh.column4, refreshed_at = fresh.column3, version = accounts.version + 1,
-     standing = 'ok', reason = '', remedy = '', claims = '' FROM (VALUES ",
+     confidential = fresh.column5, standing = 'ok', reason = '', remedy = '', claims = '' FROM (VALUES ",
     ") AS fresh WHERE accounts.id = fresh.column1 AND accounts.version = fresh.column2",
 );
 
@@ -58,7 +59,7 @@ impl Store {
         told.await.unwrap_or_else(|_| Err(self.ended()))
     }
 
-    /// Durable compare-and-swap of `cache` and `refreshed_at` on the row's id and version. Answers with
+    /// Durable compare-and-swap of `cache`, `refreshed_at` and `confidential` on the row's id and version. Answers with
     /// the new version, or [`StoreError::Conflict`] when the row was changed, replaced or removed. What
     /// [`Self::mark`] noted is over.
     pub async fn refresh_grant(&self, grant: &Grant) -> Result<i64, StoreError> {
@@ -67,6 +68,7 @@ impl Store {
             version: grant.version,
             refreshed_at: grant.refreshed_at.as_millisecond(),
             sealed: self.seal(grant),
+            confidential: grant.confidential,
         };
         let (told, serve) = self.inner.lines.saves.ask(save);
         if serve {
@@ -123,15 +125,16 @@ impl Store {
 
     /// Answers for each whether it was saved, once they are durable: the statement is its own transaction.
     async fn save(&self, saves: &[Save]) -> Result<Vec<bool>, StoreError> {
-        let write = |rows| format!("{}{}{}", REFRESH.0, marks(rows, 4), REFRESH.1);
+        let write = |rows| format!("{}{}{}", REFRESH.0, marks(rows, 5), REFRESH.1);
         let (text, rows) = self.inner.lines.saving.of(saves.len(), write);
         let mut query = sqlx::query::<Any>(text);
-        for Save { id, version, refreshed_at, sealed } in saves {
+        for Save { id, version, refreshed_at, sealed, confidential } in saves {
             query = query.bind(id).bind(version).bind(refreshed_at).bind(sealed.as_slice());
+            query = query.bind(i64::from(*confidential));
         }
         // No row has an empty id.
         for _ in saves.len()..rows {
-            query = query.bind("").bind(0_i64).bind(0_i64).bind(&[][..]);
+            query = query.bind("").bind(0_i64).bind(0_i64).bind(&[][..]).bind(0_i64);
         }
         let result = query.execute(&self.inner.pool).await.map_err(|error| self.explain(error))?;
         if result.rows_affected() == saves.len() as u64 {

@@ -13,6 +13,7 @@ mod front;
 mod id_token;
 mod identities;
 mod killed;
+mod kinds;
 mod msal;
 mod proxy;
 mod redemption;

@@ -101,7 +101,9 @@ async fn an_application_with_a_secret_signs_in_and_refreshes_as_what_it_is() {
     world.start(&with_secret).await.access(&person("alex")).await.unwrap();
 
     let without = world.start(&world.settings_of(accounts, "")).await.access(&person("alex")).await.unwrap_err();
-    assert!(matches!(&without, Trouble::SignIn { reason, .. } if reason.contains("entra.client_secret")), "{without}");
+    let says = |words| without.reason().contains(words);
+    assert!(matches!(&without, Trouble::SignIn { .. }) && says("not configured under entra any more"), "{without}");
+    assert!(without.to_string().ends_with("graph2mqtt login alex"), "{without}");
 }
 
 #[tokio::test]

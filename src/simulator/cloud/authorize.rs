@@ -15,9 +15,9 @@ use serde_json::Value;
 use url::Url;
 
 use super::directory::{Platform, Realm, Refusal};
-use super::entra::{Credential, Form, client};
+use super::entra::{Form, client};
 use super::errors::{Fail, brings_claims};
-use super::grants::{Scopes, Wanted};
+use super::grants::{By, Scopes, Wanted};
 use super::html::{escape, hidden, show};
 use super::tokens::opaque;
 use super::{Shared, World};
@@ -223,10 +223,8 @@ impl World {
         let redirect_uri = form.need("redirect_uri")?;
         let is_it = |code: &Code| code.code == shown && code.application == application;
         let at = self.grants.codes.0.iter().position(is_it).ok_or_else(Fail::grant_unknown)?;
-        let public = match self.grants.codes.0[at].platform.takes(form)? {
-            Credential::Nothing => true,
-            Credential::Proof => self.credential(base, tenant, form, application)?.is_public(),
-        };
+        let public = self.grants.codes.0[at].platform.is_public()?;
+        self.comes_as(public, base, tenant, form, application)?;
         let code = &mut self.grants.codes.0[at];
         match () {
             () if code.redirect_uri != redirect_uri => {
@@ -240,20 +238,17 @@ impl World {
             () => code.redeemed = true,
         }
         let (person, scopes, nonce, claims) = (code.person, code.scopes.clone(), code.nonce.clone(), code.claims);
-        self.sign_in(base, person, application, public, Wanted { scopes, nonce: nonce.as_deref(), claims })
+        self.sign_in(base, person, application, By::Code { public }, Wanted { scopes, nonce: nonce.as_deref(), claims })
     }
 }
 
 impl Platform {
-    /// Which kind of client a redirect URI makes of the application; a credential still has to be right.
-    fn takes(self, form: &Form) -> Result<Credential, Fail> {
-        let shows = form.get("client_secret").is_some() || form.get("client_assertion").is_some();
-        match (self, shows) {
-            (Self::SinglePage, _) => Err(Fail::single_page()),
-            (Self::Desktop, true) => Err(Fail::secret_unwanted()),
-            (Self::Desktop, false) => Ok(Credential::Nothing),
-            (Self::Web, false) => Err(Fail::secret_needed()),
-            (Self::Web, true) => Ok(Credential::Proof),
+    /// Which kind of client a redirect URI makes of the application.
+    fn is_public(self) -> Result<bool, Fail> {
+        match self {
+            Self::SinglePage => Err(Fail::single_page()),
+            Self::Desktop => Ok(true),
+            Self::Web => Ok(false),
         }
     }
 }

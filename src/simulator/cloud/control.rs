@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::device::CodeError;
 use super::directory::{Application, Refusal};
-use super::grants::{Scopes, Wanted};
+use super::grants::{By, Scopes, Wanted};
 use super::presence::{Shown, Told};
 use super::tokens::{Access, Holder};
 use super::{Cloud, World};
@@ -173,16 +173,22 @@ impl Cloud {
         world.directory.tenants[tenant].device_code_blocked = blocked;
     }
 
+    /// "Allow public client flows" of an application is switched.
+    pub fn allow_public_flows(&self, client_id: &str, allowed: bool) {
+        let mut world = self.shared.world();
+        let application = world.application(client_id);
+        world.directory.applications[application].public = allowed;
+    }
+
     /// What the token endpoint would answer, had the person signed in: `access_token`, `refresh_token`, `id_token`.
     ///
-    /// As a public client, or with the secret where the application has no public flows.
+    /// By a device code: as a public client, or with the secret where the application has no public flows.
     pub fn sign_in(&self, client_id: &str, person: &str, scope: &str) -> Value {
         let mut world = self.shared.world();
         let (application, person) = (world.application(client_id), world.person(person));
-        let public = world.directory.applications[application].public;
         let scopes = Scopes::parse(scope).unwrap_or_else(|fail| panic!("{fail:?}"));
         let wanted = Wanted { scopes, nonce: None, claims: false };
-        let answer = world.sign_in(self.shared.base(), person, application, public, wanted);
+        let answer = world.sign_in(self.shared.base(), person, application, By::Device, wanted);
         answer.unwrap_or_else(|fail| panic!("{fail:?}"))
     }
 
@@ -196,14 +202,14 @@ impl Cloud {
     pub fn revoke(&self, person: &str) {
         let mut world = self.shared.world();
         let person = world.person(person);
-        world.grants.revoke(person, false);
+        world.revoke(person, false);
     }
 
     /// The person changes the password: only public clients lose their grants.
     pub fn change_password(&self, person: &str) {
         let mut world = self.shared.world();
         let person = world.person(person);
-        world.grants.revoke(person, true);
+        world.revoke(person, true);
     }
 
     /// Entra gives the person no token for this reason, or gives them again (none).

@@ -13,7 +13,7 @@ use super::calls::Asked;
 use super::directory::{Realm, Refusal};
 use super::entra::{Form, client};
 use super::errors::{Fail, brings_claims};
-use super::grants::{Scopes, Wanted};
+use super::grants::{By, Scopes, Wanted};
 use super::html::{escape, show};
 use super::tokens::opaque;
 use super::{Shared, World};
@@ -117,14 +117,15 @@ impl World {
             .ok_or_else(Fail::code_unknown)?;
         let person = device.poll(Instant::now())?;
         let (scopes, realm, claims) = (device.scopes.clone(), device.realm, device.claims);
-        let kind = self.credential(base, tenant, form, application)?;
+        let public = self.directory.applications[application].public;
+        self.comes_as(public, base, tenant, form, application)?;
         let tenant = &self.directory.tenants[self.directory.people[person].tenant];
         if tenant.device_code_blocked {
             return Err(Fail::refused(Refusal::Policy));
         }
         debug_assert!(realm == Realm::Any || realm == Realm::One(self.directory.people[person].tenant));
         let answer =
-            self.sign_in(base, person, application, kind.is_public(), Wanted { scopes, nonce: None, claims })?;
+            self.sign_in(base, person, application, By::Device, Wanted { scopes, nonce: None, claims })?;
         let redeemed = self.grants.devices.0.iter_mut().find(|device| device.code == code);
         redeemed.expect("found above").state = Progress::Redeemed;
         Ok(answer)

@@ -63,6 +63,11 @@ impl Application {
         self
     }
 
+    /// With `allow public client flows`, whatever credentials it has.
+    pub fn public_flows(self) -> Self {
+        Self { public: true, ..self }
+    }
+
     /// With a certificate (DER) instead of a secret, or beside it. Then public flows are off.
     pub fn certificate(mut self, der: &[u8]) -> Self {
         self.certificates.push(Registered::new(der));

@@ -50,23 +50,14 @@ fn credentials(value: &str) -> Option<[(String, String); 2]> {
     Some([("client_id".to_owned(), decode(id)?), ("client_secret".to_owned(), decode(secret)?)])
 }
 
-/// What a client showed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Credential {
-    Nothing,
-    /// A secret or an assertion.
-    Proof,
-}
-
-impl Credential {
-    pub(super) fn is_public(self) -> bool {
-        self == Self::Nothing
-    }
-}
-
 impl Form {
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Whether it brings a secret or an assertion.
+    pub(super) fn shows_proof(&self) -> bool {
+        self.get("client_secret").is_some() || self.get("client_assertion").is_some()
     }
 
     pub(super) fn need(&self, name: &str) -> Result<&str, Fail> {
@@ -109,14 +100,26 @@ async fn token(State(shared): State<Arc<Shared>>, Path(tenant): Path<String>, fo
 }
 
 impl World {
-    /// Whether the client may come with what it shows.
-    pub(super) fn credential(
+    /// Nothing is shown by a public client, a proof by a confidential one. Which of the two counts is not for the
+    /// client to choose, and told before the proof is looked at.
+    pub(super) fn comes_as(
         &mut self,
+        public: bool,
         base: &str,
         tenant: &str,
         form: &Form,
         index: usize,
-    ) -> Result<Credential, Fail> {
+    ) -> Result<(), Fail> {
+        match (public, form.shows_proof()) {
+            (true, true) => Err(Fail::secret_unwanted()),
+            (true, false) => Ok(()),
+            (false, false) => Err(Fail::secret_needed()),
+            (false, true) => self.credential(base, tenant, form, index),
+        }
+    }
+
+    /// Whether what the client shows proves it.
+    fn credential(&mut self, base: &str, tenant: &str, form: &Form, index: usize) -> Result<(), Fail> {
         let application = &self.directory.applications[index];
         let id = &*application.client_id;
         if let Some(assertion) = form.get("client_assertion") {
@@ -124,20 +127,18 @@ impl World {
                 return Err(Fail::assertion("The client assertion's type is not supported."));
             }
             if let Some(proven) = self.identities.proves(assertion, &application.trusted) {
-                return proven.map(|()| Credential::Proof);
+                return proven;
             }
             let realms = self.directory.tenant(tenant).map(|one| &self.directory.tenants[one]);
             let names = realms.into_iter().flat_map(|tenant| [&*tenant.id, &*tenant.domain]).chain([tenant]);
             let endpoints: Vec<String> = names.map(|name| format!("{base}/{name}/oauth2/v2.0/token")).collect();
             let registered = &application.certificates;
-            return assertion::check(assertion, id, registered, &endpoints, &mut self.used_assertions)
-                .map(|()| Credential::Proof);
+            return assertion::check(assertion, id, registered, &endpoints, &mut self.used_assertions);
         }
         let has = |secrets: &[String], shown: &str| secrets.iter().any(|secret| secret == shown);
         match form.get("client_secret") {
-            None if application.public => Ok(Credential::Nothing),
             None => Err(Fail::secret_needed()),
-            Some(shown) if has(&application.secrets, shown) => Ok(Credential::Proof),
+            Some(shown) if has(&application.secrets, shown) => Ok(()),
             Some(shown) if has(&application.expired_secrets, shown) => Err(Fail::secret_expired(id)),
             Some(_) if application.public && application.secrets.is_empty() => Err(Fail::secret_unwanted()),
             Some(_) => Err(Fail::secret_wrong(id)),
@@ -150,16 +151,15 @@ impl World {
             "urn:ietf:params:oauth:grant-type:device_code" => self.redeem(base, tenant, form, index),
             "authorization_code" => self.redeem_code(base, tenant, form, index),
             "refresh_token" => {
-                let public = self.credential(base, tenant, form, index)?.is_public();
+                let token = form.need("refresh_token")?;
+                let public = self.grants.is_public(token, index, &self.directory)?;
+                self.comes_as(public, base, tenant, form, index)?;
                 let scopes = form.get("scope").map(Scopes::parse).transpose()?;
-                let claims = brings_claims(form.get("claims"));
-                self.refresh(base, form.need("refresh_token")?, index, public, scopes, claims)
+                self.refresh(base, token, scopes, brings_claims(form.get("claims")))
             }
             "client_credentials" => {
                 let Realm::One(one) = realm else { return Err(Fail::tenant_needed()) };
-                if self.credential(base, tenant, form, index)?.is_public() {
-                    return Err(Fail::secret_needed());
-                }
+                self.credential(base, tenant, form, index)?;
                 self.client_credentials(one, form, index)
             }
             other => {

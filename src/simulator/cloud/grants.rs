@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::World;
 use super::authorize::Codes;
 use super::device::Devices;
-use super::directory::Consent;
+use super::directory::{Consent, Directory};
 use super::errors::Fail;
 use super::tokens::{Access, AccessTokens, Holder, id_token, opaque};
 
@@ -83,13 +83,22 @@ pub(super) struct Wanted<'a> {
 struct Grant {
     person: usize,
     application: usize,
-    /// Whether the application showed no credential: then none may come with a refresh.
-    public: bool,
+    by: By,
     scopes: Scopes,
     /// Whether the sign-in brought the claims of a challenge: then its refreshes do.
     claims: bool,
     revoked: bool,
     issued: VecDeque<String>,
+}
+
+/// By which way a person signed in: it decides which kind of client may refresh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    /// By an authorization code: the platform of the redirect URI has decided for good.
+    Code { public: bool },
+    /// By a device code, which has no redirect URI: what counts is whether the application allows public client
+    /// flows now (AADSTS700025 with a credential, AADSTS7000218 without one).
+    Device,
 }
 
 struct Refresh {
@@ -108,32 +117,50 @@ pub(super) struct Grants {
     refresh: HashMap<String, Refresh>,
 }
 
+impl Grant {
+    fn is_public(&self, directory: &Directory) -> bool {
+        match self.by {
+            By::Code { public } => public,
+            By::Device => directory.applications[self.application].public,
+        }
+    }
+}
+
 impl Grants {
     pub(super) fn secrets(&self) -> Vec<String> {
         let codes = self.devices.codes().chain(self.codes.all());
         self.access.all().chain(self.refresh.keys()).chain(codes).cloned().collect()
     }
 
-    /// Ends a person's grants; only those of public clients where `public_only`.
-    pub(super) fn revoke(&mut self, person: usize, public_only: bool) {
-        let theirs = self.all.iter_mut().filter(|grant| grant.person == person && (grant.public || !public_only));
-        theirs.for_each(|grant| grant.revoked = true);
+    /// Whether a public client may refresh with this token.
+    pub(super) fn is_public(&self, token: &str, application: usize, directory: &Directory) -> Result<bool, Fail> {
+        let grant = self.refresh.get(token).map(|known| &self.all[known.grant]);
+        let grant = grant.filter(|grant| grant.application == application).ok_or_else(Fail::grant_unknown)?;
+        Ok(grant.is_public(directory))
     }
 }
 
 impl World {
+    /// Ends a person's grants; only those of public clients where `public_only`.
+    pub(super) fn revoke(&mut self, person: usize, public_only: bool) {
+        let Self { directory, grants, .. } = self;
+        for grant in grants.all.iter_mut().filter(|grant| grant.person == person) {
+            grant.revoked |= !public_only || grant.is_public(directory);
+        }
+    }
+
     /// A person signs in to an application: the answer of the token endpoint.
     pub(super) fn sign_in(
         &mut self,
         base: &str,
         person: usize,
         application: usize,
-        public: bool,
+        by: By,
         wanted: Wanted<'_>,
     ) -> Result<Value, Fail> {
         let Wanted { scopes, nonce, claims } = wanted;
         let scopes_now = scopes.clone();
-        let grant = Grant { person, application, public, scopes, claims, revoked: false, issued: VecDeque::new() };
+        let grant = Grant { person, application, by, scopes, claims, revoked: false, issued: VecDeque::new() };
         self.grants.all.push(grant);
         let answer = self.issue(base, self.grants.all.len() - 1, &scopes_now, claims, nonce);
         if answer.is_err() {
@@ -147,8 +174,6 @@ impl World {
         &mut self,
         base: &str,
         token: &str,
-        application: usize,
-        public: bool,
         scopes: Option<Scopes>,
         claims: bool,
     ) -> Result<Value, Fail> {
@@ -156,9 +181,6 @@ impl World {
         let index = known.grant;
         let grant = &self.grants.all[index];
         let fail = match () {
-            () if grant.application != application => Some(Fail::grant_unknown()),
-            () if grant.public && !public => Some(Fail::secret_unwanted()),
-            () if !grant.public && public => Some(Fail::secret_needed()),
             () if grant.revoked => Some(Fail::grant_revoked()),
             () if known.expires <= Instant::now() => Some(Fail::grant_expired()),
             () if known.used && self.rules.revoke_used => Some(Fail::grant_unknown()),
