@@ -99,17 +99,18 @@ impl Credential {
                 Some(file) => {
                     let again = secret.clone();
                     let read = move |_: &Path| again.read_again();
-                    Watched::new("entra.client_secret_file", file, read).map(Self::SecretFile)
+                    Watched::new("entra.client_secret_file", file, None, read).map(Self::SecretFile)
                 }
             },
             settings::Credential::Certificate { file, password } => {
+                let beside = password.as_ref().and_then(settings::Secret::file);
                 let password = password.clone();
                 let read = move |path: &Path| {
                     let password = password.as_ref().map(settings::Secret::read_again).transpose();
                     let password = password.map_err(|wrong| format!("has a password file that {wrong}"))?;
                     Certificate::read(&read_file(path)?, password.as_ref().map(ExposeSecret::expose_secret))
                 };
-                Watched::new("entra.certificate_file", file, read).map(Self::Certificate)
+                Watched::new("entra.certificate_file", file, beside, read).map(Self::Certificate)
             }
             settings::Credential::ManagedIdentity { client_id, azure, .. } => {
                 let identity = Identity::new(azure, client_id.as_deref())?;
