@@ -37,10 +37,7 @@ pub struct Prompt {
 
 /// How the waiting for one code ended.
 enum Ended {
-    SignedIn {
-        answer: Box<Answer>,
-        confidential: bool,
-    },
+    SignedIn { answer: Box<Answer>, confidential: bool },
     Expired,
     Failed(Trouble),
 }

@@ -10,12 +10,10 @@ use super::browser::SignedIn;
 use super::cache::Cache;
 use super::identity::must_grant;
 use super::person::{self, Person};
+use super::tenants::ANY;
 use super::{Principal, Reads, Tokens, Trouble};
 use crate::presence::{AccountName, ObjectId};
 use crate::store::{Enrolment, Held, Origin};
-
-/// Whoever's tenant it is, in Entra's words.
-const ANY: &str = "organizations";
 
 /// How long a sign-in is held while it is found out whose it is.
 const HELD: Duration = Duration::from_secs(600);
@@ -144,30 +142,43 @@ impl Application {
     /// The account of the configuration that means this person of this tenant.
     async fn account_of(&self, person: &Person) -> Result<Option<AccountName>, Trouble> {
         for (account, user, tenant) in self.configured() {
-            let is_same = person::is_same(user, person.oid, &person.preferred_username);
-            if is_same && (tenant == ANY || self.tenant_id(tenant).await? == person.tid) {
+            if !person::is_same(user, person.oid, &person.preferred_username) {
+                continue;
+            }
+            let meant = self.tenant_meant(user, tenant).await?;
+            if meant.is_none_or(|(id, _)| id == person.tid) {
                 return Ok(Some(account.clone()));
             }
         }
         Ok(None)
     }
 
+    /// Whether people of this tenant may enrol. Where none of those listed is it, and it cannot be found out which
+    /// one of them is, that is the error.
+    pub(super) async fn admits(&self, tid: ObjectId) -> Result<bool, Trouble> {
+        if self.enrolment().iter().any(|tenant| tenant.parse() == Ok(tid)) {
+            return Ok(true);
+        }
+        let mut failure = None;
+        for tenant in self.enrolment() {
+            match self.tenant_id(tenant).await {
+                Ok(id) if id == tid => return Ok(true),
+                Ok(_) => {}
+                Err(trouble) => failure = failure.or(Some(trouble)),
+            }
+        }
+        failure.map_or(Ok(false), Err)
+    }
+
     /// Refuses whoever is of no tenant that may enrol.
     async fn must_admit(&self, person: &Person) -> Result<(), Trouble> {
-        // Entra itself lets nobody else in at the page of one tenant.
-        if self.enrolment().len() == 1 && self.enrolment()[0].parse::<ObjectId>().is_err() {
-            return Ok(());
-        }
-        for tenant in self.enrolment() {
-            let id = self.tenant_id(tenant).await.map_err(|trouble| match trouble {
-                Trouble::Misconfigured { reason } => {
-                    Trouble::Misconfigured { reason: format!("web.enrol.tenants: {reason}") }
-                }
-                passing => passing,
-            })?;
-            if id == person.tid {
-                return Ok(());
+        if self.admits(person.tid).await.map_err(|trouble| match trouble {
+            Trouble::Misconfigured { reason } => {
+                Trouble::Misconfigured { reason: format!("web.enrol.tenants: {reason}") }
             }
+            passing => passing,
+        })? {
+            return Ok(());
         }
         Err(Trouble::sign_in(format!(
             "{} is of a tenant ({}) whose people may not add themselves here (web.enrol.tenants); sign in with another \

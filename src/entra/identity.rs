@@ -31,7 +31,7 @@ impl Application {
     }
 
     /// Who signed in to an account: the person configured, with what is needed, or a refusal.
-    pub(super) fn person(
+    pub(super) async fn person(
         &self,
         name: &AccountName,
         issued: &Issued,
@@ -40,7 +40,9 @@ impl Application {
     ) -> Result<Person, Trouble> {
         let configured = self.account(name)?;
         let person = self.identify(issued, nonce, now)?;
-        person.must_be_of(name, self.tenant_of(configured))?;
+        if let Some((id, tenant)) = self.tenant_meant(&configured.user, self.tenant_of(configured)).await? {
+            person.must_be_of(name, id, tenant)?;
+        }
         person.must_be(name, &configured.user)?;
         must_grant(issued, configured.reads, self.subject(name))?;
         Ok(person)

@@ -16,14 +16,14 @@ impl Tokens {
         nonce: Option<&str>,
         confidential: bool,
     ) -> Result<Grant, Trouble> {
-        let grant = self.grant(account, issued, nonce, confidential)?;
+        let grant = self.grant(account, issued, nonce, confidential).await?;
         let grant = self.caches().put(grant).await?;
         self.forget(&Principal::Account(account.clone()));
         self.registry().succeeded(&grant);
         Ok(grant)
     }
 
-    fn grant(
+    async fn grant(
         &self,
         account: &AccountName,
         issued: &Issued,
@@ -31,7 +31,7 @@ impl Tokens {
         confidential: bool,
     ) -> Result<Grant, Trouble> {
         let (application, now) = (self.application(), self.now());
-        let person = application.person(account, issued, nonce, now)?;
+        let person = application.person(account, issued, nonce, now).await?;
         let permissions = application.permissions(account, issued)?;
         let cache = Cache::new(issued, None, &permissions, now).ok_or_else(|| {
             Trouble::misconfigured(format!(

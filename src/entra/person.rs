@@ -47,7 +47,9 @@ impl Person {
                 "Entra's id token comes from another issuer than {issuer}; check entra.authority and entra.cloud"
             )));
         }
-        if Timestamp::from_second(person.exp).is_ok_and(|end| end + CLOCK_SLACK < now) {
+        if Timestamp::from_second(person.exp)
+            .is_ok_and(|end| end.saturating_add(CLOCK_SLACK).is_ok_and(|end| end < now))
+        {
             return Err(Trouble::later("Entra's id token has expired already: is this machine's clock right?"));
         }
         if person.tid.as_str() == PERSONAL {
@@ -66,15 +68,15 @@ impl Person {
         Err(Trouble::sign_in("Entra's id token answers another sign-in than the one begun here; start again"))
     }
 
-    /// Refuses a sign-in to another tenant, where the configuration gives the tenant's id.
-    pub(super) fn must_be_of(&self, account: &AccountName, tenant: &str) -> Result<(), Trouble> {
-        match tenant.parse::<ObjectId>() {
-            Ok(wanted) if wanted != self.tid => Err(Trouble::sign_in(format!(
-                "account {account}: {} signed in to the tenant {}, but {tenant} is configured; sign in there",
-                self.preferred_username, self.tid
-            ))),
-            _ => Ok(()),
+    /// Refuses a sign-in to another tenant than the one meant: its id, and its name as it is configured.
+    pub(super) fn must_be_of(&self, account: &AccountName, id: ObjectId, name: &str) -> Result<(), Trouble> {
+        if id == self.tid {
+            return Ok(());
         }
+        Err(Trouble::sign_in(format!(
+            "account {account}: {} signed in to the tenant {}, but {name} is configured; sign in there",
+            self.preferred_username, self.tid
+        )))
     }
 
     /// Refuses another person than the one configured for the account.
@@ -176,6 +178,9 @@ mod tests {
         for (change, words) in wrong {
             let reason = read(change).unwrap_err().to_string();
             assert!(reason.contains(words), "{words}: {reason}");
+        }
+        for far in [Timestamp::MAX.as_second(), i64::MAX] {
+            assert!(read(|claims| claims["exp"] = far.into()).is_ok(), "{far}");
         }
         for token in ["", "a", "a.b", "a.!!!.c", "..", "a.e30.c"] {
             let found =

@@ -12,6 +12,10 @@ use super::answers::Subject;
 use super::application::Application;
 use super::{Tokens, Trouble};
 use crate::presence::ObjectId;
+use crate::settings::User;
+
+/// Whoever's tenant it is, in Entra's words.
+pub(super) const ANY: &str = "organizations";
 
 /// How long a domain's tenant is taken for known. A domain moves rarely, and not within a day.
 const KNOWN: Duration = Duration::from_secs(24 * 3600);
@@ -58,6 +62,22 @@ impl Application {
         let id = self.asked_for(tenant).await?;
         self.tenants().put(tenant, id);
         Ok(id)
+    }
+
+    /// The tenant in which a configured person is at home, and the name by which it is configured: theirs, or the
+    /// domain of their user name. None where nothing says it; an object id is nobody else's.
+    pub(super) async fn tenant_meant<'a>(
+        &self,
+        user: &'a User,
+        tenant: &'a str,
+    ) -> Result<Option<(ObjectId, &'a str)>, Trouble> {
+        let name = match user {
+            _ if tenant != ANY => Some(tenant),
+            User::Name(name) => name.rsplit_once('@').map(|(_, domain)| domain),
+            User::Id(_) => None,
+        };
+        let Some(name) = name else { return Ok(None) };
+        Ok(Some((self.tenant_id(name).await?, name)))
     }
 
     async fn asked_for(&self, tenant: &str) -> Result<ObjectId, Trouble> {

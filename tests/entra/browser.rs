@@ -130,6 +130,23 @@ async fn a_personal_account_is_refused() {
 }
 
 #[tokio::test]
+async fn a_guest_elsewhere_under_the_same_name_is_somebody_else() {
+    let world = World::with(application(Platform::Desktop).multi_tenant()).await;
+    world.cloud.add_tenant("northwind.com");
+    world.cloud.consent(CLIENT, "northwind.com", &["Presence.Read"]);
+    let guest = world.cloud.add_guest("alex@contoso.com", "northwind.com");
+    let accounts = "accounts:\n  alex: { user: alex@contoso.com, tenant: organizations }\n";
+    let sign_ins = world.start(&world.settings_of(accounts, "")).await.sign_ins();
+    let post = visitor::answer(&begin(&sign_ins), &guest.as_str(), "sign_in").await.unwrap();
+    let trouble = outcome(&sign_ins, &sign_ins.receive(posted(&post)).unwrap()).await.unwrap_err();
+    assert!(trouble.to_string().contains("but contoso.com is configured"), "{trouble}");
+    assert!(world.store().await.grants().await.unwrap().is_empty());
+
+    let post = visitor::answer(&begin(&sign_ins), "alex@contoso.com", "sign_in").await.unwrap();
+    outcome(&sign_ins, &sign_ins.receive(posted(&post)).unwrap()).await.unwrap();
+}
+
+#[tokio::test]
 async fn who_turns_back_or_declines_is_told_so() {
     let world = world().await;
     let tokens = world.start(&world.settings(&["alex"])).await;

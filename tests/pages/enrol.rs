@@ -122,6 +122,15 @@ async fn of_several_tenants_only_their_people_enrol() {
 }
 
 #[tokio::test]
+async fn a_tenant_of_the_list_that_is_none_keeps_nobody_of_the_others_out() {
+    let installation = open("nowhere.com, contoso.com").await;
+    let browser = installation.browser();
+    way(&browser, "/enrol", "sam@contoso.com").await.says(200, "is an account now");
+    way(&browser, "/enrol", "mo@fabrikam.com").await.says(500, "web.enrol.tenants: tenant nowhere.com");
+    assert_eq!(installation.grants().await.len(), 1);
+}
+
+#[tokio::test]
 async fn without_consent_nobody_enrols() {
     let installation = open("contoso.com, northwind.com").await;
     installation.cloud.withdraw_consent(crate::browser::CLIENT, "contoso.com");

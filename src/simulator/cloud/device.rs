@@ -124,8 +124,7 @@ impl World {
             return Err(Fail::refused(Refusal::Policy));
         }
         debug_assert!(realm == Realm::Any || realm == Realm::One(self.directory.people[person].tenant));
-        let answer =
-            self.sign_in(base, person, application, By::Device, Wanted { scopes, nonce: None, claims })?;
+        let answer = self.sign_in(base, person, application, By::Device, Wanted { scopes, nonce: None, claims })?;
         let redeemed = self.grants.devices.0.iter_mut().find(|device| device.code == code);
         redeemed.expect("found above").state = Progress::Redeemed;
         Ok(answer)
