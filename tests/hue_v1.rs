@@ -204,3 +204,25 @@ async fn a_persons_hand_is_seen_by_asking() {
     world.hub.reachable("Desk");
     assert_eq!(next().await, Event::Back { light: 0 });
 }
+
+#[tokio::test]
+async fn a_lamp_that_went_through_all_colours_does_so_again() {
+    let world = World::plain("Desk").await;
+    let (hub, key) = (world.hub.address(), world.hub.key());
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let http = reqwest::Client::builder().tls_certs_only([]).no_proxy().build().unwrap();
+    let app = async |state: serde_json::Value| {
+        let url = format!("http://{hub}/api/{key}/lights/1/state");
+        let answer = http.put(url).json(&state).send().await.unwrap().text().await.unwrap();
+        assert!(!answer.contains("error"), "{answer}");
+    };
+    app(json!({"on": true, "effect": "colorloop"})).await;
+    let before = world.lights.lights[0].1.read().await.unwrap();
+    world.show(RED).await.unwrap();
+    app(json!({"effect": "none"})).await;
+    world.show(Look::Seen(before.clone().into())).await.unwrap();
+    assert_eq!(world.hub.lamp("Desk").effect, "colorloop");
+    world.hub.hand("Desk", &json!({"color": {"xy": {"x": 0.17, "y": 0.7}}}));
+    let on_its_way = world.lights.lights[0].1.read().await.unwrap();
+    assert!(world.lights.lights[0].1.agrees(&Look::Seen(before.into()), &on_its_way), "it moves by itself");
+}

@@ -163,6 +163,43 @@ async fn what_was_read_is_shown_again() {
 }
 
 #[tokio::test]
+async fn effects_and_gradients_that_were_read_are_shown_again() {
+    let world = World::new("Office").await;
+    world.hub.add_lamp("Office", "Strip", Kind::Gradient(Gamut::C));
+    let xy = |x: f64, y: f64| json!({"color": {"xy": {"x": x, "y": y}}});
+    let rainbow = json!({"points": [xy(0.6, 0.35), xy(0.2, 0.6), xy(0.16, 0.1)]});
+    world.hub.hand("Strip", &json!({"on": {"on": true}, "dimming": {"brightness": 60.0}, "gradient": rainbow}));
+    world
+        .hub
+        .hand("Desk", &json!({"on": {"on": true}, "dimming": {"brightness": 30.0}, "effects": {"effect": "candle"}}));
+    let before = world.light().read().await.unwrap();
+    // As it is kept in the light's topic.
+    let kept: lights::Seen = serde_json::from_value(serde_json::to_value(&before).unwrap()).unwrap();
+    world.light().show(RED, false).await.unwrap();
+    world.hub.hand("Desk", &json!({"effects": {"effect": "no_effect"}}));
+    assert!(world.hub.lamp("Strip").gradient.is_empty(), "one colour ends the others");
+    world.light().show(Look::Seen(Arc::new(kept.clone())), true).await.unwrap();
+    let (desk, strip) = (world.hub.lamp("Desk"), world.hub.lamp("Strip"));
+    assert_eq!((desk.effect.as_str(), desk.brightness, strip.brightness), ("candle", 30.0, 60.0));
+    assert_eq!(strip.gradient, [(0.6, 0.35), (0.2, 0.6), (0.16, 0.1)]);
+    assert!(!world.hub.lamp("Shelf").on);
+    let flickers =
+        serde_json::from_value(json!([{"id": kept.0[0].id, "on": true, "brightness": 900, "xy": [5000, 4000]}]));
+    assert!(world.light().agrees(&Look::Seen(Arc::new(kept)), &flickers.unwrap()), "a candle's flame is nobody's hand");
+}
+
+#[tokio::test]
+async fn what_was_kept_before_effects_were_known_is_shown_again() {
+    let world = World::new("Desk").await;
+    let id = world.hub.resource_id("light", "Desk").unwrap();
+    let old: lights::Seen =
+        serde_json::from_value(json!([{"id": id, "on": true, "brightness": 4200, "mirek": 300}])).unwrap();
+    world.light().show(Look::Seen(Arc::new(old)), false).await.unwrap();
+    let desk = world.hub.lamp("Desk");
+    assert_eq!((desk.on, desk.brightness, desk.mirek, world.sent().len()), (true, 42.0, Some(300), 1));
+}
+
+#[tokio::test]
 async fn a_mixed_room_shows_each_lamps_best() {
     let world = World::new("Office").await;
     assert_eq!(world.light().show(RED, false).await, Ok(Obeyed::default()));

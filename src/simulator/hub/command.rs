@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::lamp::{EFFECTS, Kind, Lamp, SIGNALS};
+use super::lamp::{EFFECTS, Lamp, SIGNALS};
 
 /// The longest transition and signal, in milliseconds.
 const LONGEST: f64 = 6_000_000.0;
@@ -25,6 +25,8 @@ enum Check {
     Yes,
     Number(f64, f64),
     Word(&'static [&'static str]),
+    /// The colours of a gradient: two at least.
+    Points,
 }
 
 /// The members that are known, by attribute and path within it.
@@ -36,12 +38,14 @@ const KNOWN: &[(&str, &str, Check)] = &[
     ("color_temperature", "/mirek", Check::Number(153.0, 500.0)),
     ("dynamics", "/duration", Check::Number(0.0, LONGEST)),
     ("effects", "/effect", Check::Word(EFFECTS)),
+    ("gradient", "/points", Check::Points),
     ("alert", "/action", Check::Word(&["breathe"])),
     ("signaling", "/signal", Check::Word(SIGNALS)),
     ("signaling", "/duration", Check::Number(1.0, LONGEST)),
 ];
 /// Members that may stand beside those above.
-const OPTIONAL: &[(&str, &str)] = &[("signaling", "duration"), ("signaling", "colors"), ("dynamics", "speed")];
+const OPTIONAL: &[(&str, &str)] =
+    &[("signaling", "duration"), ("signaling", "colors"), ("dynamics", "speed"), ("gradient", "mode")];
 
 /// Checks the body of a PUT. The error is the description that the hub sends with status 400.
 pub(super) fn check(body: &Value) -> Result<(), String> {
@@ -79,6 +83,7 @@ fn check_member(attribute: &str, path: &str, check: &Check, value: Option<&Value
     let fits = match check {
         Check::Yes => value.is_boolean(),
         Check::Number(low, high) => value.as_f64().is_some_and(|number| (*low..=*high).contains(&number)),
+        Check::Points => (2..=5).contains(&points(value).len()),
         Check::Word(words) => value.as_str().is_some_and(|word| words.contains(&word)),
     };
     if fits { Ok(()) } else { Err(format!("attribute ({dotted}) is out of range or has an invalid type")) }
@@ -149,14 +154,29 @@ fn show(lamp: &mut Lamp, body: &Value) {
         lamp.state.mirek = Some(mirek as u64);
         lamp.state.xy = None;
     }
-    if let (Some(x), Some(y), Kind::Color(gamut)) = (number("/color/xy/x"), number("/color/xy/y"), lamp.kind) {
+    if let (Some(x), Some(y), Some(gamut)) = (number("/color/xy/x"), number("/color/xy/y"), lamp.kind.gamut()) {
         lamp.state.xy = Some(gamut.nearest((x, y)));
         lamp.state.mirek = None;
+    }
+    if ["color", "color_temperature"].iter().any(|name| body.get(name).is_some()) {
+        lamp.state.gradient.clear();
+    }
+    if let Some(gradient) = body.pointer("/gradient/points").filter(|_| lamp.kind.takes("gradient")) {
+        lamp.state.gradient = points(gradient);
+        (lamp.state.xy, lamp.state.mirek) = (lamp.state.gradient.first().copied(), None);
     }
     if let Some(effect) = body.pointer("/effects/effect").and_then(Value::as_str).filter(|_| lamp.kind.takes("effects"))
     {
         lamp.state.effect = effect.to_owned();
     }
+}
+
+fn points(gradient: &Value) -> Vec<(f64, f64)> {
+    let point = |point: &Value| {
+        let at = |axis: &str| point.pointer(&format!("/color/xy/{axis}")).and_then(Value::as_f64);
+        Some((at("x")?, at("y")?))
+    };
+    gradient.as_array().into_iter().flatten().filter_map(point).collect()
 }
 
 fn signal(lamp: &mut Lamp, body: &Value) {

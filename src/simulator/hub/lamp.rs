@@ -9,6 +9,8 @@ use crate::simulator::guid::guid;
 pub enum Kind {
     /// Colour within a gamut, and colour temperature.
     Color(Gamut),
+    /// The same, and several colours at once.
+    Gradient(Gamut),
     /// White in warm and cold.
     Ambiance,
     /// White, dimmable.
@@ -75,17 +77,26 @@ impl Kind {
             Self::Color(Gamut::A) => ("LLC011", "Hue bloom", "hue_bloom"),
             Self::Color(Gamut::B) => ("LCT001", "Hue color lamp", "sultan_bulb"),
             Self::Color(Gamut::C) => ("LCA001", "Hue color lamp", "sultan_bulb"),
+            Self::Gradient(_) => ("LCX004", "Hue gradient lightstrip", "hue_lightstrip"),
             Self::Ambiance => ("LTA001", "Hue ambiance lamp", "sultan_bulb"),
             Self::White => ("LWA001", "Hue white lamp", "sultan_bulb"),
             Self::Plug => ("LOM001", "Hue smart plug", "plug"),
         }
     }
 
+    pub(super) fn gamut(self) -> Option<Gamut> {
+        match self {
+            Self::Color(gamut) | Self::Gradient(gamut) => Some(gamut),
+            Self::Ambiance | Self::White | Self::Plug => None,
+        }
+    }
+
     /// The attributes of a command that such a lamp obeys, beside `on`, `dynamics` and what every lamp takes.
     pub(super) fn takes(self, attribute: &str) -> bool {
         match attribute {
-            "color" => matches!(self, Self::Color(_)),
-            "color_temperature" => matches!(self, Self::Color(_) | Self::Ambiance),
+            "color" => self.gamut().is_some(),
+            "gradient" => matches!(self, Self::Gradient(_)),
+            "color_temperature" => self.gamut().is_some() || self == Self::Ambiance,
             "dimming" | "effects" => self != Self::Plug,
             _ => true,
         }
@@ -103,7 +114,9 @@ pub struct LampState {
     pub xy: Option<(f64, f64)>,
     /// The colour temperature, where that counts.
     pub mirek: Option<u64>,
-    /// `no_effect` or an effect's name.
+    /// Several colours at once; empty where it shows one.
+    pub gradient: Vec<(f64, f64)>,
+    /// `no_effect` or an effect's name; by CLIP v1 also `colorloop`.
     pub effect: String,
     /// The last signal or alert asked for, as it came.
     pub signal: Option<Value>,
@@ -127,9 +140,10 @@ impl Lamp {
         let state = LampState {
             on: false,
             brightness: 100.0,
-            xy: matches!(kind, Kind::Color(_)).then_some((0.4573, 0.41)),
+            xy: kind.gamut().map(|_| (0.4573, 0.41)),
             mirek: (kind == Kind::Ambiance).then_some(366),
-            effect: "no_effect".to_owned(),
+            gradient: Vec::new(),
+            effect: NO_EFFECT.to_owned(),
             signal: None,
         };
         let (name, told) = (name.to_owned(), state.clone());
@@ -199,10 +213,19 @@ impl Lamp {
         if let Some(temperature) = light.get_mut("color_temperature") {
             temperature["mirek_schema"] = json!({"mirek_minimum": 153, "mirek_maximum": 500});
         }
-        if let (Some(color), Kind::Color(gamut)) = (light.get_mut("color"), self.kind) {
+        if let (Some(color), Some(gamut)) = (light.get_mut("color"), self.kind.gamut()) {
             let [red, green, blue] = gamut.corners().map(|(x, y)| json!({"x": x, "y": y}));
             color["gamut"] = json!({"red": red, "green": green, "blue": blue});
             color["gamut_type"] = gamut.letter().into();
+        }
+        if self.kind.takes("gradient") {
+            let point = |(x, y): &(f64, f64)| json!({"color": {"xy": {"x": x, "y": y}}});
+            let points: Vec<_> = self.state.gradient.iter().map(point).collect();
+            let mode = "interpolated_palette";
+            light.insert(
+                "gradient".to_owned(),
+                json!({"points": points, "mode": mode, "mode_values": [mode], "points_capable": 5, "pixel_count": 24}),
+            );
         }
         if self.kind.takes("effects") {
             light.insert("effects".to_owned(), self.effects());
@@ -212,7 +235,7 @@ impl Lamp {
 
     fn signals(&self) -> &'static [&'static str] {
         match self.kind {
-            Kind::Color(_) => SIGNALS,
+            Kind::Color(_) | Kind::Gradient(_) => SIGNALS,
             _ => &SIGNALS[..2],
         }
     }
@@ -255,8 +278,9 @@ impl Lamp {
 
 /// Signals that lamps know; lamps without colour know the first two.
 pub(super) const SIGNALS: &[&str] = &["no_signal", "on_off", "on_off_color", "alternating"];
+pub(super) const NO_EFFECT: &str = "no_effect";
 /// Effects that lamps know.
-pub(super) const EFFECTS: &[&str] = &["no_effect", "candle", "fire", "prism", "sparkle", "opal", "glisten"];
+pub(super) const EFFECTS: &[&str] = &[NO_EFFECT, "candle", "fire", "prism", "sparkle", "opal", "glisten"];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum GroupKind {

@@ -11,9 +11,12 @@ use axum::{Json, Router};
 use serde_json::{Map, Value, json};
 
 use super::command::obey;
-use super::lamp::{GroupKind, Kind, Lamp};
+use super::lamp::{GroupKind, Lamp, NO_EFFECT};
 use super::routes::config_of;
 use super::{Change, Command, Shared, State};
+
+/// The only effect of CLIP v1: all colours, one after another.
+const COLOR_LOOP: &str = "colorloop";
 
 pub(super) fn routes() -> Router<Arc<Shared>> {
     Router::new()
@@ -98,9 +101,10 @@ fn v1_light(lamp: &Lamp) -> Value {
         shown["colormode"] = json!(if state.mirek.is_some() { "ct" } else { "xy" });
     }
     let mut control = json!({});
-    if let Kind::Color(gamut) = lamp.kind {
+    if let Some(gamut) = lamp.kind.gamut() {
         let (x, y) = state.xy.unwrap_or((0.4573, 0.41));
         shown["xy"] = json!([x, y]);
+        shown["effect"] = json!(if state.effect == COLOR_LOOP { COLOR_LOOP } else { "none" });
         control["colorgamuttype"] = gamut.letter().into();
         control["colorgamut"] = gamut.corners().iter().map(|(x, y)| json!([x, y])).collect();
     }
@@ -123,6 +127,11 @@ fn members(body: &Value) -> Vec<(String, Result<Value, u64>)> {
                 _ => Err(7),
             },
             "transitiontime" => number(0.0, 65_535.0).map(|tenths| json!({"dynamics": {"duration": tenths * 100.0}})),
+            "effect" => match value.as_str() {
+                Some("none") => Ok(json!({"effects": {"effect": NO_EFFECT}})),
+                Some(COLOR_LOOP) => Ok(json!({"effects": {"effect": COLOR_LOOP}})),
+                _ => Err(7),
+            },
             "alert" => match value.as_str() {
                 Some("none" | "select" | "lselect") => Ok(json!({"alert": {"action": "breathe"}})),
                 _ => Err(7),

@@ -49,6 +49,9 @@ fn body(v2: &Value) -> Value {
     if let Some(duration) = v2.pointer("/dynamics/duration").and_then(Value::as_u64) {
         body.insert("transitiontime".into(), json!(duration / 100));
     }
+    if let Some(effect) = v2.pointer("/effects/effect") {
+        body.insert("effect".into(), effect.clone());
+    }
     if v2.get("alert").is_some() {
         body.insert("alert".into(), json!("lselect"));
     }

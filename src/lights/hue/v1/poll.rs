@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::resources::is_lost;
 use crate::lights::{Event, Lamp, Seen};
 
 /// What was read last.
@@ -27,7 +28,7 @@ impl Poll {
                 if told.is_told() {
                     events.push(Event::Changed { light, seen: Seen(vec![told]) });
                 }
-                match (was.other.is_some(), lamp.other.is_some()) {
+                match (is_lost(was), is_lost(lamp)) {
                     (false, true) => events.push(Event::Lost { light }),
                     (true, false) => events.push(Event::Back { light }),
                     _ => {}

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::super::ability::{Ability, Whites};
 use super::super::color::{Gamut, Xy};
+use super::super::v2::beside::Beside;
 use super::super::v2::resources::{Directory, Motions, Resource, Scene};
 use crate::lights::Lamp;
 use crate::settings::TargetKind;
@@ -14,6 +15,8 @@ pub(in crate::lights::hue) const DIRECTORY: [&str; 4] =
     [LIGHTS, "/api/:key/groups", "/api/:key/scenes", "/api/:key/config"];
 /// The group of all lights.
 const ALL: &str = "0";
+/// The only effect.
+const COLOR_LOOP: &str = "colorloop";
 
 /// What the answers to [`DIRECTORY`] say; none when lights or groups are no hub's. Imitations leave scenes out.
 pub(in crate::lights::hue) fn directory(answers: &[Vec<u8>]) -> Option<Directory> {
@@ -104,7 +107,17 @@ fn point(value: &Value) -> Option<Xy> {
     ((0.0..=1.0).contains(&x) && (0.0..=1.0).contains(&y)).then_some(Xy { x, y })
 }
 
-/// What the answer to [`LIGHTS`] tells of every lamp. `other` is `false` for one that is out of reach.
+/// Whether it goes through all colours.
+fn loops(state: &Value) -> bool {
+    state.get("on") != Some(&Value::Bool(false)) && text(state, "effect").as_deref() == Some(COLOR_LOOP)
+}
+
+/// Whether a lamp is out of reach.
+pub(super) fn is_lost(lamp: &Lamp) -> bool {
+    lamp.other == Some(Value::Bool(false))
+}
+
+/// What the answer to [`LIGHTS`] tells of every lamp. `other` is `false` for one that is out of reach, else as in v2.
 pub(in crate::lights::hue) fn seen(answer: &[u8]) -> Option<Vec<Lamp>> {
     let lights: Map<String, Value> = serde_json::from_slice(answer).ok()?;
     let lamp = |(number, light): (&String, &Value)| {
@@ -118,7 +131,10 @@ pub(in crate::lights::hue) fn seen(answer: &[u8]) -> Option<Vec<Lamp>> {
             brightness: bri.map(|bri| (bri.clamp(0.0, 254.0) / 254.0 * 10_000.0).round() as u16),
             xy: state.get("xy").filter(|_| mode != "ct").and_then(point).map(Xy::ten_thousandths),
             mirek: ct.and_then(|ct| u16::try_from(ct).ok()),
-            other: (state.get("reachable") == Some(&Value::Bool(false))).then_some(Value::Bool(false)),
+            other: match state.get("reachable") {
+                Some(Value::Bool(false)) => Some(Value::Bool(false)),
+                _ => loops(state).then(|| Beside::effect(COLOR_LOOP).to_keep()).flatten(),
+            },
         })
     };
     Some(lights.iter().filter_map(lamp).collect())

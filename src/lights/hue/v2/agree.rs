@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::super::ability::{self, Ability, Tint};
 use super::super::color::Xy;
+use super::beside::Beside;
 use super::resources::Scene;
 use crate::lights::{Lamp, Look, Seen};
 use crate::settings::Shade;
@@ -58,8 +59,12 @@ fn is_again(before: &Lamp, ability: &Ability, lamp: &Lamp) -> bool {
     if before.on == Some(false) {
         return lamp.on != Some(true);
     }
+    let beside = Beside::kept(before);
+    if beside.moves() {
+        return lamp.on != Some(false);
+    }
     let point = before.xy.map(|(x, y)| Tint::Point(Xy::of_ten_thousandths(x, y)));
-    let tint = before.mirek.map(Tint::Mirek).or(point);
+    let tint = before.mirek.map(Tint::Mirek).or(point).filter(|_| beside.gradient().is_none());
     lamp.on != Some(false)
         && before.brightness.is_none_or(|brightness| is_bright(brightness, ability, lamp))
         && tint.is_none_or(|tint| is_tinted(tint, ability, lamp))

@@ -16,6 +16,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::super::ability::{Ability, Tint};
+use super::beside::Beside;
 use super::resources::{Directory, Endpoint, LIGHT, LampOf, NotFound};
 use crate::lights::{Lamp, Look, Seen};
 use crate::settings::Motion;
@@ -145,22 +146,31 @@ impl Dress {
     }
 }
 
-/// Shows again what was seen: by one command where all lamps showed the same, else lamp by lamp.
+/// Shows again what was seen: by one command where all lamps showed the same, else lamp by lamp. Effects and
+/// gradients are each lamp's own.
 fn restoring(seen: &Seen, endpoint: &Endpoint) -> Vec<Put> {
     let of_lamp = |lamp: &Lamp| {
-        let known = endpoint.lamps.iter().find(|it| *it.id == *lamp.id);
-        let dims = known.is_some_and(|known| known.ability.dims) && lamp.brightness.is_some();
-        known.map(|known| Put::of_lamp(&lamp.id, body_of(lamp, &Ability { dims, ..known.ability })))
+        let known = endpoint.lamps.iter().find(|it| *it.id == *lamp.id)?;
+        let dims = known.ability.dims && lamp.brightness.is_some();
+        let beside = Beside::kept(lamp);
+        let body = body_of(lamp, &beside, &Ability { dims, ..known.ability });
+        let start = beside.start().filter(|_| lamp.on != Some(false));
+        let puts: Vec<Put> =
+            [Some(body), start].into_iter().flatten().map(|body| Put::of_lamp(&lamp.id, body)).collect();
+        Some(puts)
     };
-    let puts: Vec<Put> = seen.0.iter().filter_map(of_lamp).collect();
-    let all_alike = puts.windows(2).all(|pair| pair[0].body == pair[1].body) && puts.len() == endpoint.lamps.len();
+    let puts: Vec<Put> = seen.0.iter().filter_map(of_lamp).flatten().collect();
+    let is_own = |lamp: &Lamp| Beside::kept(lamp) != Beside::default();
+    let all_alike = puts.windows(2).all(|pair| pair[0].body == pair[1].body)
+        && puts.len() == endpoint.lamps.len()
+        && !seen.0.iter().any(is_own);
     match puts.first() {
         Some(first) if all_alike => vec![Put::of(endpoint, first.body.clone())],
         _ => puts,
     }
 }
 
-fn body_of(lamp: &Lamp, ability: &Ability) -> Value {
+fn body_of(lamp: &Lamp, beside: &Beside, ability: &Ability) -> Value {
     if lamp.on == Some(false) {
         return off();
     }
@@ -170,7 +180,13 @@ fn body_of(lamp: &Lamp, ability: &Ability) -> Value {
         .map(|(x, y)| Tint::Point(super::super::color::Xy::of_ten_thousandths(x, y)));
     let tint = lamp.mirek.filter(|_| ability.white.is_some()).map(Tint::Mirek).or(point);
     let brightness = f64::from(lamp.brightness.unwrap_or(10_000)) / 100.0;
-    Dress { tint, brightness, transition: BACK, on: true }.body(ability)
+    let gradient = beside.gradient();
+    let tint = tint.filter(|_| gradient.is_none());
+    let mut body = Dress { tint, brightness, transition: BACK, on: true }.body(ability);
+    if let Some(gradient) = gradient {
+        body["gradient"] = gradient;
+    }
+    body
 }
 
 /// The body that starts an effect; none where the target takes none.

@@ -3,10 +3,12 @@
 //! # Layout
 //! - `resources`: what the hub holds, and where a target's commands go.
 //! - `command`: from a look to PUTs; `answer`: what is answered; `agree`: whether what is seen is a look.
+//! - `beside`: effects and gradients that lamps showed before us.
 //! - `light`: a target, commanded; `together`: several at once. `sse`, `watch`: the hub's event stream.
 
 mod agree;
 pub(super) mod answer;
+pub(super) mod beside;
 pub(super) mod command;
 mod light;
 pub(super) mod resources;
@@ -30,5 +32,5 @@ pub(super) fn seen(answer: &[u8]) -> Option<Vec<Lamp>> {
         data: Vec<Value>,
     }
     let Body { data } = serde_json::from_slice(answer).ok()?;
-    Some(data.iter().filter_map(resources::seen).collect())
+    Some(data.iter().filter_map(resources::shown).collect())
 }

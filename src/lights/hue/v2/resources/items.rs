@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::super::super::ability::{Ability, Whites};
 use super::super::super::color::{Gamut, Xy};
+use super::super::beside::{Beside, NO_EFFECT};
 use super::{GROUPED_LIGHT, LIGHT, Motions, Resource, Scene};
 use crate::lights::Lamp;
 use crate::settings::TargetKind;
@@ -17,9 +18,6 @@ const KINDS: [(&str, TargetKind); 5] = [
     (LIGHT, TargetKind::Light),
     (GROUPED_LIGHT, TargetKind::Group),
 ];
-
-/// What stands for none.
-const NO_EFFECT: &str = "no_effect";
 
 pub(super) enum Item {
     Resource(Resource),
@@ -121,13 +119,20 @@ fn gamut(light: &Value) -> Gamut {
     own().or_else(lettered).unwrap_or(Gamut::C)
 }
 
-fn point(value: &Value, pointer: &str) -> Option<Xy> {
+pub(in crate::lights::hue::v2) fn point(value: &Value, pointer: &str) -> Option<Xy> {
     let at = value.pointer(pointer)?;
     let (x, y) = (at.get("x")?.as_f64()?, at.get("y")?.as_f64()?);
     ((0.0..=1.0).contains(&x) && (0.0..=1.0).contains(&y)).then_some(Xy { x, y })
 }
 
-/// What a `light` resource, whole or a part in an event, tells of its lamp.
+/// What a whole `light` resource tells of its lamp.
+pub(in crate::lights::hue::v2) fn shown(light: &Value) -> Option<Lamp> {
+    let lamp = seen(light)?;
+    let beside = Beside::of(light).to_keep().filter(|_| lamp.on != Some(false));
+    Some(Lamp { other: beside, ..lamp })
+}
+
+/// What a part of a `light` resource in an event tells of its lamp; of effects nothing, which are no colours.
 pub(in crate::lights::hue::v2) fn seen(light: &Value) -> Option<Lamp> {
     Some(told(light.get("id")?.as_str()?, light))
 }
