@@ -173,7 +173,7 @@ fn entry<T: serde::de::DeserializeOwned + Default>(
 
 fn read_inputs(inputs: &Value, follow: &[AccountName]) -> Inputs {
     let sequence = |account: &AccountName| Sequence::try_from(inputs.get(account.as_str())?.as_u64()?).ok();
-    let credible = |sequence: &Sequence| *sequence <= Sequence::LEARNABLE;
+    let credible = |sequence: &Sequence| *sequence <= Sequence::CREDIBLE;
     follow.iter().filter_map(|account| Some((account.clone(), sequence(account).filter(credible)?))).collect()
 }
 

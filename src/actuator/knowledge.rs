@@ -110,6 +110,9 @@ impl Knowledge {
         if report.account != *account {
             return Err(Odd("it is about another account than its topic says".into()));
         }
+        if report.sequence > Sequence::CREDIBLE {
+            return Err(Odd("its sequence is higher than any that a bridge gives".into()));
+        }
         let news = match known.highest {
             Some(highest) if report.sequence < highest => false,
             Some(highest) if report.sequence == highest => known.status.is_none(),
@@ -226,13 +229,19 @@ mod tests {
         let mut knowledge = online();
         knowledge.presence(&alex(), &report("InACall", 7)).unwrap();
         let too_large = report("Busy", 1 << 53);
+        let (highest, incredible) = (report("Busy", (1 << 53) - 1), report("Busy", Sequence::CREDIBLE.get() + 1));
         let another = String::from_utf8(report("Busy", 9)).unwrap().replace("alex", "sam");
-        for payload in [&b"garbage"[..], b"{}", b"\xff\x00", b"null", &too_large, another.as_bytes()] {
+        for payload in
+            [&b"garbage"[..], b"{}", b"\xff\x00", b"null", &too_large, &highest, &incredible, another.as_bytes()]
+        {
             assert!(knowledge.presence(&alex(), payload).is_err());
             assert!(knowledge.bridge_said(payload).is_err());
             assert!(knowledge.account_said(&alex(), payload).is_err());
         }
         assert_eq!(activity(&knowledge).as_deref(), Some("InACall"));
+        for newer in [8, Sequence::LEARNABLE.get() + 1] {
+            assert!(knowledge.presence(&alex(), &report("Busy", newer)).unwrap().is_some(), "{newer}");
+        }
         assert!(knowledge.presence(&"sam".parse().unwrap(), &report("Busy", 9)).is_err());
     }
 

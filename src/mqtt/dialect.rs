@@ -15,7 +15,7 @@ pub(super) const LARGEST: u32 = 4 * 1024 * 1024;
 /// How many QoS 1 messages may wait for their ack. The default keeps 65,536 places, 13 MB.
 pub(super) const IN_FLIGHT: u16 = 200;
 /// Time for TCP, TLS and ConnAck together, in seconds.
-const CONNECT: u64 = 10;
+pub(super) const CONNECT: u64 = 10;
 /// rumqttc takes no shorter keep-alive.
 const SHORTEST_KEEP_ALIVE: std::time::Duration = std::time::Duration::from_secs(5);
 

@@ -73,9 +73,8 @@ impl Trouble {
                 Some(error) => tls(error, place),
                 None => silent(place),
             },
-            ConnectionError::Timeout(_) | ConnectionError::NotConnAck(_) | ConnectionError::RequestsDone => {
-                silent(place)
-            }
+            ConnectionError::Timeout(_) => unanswered(place),
+            ConnectionError::NotConnAck(_) | ConnectionError::RequestsDone => silent(place),
         };
         Self { text: format!("no connection to {place}: {why}"), ending: Ending::Other }
     }
@@ -122,6 +121,16 @@ fn wordless(place: &Place) -> String {
     format!(
         "the broker closed it without a reason; did it stop, or has another process connected with the same client id {:?}?",
         place.client_id
+    )
+}
+
+/// The time is one for TCP, TLS and ConnAck together: whether anything took the connection is not known.
+fn unanswered(place: &Place) -> String {
+    let port = if place.tls { "with TLS" } else { "without TLS" };
+    format!(
+        "no answer within {} s; is the host up, is mqtt.url right, does a firewall drop it, and is the port that of an MQTT \
+         broker {port}?",
+        dialect::CONNECT
     )
 }
 
@@ -330,5 +339,21 @@ impl Refusals {
         }
         tracing::warn!("{text}");
         Some(Event::Refused(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_host_that_does_not_answer_is_not_told_as_one_that_answers_otherwise() {
+        let elapsed = tokio::time::timeout(Duration::ZERO, std::future::pending::<()>()).await.unwrap_err();
+        let place = Place::new(&dialect::tests::settings(), "under-test");
+        let text = Trouble::connecting(&ConnectionError::Timeout(elapsed), &place).text;
+        assert!(text.contains("no answer within 10 s") && text.contains("mqtt.url"), "{text}");
+        assert!(text.contains("firewall") && !text.contains("something answers"), "{text}");
     }
 }

@@ -25,6 +25,11 @@ impl Sequence {
     /// clock's milliseconds of the year 2248. A stranger's higher one cannot use the counter up.
     pub const LEARNABLE: Self = Self(1 << 44);
 
+    /// The highest sequence that a bridge can have given: one that learned [`Self::LEARNABLE`] goes on from
+    /// there, by one for each change. What is higher is a stranger's, and must not make all that comes
+    /// later look old.
+    pub const CREDIBLE: Self = Self(Self::LEARNABLE.0 + (1 << 40));
+
     /// The sequence as a number.
     pub fn get(self) -> u64 {
         self.0
