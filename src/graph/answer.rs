@@ -5,10 +5,12 @@
 
 use std::borrow::Cow;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
 use super::BATCH;
 use super::lenient::{Flag, Maybe, Text, list};
+use super::mended::mended;
 use super::text::{expiry, plain};
 use crate::presence::{Activity, Availability, GraphNumber, ObjectId, OutOfOffice, Presence, Reading, StatusMessage};
 
@@ -38,8 +40,10 @@ pub(super) fn user_id(body: &[u8]) -> Option<ObjectId> {
 }
 
 /// That a body is text is found out at once: word by word, it would take a fifth of the reading.
-fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
-    serde_json::from_str::<Maybe<T>>(str::from_utf8(body).ok()?).ok()?.0
+/// What is not whole is read once more, with what is odd in it replaced.
+fn read<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    let whole = str::from_utf8(body).ok().and_then(|text| serde_json::from_str::<Maybe<T>>(text).ok());
+    whole.or_else(|| Maybe::deserialize(mended(body)?).ok())?.0
 }
 
 #[derive(Deserialize)]
@@ -295,6 +299,24 @@ mod tests {
             assert!(many(body).is_err(), "{:?}", String::from_utf8_lossy(body));
         }
         assert_eq!(many(br#"{"value":[]}"#), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn a_cut_emoji_or_a_number_without_bounds_costs_nobody_the_presence() {
+        let person = |number: u8, more: &str| {
+            format!(
+                r#"{{"id":"00000000-0000-0000-0000-00000000000{number}","availability":"Busy","activity":"Busy"{more}}}"#
+            )
+        };
+        let note = r#","statusMessage":{"message":{"content":"Back soon \ud83d","contentType":"text"}}"#;
+        for odd in [note, r#","unheardOf":1e999"#, r#","sequenceNumber":-1e999"#, r#","activity":"Busy""#] {
+            let people = [person(1, ""), person(2, odd), person(3, "")].join(",");
+            let readings = many(format!(r#"{{"value":[{people}]}}"#).as_bytes()).unwrap_or_default();
+            assert_eq!(readings.len(), 3, "{odd}");
+            let presence = one(person(2, odd).as_bytes()).unwrap().presence;
+            let expected = (odd == note).then_some("Back soon \u{fffd}");
+            assert_eq!(presence.status_message.map(|note| note.content.clone()).as_deref(), expected);
+        }
     }
 
     #[test]

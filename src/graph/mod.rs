@@ -7,6 +7,7 @@ mod challenge;
 mod client;
 mod lenient;
 mod limit;
+mod mended;
 mod text;
 mod trouble;
 mod write;
