@@ -3,6 +3,8 @@
 #![cfg(test)]
 #![cfg(all(test, feature = "demo"))]
 
+#[path = "bridge/batches.rs"]
+mod batches;
 #[path = "bridge/crew.rs"]
 mod crew;
 #[path = "bridge/graph.rs"]

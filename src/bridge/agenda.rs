@@ -25,6 +25,8 @@ pub(super) enum Way {
     Own,
     /// Together, by this principal's right.
     Batch(Principal),
+    /// By this principal's right too, but each by itself: whoever makes Graph refuse a whole batch.
+    Apart(Principal),
     /// Not yet: first its user's id has to be looked up, by this principal's right.
     Lookup(Principal),
 }
@@ -40,7 +42,7 @@ impl Way {
     fn most_in_flight(&self) -> u32 {
         match self {
             Self::Own => 256,
-            Self::Batch(_) | Self::Lookup(_) => 4,
+            Self::Batch(_) | Self::Apart(_) | Self::Lookup(_) => 4,
         }
     }
 }
@@ -90,6 +92,8 @@ pub(super) struct Agenda {
     accounts: Vec<Entry>,
     /// Accounts that are asked for and are to be asked for once more at once: an answer on its way may be old.
     again: BTreeSet<Index>,
+    /// Accounts that failed, and before when nobody's wish hastens them.
+    held: BTreeMap<Index, Instant>,
     /// Accounts that are due within this time go along in a batch.
     company: Duration,
 }
@@ -97,7 +101,7 @@ pub(super) struct Agenda {
 impl Agenda {
     /// An agenda for accounts that are added in the order of their indices.
     pub(super) fn new(company: Duration) -> Self {
-        Self { queues: Vec::new(), accounts: Vec::new(), again: BTreeSet::new(), company }
+        Self { queues: Vec::new(), accounts: Vec::new(), again: BTreeSet::new(), held: BTreeMap::new(), company }
     }
 
     /// The queue of a tenant for one way of asking; made when it is new.
@@ -127,6 +131,7 @@ impl Agenda {
         let entry = &mut self.accounts[account as usize];
         (entry.queue, entry.due) = (NOWHERE, None);
         self.again.remove(&account);
+        self.held.remove(&account);
     }
 
     /// A removed account, or another one in its place, is asked for from now on.
@@ -193,11 +198,30 @@ impl Agenda {
     /// An account is asked for as soon as possible; where that is under way, once more behind it.
     pub(super) fn hasten(&mut self, account: Index, now: Instant) {
         let entry = self.accounts[account as usize];
+        let soonest = self.soonest(account, now);
         if entry.asked && entry.queue != NOWHERE {
             self.again.insert(account);
-        } else if entry.due.is_some_and(|due| due > now) {
-            self.schedule(account, now);
+        } else if entry.due.is_some_and(|due| due > soonest) {
+            self.schedule(account, soonest);
         }
+    }
+
+    /// Nobody's wish makes that an account is asked for before this time, until it was asked for again.
+    pub(super) fn hold(&mut self, account: Index, until: Instant) {
+        self.held.insert(account, until);
+    }
+
+    fn soonest(&self, account: Index, now: Instant) -> Instant {
+        self.held.get(&account).map_or(now, |until| now.max(*until))
+    }
+
+    /// Some accounts of a poll that has ended are asked for at once, by themselves.
+    pub(super) fn part(&mut self, poll: &Poll, accounts: &[Index]) -> Poll {
+        self.queues[poll.queue as usize].in_flight += 1;
+        for account in accounts {
+            self.accounts[*account as usize].asked = true;
+        }
+        Poll { queue: poll.queue, accounts: accounts.to_vec(), leads: false }
     }
 
     /// A poll has ended; its accounts are scheduled again by the caller, and by [`Self::resume`].
@@ -205,6 +229,11 @@ impl Agenda {
         self.queues[poll.queue as usize].in_flight -= 1;
         for account in &poll.accounts {
             self.accounts[*account as usize].asked = false;
+        }
+        if !self.held.is_empty() {
+            for account in &poll.accounts {
+                self.held.remove(account);
+            }
         }
     }
 
@@ -215,7 +244,7 @@ impl Agenda {
         }
         for account in &poll.accounts {
             if self.again.remove(account) {
-                self.schedule(*account, now);
+                self.schedule(*account, self.soonest(*account, now));
             }
         }
     }

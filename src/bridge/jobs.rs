@@ -101,7 +101,7 @@ impl Question {
     pub(super) fn of(way: &Way, account: &AccountName, ids: Vec<ObjectId>, user: Option<&str>) -> Self {
         match way {
             Way::Own => Self::Mine { account: account.clone(), id_known: !ids.is_empty() },
-            Way::Batch(principal) => Self::Batch { principal: principal.clone(), ids },
+            Way::Batch(principal) | Way::Apart(principal) => Self::Batch { principal: principal.clone(), ids },
             Way::Lookup(principal) => Self::Id { principal: principal.clone(), user: user.unwrap_or_default().into() },
         }
     }

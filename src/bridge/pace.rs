@@ -16,6 +16,10 @@ const LONGEST_OBSTACLE: Duration = Duration::from_secs(300);
 /// The first wait where trying again soon does not help: a person or an administrator has to act.
 const OBSTACLE: Duration = Duration::from_secs(30);
 
+/// An answer that is younger is as good as another one, and a failure as sure: nobody makes us ask faster
+/// than the fastest interval that can be configured.
+pub(super) const FRESH: Duration = Duration::from_secs(1);
+
 /// How many polls fail before an account's presence counts as unknown. Until then they are repeated
 /// at the active interval, so that a silent Graph is known for it soon.
 pub(super) const SILENT: u8 = 3;

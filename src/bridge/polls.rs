@@ -8,36 +8,45 @@ use super::account::{Account, Changes, Known, Moment};
 use super::agenda::{Index, Poll, Way};
 use super::jobs::{self, Outcome, Question, Sent};
 use super::monitor::Counter as Count;
-use super::pace::Beat;
+use super::pace::{Beat, FRESH, SILENT};
 use super::running::Bridge;
 use super::sequence::Counter;
 use super::sign_in::{Obstacle, Standing};
 use super::talk::News;
-use crate::entra;
+use crate::entra::{self, Principal};
 use crate::graph::Trouble;
 use crate::presence::{ObjectId, Reading};
 use crate::settings::User;
+
+/// How many batches are halved in one of the bridge's rounds, which are five seconds: enough to find two
+/// culprits among 650 people, and few beside Graph's limit when it is the endpoint that is wrong.
+const HALVINGS: u8 = 20;
 
 impl Bridge {
     /// Sends every poll that is due.
     pub(super) fn launch(&mut self) {
         let now = Instant::now();
         while let Some(poll) = self.agenda.next(now) {
-            let (tenant, way) = self.agenda.way(poll.queue);
-            let tenant = tenant.into();
-            let board = self.board.write();
-            let account = |index: &Index| &board.accounts[*index as usize];
-            let ids = poll.accounts.iter().filter_map(|index| account(index).user_id()).collect();
-            let first = account(&poll.accounts[0]);
-            let user = self.settings.accounts.get(&first.name).and_then(|settings| match &settings.user {
-                User::Name(name) => Some(&**name),
-                User::Id(_) => None,
-            });
-            let question = Question::of(way, &first.name, ids, user);
-            drop(board);
-            let sent = Sent { beat: self.beat(&poll), poll, begun: now };
-            self.jobs.push(jobs::poll(self.graph.clone(), self.store.clone(), tenant, sent, question));
+            let beat = self.beat(&poll);
+            self.send(Sent { beat, poll, begun: now });
         }
+    }
+
+    fn send(&mut self, sent: Sent) {
+        let accounts = &sent.poll.accounts;
+        let (tenant, way) = self.agenda.way(sent.poll.queue);
+        let tenant = tenant.into();
+        let board = self.board.write();
+        let account = |index: &Index| &board.accounts[*index as usize];
+        let ids = accounts.iter().filter_map(|index| account(index).user_id()).collect();
+        let first = account(&accounts[0]);
+        let user = self.settings.accounts.get(&first.name).and_then(|settings| match &settings.user {
+            User::Name(name) => Some(&**name),
+            User::Id(_) => None,
+        });
+        let question = Question::of(way, &first.name, ids, user);
+        drop(board);
+        self.jobs.push(jobs::poll(self.graph.clone(), self.store.clone(), tenant, sent, question));
     }
 
     /// The intervals after a poll: the same for all polls of a round, so that it stays together.
@@ -56,6 +65,14 @@ impl Bridge {
         match outcome {
             Outcome::Readings(Ok(readings)) => self.on_readings(sent, at, readings),
             Outcome::Id(Ok(id)) => self.on_id(poll, at, id),
+            Outcome::Readings(Err(Trouble::Refused { .. })) if poll.accounts.len() > 1 && self.halved < HALVINGS => {
+                return self.halve(sent, at);
+            }
+            Outcome::Readings(Err(Trouble::Refused { reason })) if poll.accounts.len() == 1 => {
+                self.monitor.count(Count::Failures);
+                self.move_to(poll, Way::Apart);
+                self.on_unread(&poll.accounts, at, &reason);
+            }
             Outcome::Readings(Err(trouble)) | Outcome::Id(Err(trouble)) => {
                 self.monitor.count(Count::Failures);
                 self.on_trouble(&poll.accounts, at, &trouble);
@@ -65,9 +82,34 @@ impl Bridge {
         self.settle_if_complete();
     }
 
+    /// Graph refuses this batch, whoever of it is the cause: each half is asked for by itself, until the
+    /// culprit stands alone.
+    fn halve(&mut self, sent: &Sent, at: Moment) {
+        self.halved += 1;
+        let accounts = &sent.poll.accounts;
+        let (one, other) = accounts.split_at(accounts.len() / 2);
+        for half in [one, other] {
+            let poll = self.agenda.part(&sent.poll, half);
+            self.send(Sent { poll, beat: sent.beat, begun: at.instant });
+        }
+    }
+
+    /// The accounts of a poll by somebody's right are asked for in another way from now on.
+    fn move_to(&mut self, poll: &Poll, way: fn(Principal) -> Way) {
+        let (tenant, Way::Batch(by) | Way::Apart(by) | Way::Lookup(by)) = self.agenda.way(poll.queue) else { return };
+        let (tenant, way) = (tenant.to_owned(), way(by.clone()));
+        let queue = self.agenda.queue(&tenant, way);
+        for &index in &poll.accounts {
+            self.agenda.move_to(index, queue);
+        }
+    }
+
     fn on_readings(&mut self, sent: &Sent, at: Moment, readings: Vec<Reading>) {
         let Sent { poll, beat, begun } = sent;
         let active = self.pace.active;
+        if let Way::Apart(_) = self.agenda.way(poll.queue).1 {
+            self.move_to(poll, Way::Batch);
+        }
         let own = *self.agenda.way(poll.queue).1 == Way::Own;
         let open = self.is_open();
         let mut readings = Readings::new(readings);
@@ -102,28 +144,38 @@ impl Bridge {
         if !left_out.is_empty() {
             let reason =
                 "Graph's answer leaves this user out: the object id is of another tenant, or the user has no presence";
-            self.on_trouble(&left_out, at, &Trouble::Retry { after: None, reason: reason.into() });
+            self.on_unread(&left_out, at, reason);
         }
     }
 
+    /// Graph tells nothing of these people. When that is so for some polls it is taken as lasting, and as
+    /// something for a person to mend.
+    fn on_unread(&mut self, accounts: &[Index], at: Moment, reason: &str) {
+        let board = self.board.write();
+        let lasts = |index: &Index| board.accounts[*index as usize].failures() + 1 >= SILENT;
+        let (lasting, passing): (Vec<_>, Vec<_>) = accounts.iter().copied().partition(lasts);
+        drop(board);
+        self.on_trouble(&passing, at, &Trouble::Retry { after: None, reason: reason.to_owned() });
+        self.on_trouble(&lasting, at, &Trouble::NoSuchUser { reason: reason.to_owned() });
+    }
+
     fn on_id(&mut self, poll: &Poll, at: Moment, id: ObjectId) {
-        let (tenant, Way::Lookup(principal)) = self.agenda.way(poll.queue) else { return };
-        let (tenant, way) = (tenant.to_owned(), Way::Batch(principal.clone()));
-        let queue = self.agenda.queue(&tenant, way);
+        self.move_to(poll, Way::Batch);
         for &index in &poll.accounts {
             self.board.write().accounts[index as usize].identified(id);
-            self.agenda.move_to(index, queue);
             self.agenda.schedule(index, at.instant);
         }
     }
 
     fn on_trouble(&mut self, accounts: &[Index], at: Moment, trouble: &Trouble) {
+        let Some(&first) = accounts.first() else { return };
         let obstacle = Obstacle::of(trouble);
         let reason = trouble.to_string();
         self.pulse.failed(&reason, at.wall);
-        let Some(&first) = accounts.first() else { return };
         let failures = self.board.write().accounts[first as usize].failures().saturating_add(1);
         let wait = self.wait_after(trouble, obstacle.is_some(), failures);
+        // Whoever asks for a poll has often just mended the cause: our own back-off gives way, Graph's word does not.
+        let hold = at.instant + pause(trouble).unwrap_or(FRESH);
         for &index in accounts {
             let changes = self.update(index, |account, _| account.failed(obstacle.as_ref(), at));
             match (&obstacle, changes) {
@@ -132,19 +184,17 @@ impl Bridge {
                 _ => {}
             }
             self.agenda.retry(index, at.instant + wait);
+            self.agenda.hold(index, hold);
         }
         tracing::debug!(accounts = accounts.len(), failures, ?wait, "a poll failed: {reason}");
     }
 
     /// What Graph or Entra asked for, and a little more, so that not all come at once; else our own back-off.
     fn wait_after(&mut self, trouble: &Trouble, obstacle: bool, failures: u8) -> Duration {
-        match trouble {
-            Trouble::Retry { after: Some(after), .. }
-            | Trouble::Token(entra::Trouble::Retry { after: Some(after), .. }) => {
-                *after + self.pace.active.mul_f64(self.rng.f64() / 2.0)
-            }
-            _ if obstacle => self.pace.after_obstacle(failures, &mut self.rng),
-            _ => self.pace.after_failure(failures, &mut self.rng),
+        match pause(trouble) {
+            Some(pause) => pause + self.pace.active.mul_f64(self.rng.f64() / 2.0),
+            None if obstacle => self.pace.after_obstacle(failures, &mut self.rng),
+            None => self.pace.after_failure(failures, &mut self.rng),
         }
     }
 
@@ -174,6 +224,14 @@ impl Bridge {
             self.apply(index, changes);
         }
         changes
+    }
+}
+
+/// For how long Graph or Entra asked not to be asked.
+fn pause(trouble: &Trouble) -> Option<Duration> {
+    match trouble {
+        Trouble::Retry { after, .. } | Trouble::Token(entra::Trouble::Retry { after, .. }) => *after,
+        _ => None,
     }
 }
 

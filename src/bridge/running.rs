@@ -87,6 +87,8 @@ pub(super) struct Bridge {
     pub(super) tenants: Vec<Box<str>>,
     /// The accounts by whose right others are read.
     pub(super) readers: BTreeSet<AccountName>,
+    /// How many batches were halved in this round.
+    pub(super) halved: u8,
     reserving: bool,
     pub(super) reserved: bool,
     pub(super) online: u64,
@@ -192,6 +194,7 @@ impl Bridge {
             configured,
             enrolled,
             tenants,
+            halved: 0,
             reserving: false,
             reserved: false,
             online: 0,
@@ -289,6 +292,7 @@ impl Bridge {
 
     fn round(&mut self, now: Moment) {
         self.jobs.push(jobs::reload(self.tokens.clone(), self.revision));
+        self.halved = 0;
         self.reserve_ahead();
         let aged = self.board.write().aged(now.instant, self.staleness);
         for (index, changes) in aged {

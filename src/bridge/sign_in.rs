@@ -65,7 +65,7 @@ impl Obstacle {
         use entra::Trouble as Entra;
         use graph::Trouble as Graph;
         let (state, reason, remedy, url) = match trouble {
-            Graph::Retry { .. } | Graph::Token(Entra::Retry { .. }) => return None,
+            Graph::Retry { .. } | Graph::Refused { .. } | Graph::Token(Entra::Retry { .. }) => return None,
             Graph::Token(Entra::SignIn { reason, remedy }) => (Standing::Needed, reason, remedy.as_ref(), None),
             Graph::Token(Entra::Consent { url, reason, remedy }) => {
                 (Standing::Needed, reason, remedy.as_ref(), Some(url.as_str().into()))

@@ -36,6 +36,13 @@ pub enum Trouble {
         /// Where somebody signs in when it is granted.
         remedy: Option<Remedy>,
     },
+    /// Graph takes the question about these people as it stands for wrong (400, 404, 413): one of them may
+    /// be the cause, or how many they are.
+    #[error("{reason}")]
+    Refused {
+        /// For people.
+        reason: String,
+    },
     /// There is no such user (404).
     #[error("{reason}")]
     NoSuchUser {
@@ -137,6 +144,13 @@ impl Refusal<'_> {
             ),
             StatusCode::UNAUTHORIZED => forbidden("a new token was refused too: "),
             StatusCode::FORBIDDEN => forbidden(""),
+            StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::PAYLOAD_TOO_LARGE
+                if matches!(question, Question::Presences) =>
+            {
+                let remedy = "is `user` of the account the object id of somebody of this tenant who has Teams, and is \
+                              graph.endpoint right?";
+                Trouble::Refused { reason: format!("{said}; {remedy}") }
+            }
             StatusCode::NOT_FOUND => Trouble::NoSuchUser { reason: format!("{said}; {}", question.not_found(who)) },
             status if status.is_redirection() => {
                 Trouble::passing(format!("{said}; a redirect is not followed: correct graph.endpoint, or the proxy"))
@@ -208,6 +222,8 @@ mod tests {
             (403, Question::UserId("sam@contoso.com"), &app, &["User.ReadBasic.All", "sam@contoso.com"]),
             (404, Question::UserId("sam@contoso.com"), &app, &["no such user"]),
             (404, Question::Mine, &alex, &["licence"]),
+            (404, Question::Presences, &alex, &["404", "object id", "graph.endpoint"]),
+            (400, Question::Presences, &app, &["400", "object id", "graph.endpoint"]),
             (401, Question::Mine, &alex, &["new token was refused", "4711"]),
             (302, Question::Mine, &alex, &["graph.endpoint"]),
             (500, Question::Mine, &alex, &["500", "Forbidden, no"]),

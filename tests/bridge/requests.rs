@@ -15,7 +15,7 @@ use super::support::Observer;
 use super::until_activity;
 
 /// Asks, and gives the answer.
-async fn ask(observer: &Observer, command: &str, request: Value) -> Value {
+pub async fn ask(observer: &Observer, command: &str, request: Value) -> Value {
     observer.forget();
     observer.publish(&format!("g/bridge/request/{command}"), request.to_string(), false).await;
     answer(observer, command).await

@@ -131,6 +131,25 @@ fn who_is_to_be_asked_for_once_more_is_so_behind_the_poll_that_is_under_way() {
 }
 
 #[test]
+fn who_is_held_is_hastened_to_the_end_of_that_time_and_no_further() {
+    let now = Instant::now();
+    let mut agenda = agenda(Way::Own, 1, now);
+    let poll = agenda.next(now).unwrap();
+    agenda.hasten(0, now);
+    agenda.ended(&poll);
+    agenda.schedule(0, now + seconds(300));
+    agenda.hold(0, now + seconds(40));
+    agenda.resume(&poll, now);
+    agenda.hasten(0, now + seconds(1));
+    assert_eq!(agenda.next(now + seconds(39)), None);
+    let again = agenda.next(now + seconds(40)).unwrap();
+    agenda.ended(&again);
+    agenda.schedule(0, now + seconds(300));
+    agenda.hasten(0, now + seconds(41));
+    assert!(agenda.next(now + seconds(41)).is_some(), "it was asked for since");
+}
+
+#[test]
 fn a_removed_account_is_not_asked_for_and_takes_nobodys_turn() {
     let now = Instant::now();
     let mut agenda = agenda(Way::Own, 3, now);

@@ -7,14 +7,11 @@ use tokio::time::Instant;
 
 use super::{Finished, Outcome, done};
 use crate::bridge::agenda::Index;
+use crate::bridge::pace::FRESH;
 use crate::bridge::running::Bridge;
 use crate::entra::Progress;
 use crate::mqtt::{Arguments, quoted};
 use crate::presence::AccountName;
-
-/// An answer of Graph that is younger is as good as another one: nobody makes us ask faster than the
-/// fastest interval that can be configured.
-const FRESH: Duration = Duration::from_secs(1);
 
 /// How long a request waits for Entra's code.
 const CODE: Duration = Duration::from_secs(20);

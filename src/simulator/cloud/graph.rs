@@ -194,6 +194,12 @@ async fn of_many(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: By
         let bad = |message: &str| Fail::new(StatusCode::BAD_REQUEST, "BadRequest", message);
         let Ids { ids } =
             ids.ok_or_else(|| bad("Unable to read JSON request payload: an object with ids is expected."))?;
+        if let Some((culprit, status)) = world.rules.refused
+            && ids.iter().any(|id| id.parse() == Ok(culprit))
+        {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+            return Err(Fail::new(status, "BadRequest", "The request is invalid."));
+        }
         match ids.len() {
             0 => Err(bad("The collection of ids is empty.")),
             1..=BATCH => Ok(world.presences(access.tenant, &ids)),

@@ -43,6 +43,8 @@ use directory::Directory;
 use grants::Grants;
 use limit::Limits;
 
+use crate::presence::ObjectId;
+
 /// Times and sizes, to be changed by [`Cloud::adjust`].
 #[derive(Debug, Clone)]
 pub struct Rules {
@@ -62,6 +64,8 @@ pub struct Rules {
     pub limit: usize,
     /// Really 30 s.
     pub window: Duration,
+    /// A fault: a batch that asks for this person is refused as a whole with this status.
+    pub refused: Option<(ObjectId, u16)>,
 }
 
 impl Default for Rules {
@@ -75,6 +79,7 @@ impl Default for Rules {
             token_length: 1_200,
             limit: 1_500,
             window: Duration::from_secs(30),
+            refused: None,
         }
     }
 }
