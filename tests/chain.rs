@@ -229,11 +229,39 @@ async fn the_demo_shows_the_whole_chain_and_loses_nothing() {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_graph2mqtt"));
     command.current_dir(home.path()).args(["demo", "--for", "8s", "--listen", "127.0.0.1:0"]);
     let mut demo = Program::spawn(command);
-    demo.hears("graph2mqtt/account/alex/presence");
+    demo.hears("…/alex/presence");
     assert!(demo.ends().success(), "{}", demo.said());
     let said = demo.said();
     assert!(said.contains("nothing lost") && said.contains("p99"), "{said}");
     assert_eq!(warnings(&demo), Vec::<String>::new());
+}
+
+/// Where the demo says that its broker listens.
+fn demo_broker(demo: &Program) -> std::net::SocketAddr {
+    let line = demo.hears("mqtt://");
+    line.split("mqtt://").nth(1).unwrap().trim().parse().unwrap_or_else(|_| panic!("{line}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_runs_beside_another_broker_and_on_a_machine_that_has_a_proxy() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = (taken.local_addr().unwrap(), taken);
+    let home = Home::new("");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_graph2mqtt"));
+    command.current_dir(home.path()).args(["demo", "--for", "4s", "--listen", &taken.0.to_string()]);
+    // Nothing listens there.
+    for proxy in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"] {
+        command.env(proxy, "http://127.0.0.1:9");
+    }
+    for exception in ["NO_PROXY", "no_proxy"] {
+        command.env_remove(exception);
+    }
+    let mut demo = Program::spawn(command);
+    let broker = demo_broker(&demo);
+    assert_ne!(broker, taken.0);
+    Observer::connect(broker, "#").await.until_is("graph2mqtt/bridge/state", "online").await;
+    assert!(demo.ends().success(), "{}", demo.said());
+    assert!(demo.said().contains("nothing lost"), "{}", demo.said());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -242,8 +270,12 @@ async fn ctrl_c_ends_the_demo_cleanly() {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_graph2mqtt"));
     command.current_dir(home.path()).args(["demo", "--listen", "127.0.0.1:0"]);
     let mut demo = Program::spawn(command);
-    demo.hears("graph2mqtt/account/robin/presence");
+    let observer = Observer::connect(demo_broker(&demo), "graph2mqtt/#").await;
+    demo.hears("…/robin/presence");
     demo.signal(nix::sys::signal::Signal::SIGINT);
+    for state in ["graph2mqtt/bridge/state", "graph2mqtt/actuator/home/state"] {
+        observer.until_is(state, "offline").await;
+    }
     assert!(demo.ends().success(), "{}", demo.said());
     assert!(demo.said().contains("nothing lost"), "{}", demo.said());
 }

@@ -39,7 +39,12 @@ pub(super) fn http(settings: &Settings) -> Result<reqwest::Client, Failure> {
         .tcp_nodelay(true);
     let authority = settings.entra.as_ref().map(|entra| &entra.authority);
     let tls = authority.into_iter().chain([&settings.graph.endpoint]).any(|url| url.scheme() == "https");
-    builder = if tls { builder.tls_certs_merge(company_authorities(settings)?) } else { builder.tls_certs_only([]) };
+    // Plain http is taken on a loopback address alone, where no proxy could reach what is meant.
+    builder = if tls {
+        builder.tls_certs_merge(company_authorities(settings)?)
+    } else {
+        builder.tls_certs_only([]).no_proxy()
+    };
     let client = builder.build().context(
         "the HTTPS client cannot be made; does the system have CA certificates (on Debian the package ca-certificates)?",
     )?;

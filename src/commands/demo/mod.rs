@@ -50,8 +50,9 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let stage = Stage::build(arguments.listen).await?;
-    let shutdown = CancellationToken::new();
-    parts::cancel_at_signal(&shutdown)?;
+    // The roles go on at a signal until what is on its way has arrived.
+    let (signal, shutdown) = (CancellationToken::new(), CancellationToken::new());
+    parts::cancel_at_signal(&signal)?;
     let began = Instant::now();
     let mut witness = Witness::new(began, &stage.cloud, &stage.hub, &stage.settings);
     let (connection, mut events) = watch(&stage.settings, &witness)?;
@@ -63,19 +64,20 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let day = tokio::spawn(stage::play(stage.cloud.clone()));
     tokio::select! {
         () = tell(&mut events, &mut witness) => {}
-        () = shutdown.cancelled() => {}
+        () = signal.cancelled() => {}
         () = after(arguments.how_long) => {}
     }
     day.abort();
     let _ = tokio::time::timeout(LAST_WAY, tell_the_rest(&mut events, &mut witness)).await;
+    let (changes, lost) = (witness.changes(), witness.on_the_way());
     shutdown.cancel();
     running.await.context("the demo's program ended by a fault")??;
     connection.close(FAREWELL).await;
 
     let summary = Summary {
         ran: began.elapsed(),
-        changes: witness.changes,
-        lost: witness.on_the_way(),
+        changes,
+        lost,
         commands: witness.commands(),
         ways: std::mem::take(&mut witness.ways),
     };

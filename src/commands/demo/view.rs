@@ -29,6 +29,11 @@ const FAINT: Style = Style::new().dimmed();
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 
+/// A status in words; one that is the same twice is said once.
+pub(super) fn status(availability: &str, activity: &str) -> String {
+    if availability == activity { activity.to_owned() } else { format!("{availability} · {activity}") }
+}
+
 /// Writes a line; colours are taken out where the output is no terminal or NO_COLOR is set.
 pub(super) fn line(text: impl fmt::Display) {
     // A closed pipe (`demo | head`) is no reason to stop before `offline` is published.
@@ -38,30 +43,47 @@ pub(super) fn line(text: impl fmt::Display) {
 /// The head of the table.
 pub(super) fn heading(broker: &str, port: u16, base: &str) -> String {
     format!(
-        "{BOLD}graph2mqtt demo{BOLD:#}: three simulated people, a simulated hub with two lamps, and a real broker at \
-         {BOLD}{broker}{BOLD:#}\n\
+        "{BOLD}graph2mqtt demo{BOLD:#}: three simulated people, a simulated hub with two lamps,\n\
+         and a real broker at {BOLD}{broker}{BOLD:#}\n\
          Watch it with MQTT Explorer, or: mosquitto_sub -p {port} -t '{base}/#' -v\n\n\
-         {FAINT}   time  who    status                                  topic                              lamp              ms{FAINT:#}"
+         {FAINT}   time who   status                    topic            lamp                ms{FAINT:#}"
     )
 }
 
 impl fmt::Display for Travelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.at.as_secs_f64();
-        let Self { who, status, topic, lamp, .. } = self;
-        write!(f, "{seconds:6.1}s  {BOLD}{who:<6}{BOLD:#} {status:<39} {FAINT}{topic:<34}{FAINT:#} ")?;
+        let Self { who, lamp, .. } = self;
+        let (status, topic) = (cut(&self.status, 25), end(&self.topic));
+        write!(f, "{seconds:6.1}s {BOLD}{who:<5}{BOLD:#} {status:<25} {FAINT}{topic:<16}{FAINT:#} ")?;
         match self.color {
             Some([red, green, blue]) => {
                 let block = Style::new().bg_color(Some(RgbColor(red, green, blue).into()));
-                write!(f, "{block}    {block:#} {lamp:<6} #{red:02x}{green:02x}{blue:02x}")?;
+                write!(f, "{block}   {block:#} {lamp:<4} #{red:02x}{green:02x}{blue:02x}")?;
             }
-            None => write!(f, "{FAINT}[  ]{FAINT:#} {lamp:<6} off    ")?,
+            None => write!(f, "{FAINT}[ ]{FAINT:#} {lamp:<4} off    ")?,
         }
         match self.took {
             Some(took) => write!(f, " {:5.1}", took.as_secs_f64() * 1000.0),
-            None => write!(f, "   {FAINT}as it was{FAINT:#}"),
+            None => write!(f, "  {FAINT}same{FAINT:#}"),
         }
     }
+}
+
+/// The last two levels of a topic: what stands before them is the same in every line.
+fn end(topic: &str) -> String {
+    match topic.rmatch_indices('/').nth(1) {
+        Some((at, _)) => format!("…{}", &topic[at..]),
+        None => topic.to_owned(),
+    }
+}
+
+/// As much of a text as has room: a line fits a terminal of 80 columns.
+fn cut(text: &str, room: usize) -> String {
+    if text.chars().count() <= room {
+        return text.to_owned();
+    }
+    text.chars().take(room - 1).chain(['…']).collect()
 }
 
 /// What the demo counted.
@@ -70,7 +92,7 @@ pub(super) struct Summary {
     pub ran: Duration,
     /// Changes that Graph told.
     pub changes: usize,
-    /// Changes that did not come through to the broker and the lamp.
+    /// Those of them that did not come through to the broker and the lamp.
     pub lost: usize,
     /// Commands that the hub took.
     pub commands: usize,
@@ -116,6 +138,7 @@ fn percentile(sorted: &[Duration], share: f64) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::day::{DAY, PEOPLE};
     use super::*;
 
     #[test]
@@ -140,9 +163,33 @@ mod tests {
         };
         let line = anstream::adapter::strip_str(&travelled.to_string()).to_string();
         let words: Vec<_> = line.split_whitespace().collect();
-        let topic = "graph2mqtt/account/alex/presence";
-        assert_eq!(words, ["2.1s", "alex", "Busy", "·", "InACall", topic, "Desk", "#d13438", "1.2"]);
+        assert_eq!(words, ["2.1s", "alex", "Busy", "·", "InACall", "…/alex/presence", "Desk", "#d13438", "1.2"]);
         assert!(travelled.to_string().contains("48;2;209;52;56"), "the lamp is a coloured block");
+    }
+
+    #[test]
+    fn every_line_fits_a_terminal_of_eighty_columns() {
+        let lines = DAY.iter().flat_map(|(person, availability, activity)| {
+            let account = PEOPLE[*person].account;
+            let travelled = |color, took| Travelled {
+                at: Duration::from_secs(3_600),
+                who: account.into(),
+                status: status(availability, activity),
+                topic: format!("graph2mqtt/account/{account}/presence"),
+                lamp: "Desk".into(),
+                color,
+                took,
+            };
+            let (red, took) = (Some([255, 0, 0]), Some(Duration::from_millis(1_234)));
+            [travelled(red, took), travelled(None, took), travelled(red, None)].map(|line| line.to_string())
+        });
+        let heading = heading("mqtt://127.0.0.1:61883", 61_883, "graph2mqtt");
+        for line in lines.chain(heading.lines().map(str::to_owned)) {
+            let columns = anstream::adapter::strip_str(&line).to_string().chars().count();
+            assert!(columns <= 80, "{columns}: {line}");
+        }
+        assert_eq!(status("Available", "Available"), "Available");
+        assert_eq!(cut(&status("DoNotDisturb", "UrgentInterruptionsOnly"), 25), "DoNotDisturb · UrgentInt…");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 
 use super::day::PEOPLE;
-use super::view::Travelled;
+use super::view::{self, Travelled};
 use crate::mqtt::Received;
 use crate::presence::Report;
 use crate::settings::{Light, Settings};
@@ -41,15 +41,26 @@ pub(super) struct Witness<'a> {
     hub: &'a Hub,
     settings: &'a Settings,
     on_the_way: Vec<OnTheWay>,
-    /// Changes that Graph told and the broker carried.
-    pub changes: usize,
+    /// The newest that the broker carried of each account.
+    newest: BTreeMap<String, u64>,
+    /// Changes that the broker carried.
+    published: usize,
     /// From Graph's answer to the lamp's command.
     pub ways: Vec<Duration>,
 }
 
 impl<'a> Witness<'a> {
     pub(super) fn new(began: Instant, cloud: &'a Cloud, hub: &'a Hub, settings: &'a Settings) -> Self {
-        Self { began, cloud, hub, settings, on_the_way: Vec::new(), changes: 0, ways: Vec::new() }
+        Self {
+            began,
+            cloud,
+            hub,
+            settings,
+            on_the_way: Vec::new(),
+            newest: BTreeMap::new(),
+            published: 0,
+            ways: Vec::new(),
+        }
     }
 
     /// The topics watched.
@@ -58,9 +69,14 @@ impl<'a> Witness<'a> {
         [format!("{base}/account/+/presence"), format!("{base}/actuator/+/light/+")]
     }
 
-    /// Changes that have not reached their lamp.
+    /// Changes that Graph told.
+    pub(super) fn changes(&self) -> usize {
+        self.cloud.told()
+    }
+
+    /// Changes that Graph told and that have not reached the broker, or not their lamp.
     pub(super) fn on_the_way(&self) -> usize {
-        self.on_the_way.len()
+        self.changes().saturating_sub(self.published) + self.on_the_way.len()
     }
 
     /// Commands that the hub took.
@@ -84,9 +100,15 @@ impl<'a> Witness<'a> {
 
     fn saw_presence(&mut self, message: Received) {
         let Ok(report) = Report::from_json(&message.payload) else { return };
-        let person = PEOPLE.iter().find(|person| person.account == report.account.as_str());
+        let account = report.account.as_str();
+        // The broker gives what it retains once more after a reconnection.
+        let before = self.newest.insert(account.to_owned(), report.sequence.get());
+        if before.is_some_and(|before| before >= report.sequence.get()) {
+            return;
+        }
+        let person = PEOPLE.iter().find(|person| person.account == account);
         if let Some(told) = person.and_then(|person| self.cloud.first_told(person.user)) {
-            self.changes += 1;
+            self.published += 1;
             self.on_the_way.push(OnTheWay { report, topic: message.topic, told });
         }
     }
@@ -115,7 +137,7 @@ impl<'a> Witness<'a> {
         Travelled {
             at: self.began.elapsed(),
             who: change.report.account.to_string(),
-            status: format!("{} · {}", change.report.availability, change.report.activity),
+            status: view::status(change.report.availability.as_str(), change.report.activity.as_str()),
             topic: change.topic,
             lamp,
             color: rgb(color),
@@ -129,4 +151,45 @@ fn rgb(color: &str) -> Option<[u8; 3]> {
     let number = u32::from_str_radix(color.strip_prefix('#')?, 16).ok()?;
     let [_, red, green, blue] = number.to_be_bytes();
     Some([red, green, blue])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::stage::Stage;
+    use super::*;
+    use crate::commands::parts;
+    use crate::entra::{Principal, Tokens};
+    use crate::graph::Client;
+    use crate::store::Store;
+
+    fn message(topic: &str, payload: &str) -> Received {
+        let payload = payload.to_owned().into();
+        Received { topic: topic.to_owned(), payload, retained: false, given: false, reply: None }
+    }
+
+    #[tokio::test]
+    async fn what_graph_told_counts_as_lost_until_it_is_published_and_its_lamp_shows_it() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let stage = Stage::build("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let store = Store::open(&stage.settings.store.url, &stage.settings.store.key_file).await.unwrap();
+        let http = parts::http(&stage.settings).unwrap();
+        let tokens = Tokens::new(&stage.settings, http.clone(), store).unwrap();
+        let graph = Client::new(&stage.settings.graph, http, tokens);
+        let mut witness = Witness::new(Instant::now(), &stage.cloud, &stage.hub, &stage.settings);
+        let tenant = &stage.settings.entra.as_ref().unwrap().tenant;
+        let application = Principal::Application(tenant.as_str().into());
+        let alex = [PEOPLE[0].id.parse().unwrap()];
+        for _ in 0..2 {
+            graph.presences(&application, tenant, &alex).await.unwrap();
+            assert_eq!((witness.changes(), witness.on_the_way()), (1, 1), "told, once, and not published");
+        }
+        let presence = r#"{"account":"alex","availability":"Offline","activity":"Offline","since":"2026-11-24T08:00:00Z","sequence":7}"#;
+        for _ in 0..2 {
+            witness.saw(message("graph2mqtt/account/alex/presence", presence));
+            assert_eq!((witness.changes(), witness.on_the_way()), (1, 1), "published, once, and not shown");
+        }
+        let light = r#"{"wanted":{"color":"off"},"shown":{"color":"off"},"inputs":{"alex":7}}"#;
+        assert_eq!(witness.saw(message("graph2mqtt/actuator/home/light/desk", light)).len(), 1);
+        assert_eq!((witness.changes(), witness.on_the_way()), (1, 0));
+    }
 }

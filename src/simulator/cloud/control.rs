@@ -135,6 +135,11 @@ impl Cloud {
         let world = self.shared.world();
         world.directory.people[world.person(person)].first_told()
     }
+
+    /// How many presences Graph has told, each counted once, over all people.
+    pub fn told(&self) -> usize {
+        self.shared.world().told
+    }
 }
 
 /// What people and administrators grant and take.

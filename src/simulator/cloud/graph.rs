@@ -262,7 +262,7 @@ impl World {
     fn presence(&mut self, person: usize) -> Response {
         let (person, now) = (&mut self.directory.people[person], Instant::now());
         person.pass(now);
-        let body = person.told.tell(now);
+        let body = person.told.tell(now, &mut self.told);
         let Some(members) = body.strip_prefix(b"{").filter(|members| *members != b"}") else {
             return json_bytes(body.to_vec());
         };
@@ -288,7 +288,7 @@ impl World {
             if !std::mem::take(&mut first) {
                 body.push(b',');
             }
-            body.extend_from_slice(person.told.tell(now));
+            body.extend_from_slice(person.told.tell(now, &mut self.told));
         }
         body.extend_from_slice(b"]}");
         json_bytes(body)

@@ -108,6 +108,8 @@ struct World {
     directory: Directory,
     grants: Grants,
     limits: Limits,
+    /// How many presences were told, each counted once.
+    told: usize,
     used_assertions: assertion::Used,
     identities: identity::Identities,
 }
