@@ -24,7 +24,11 @@ impl Key {
     pub(super) fn read(path: &Path) -> Result<Self, StoreError> {
         let (meta, text) = read_short(path).map_err(|error| failed(path, "cannot be read", &error))?;
         if meta.permissions().mode() & 0o077 != 0 {
-            return Err(wrong(path, "can be read by others: chmod 600 it (and think of who has read it)"));
+            return Err(wrong(
+                path,
+                "can be read by others: chmod 600 it (and think of who has read it), or name a file on a file system that \
+                 keeps such modes",
+            ));
         }
         let key = decode_hex(text.trim_ascii())
             .ok_or_else(|| wrong(path, "does not hold a key (64 hexadecimal digits): restore it from a backup"))?;
@@ -33,7 +37,8 @@ impl Key {
 
     /// Makes the key file unless another process just did: whole or not at all, and on disk.
     pub(super) fn make(path: &Path) -> Result<(), StoreError> {
-        write_new(path).map_err(|error| failed(path, "cannot be made", &error))
+        write_new(path, |draft, path| fs::hard_link(draft, path))
+            .map_err(|error| failed(path, "cannot be made", &error))
     }
 
     /// Seals `text` for the row `id`: a random nonce, then what is sealed, then the tag.
@@ -98,21 +103,30 @@ pub(super) fn make_folder_of(path: &Path) -> io::Result<PathBuf> {
     Ok(folder.to_owned())
 }
 
-/// A link is made to a file that is written and on disk: nobody ever reads half a key.
-fn write_new(path: &Path) -> io::Result<()> {
+/// A link is made to a file that is written and on disk: nobody ever reads half a key. Where the file system
+/// has no links (exFAT, some network shares), the key is written in place: who is cut off then finds a file
+/// that holds no key, and says so.
+fn write_new(path: &Path, link: impl FnOnce(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
     let folder = make_folder_of(path)?;
     let draft = folder.join(format!(".store-key-{}", hex(&random::<8>())));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-    let written =
-        writeln!(file, "{}", hex(&random::<KEY_LEN>())).and_then(|()| file.sync_all()).and_then(
-            |()| match fs::hard_link(&draft, path) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-                other => other,
-            },
-        );
+    let key = hex(&random::<KEY_LEN>());
+    let linked = write_key(&draft, &key).map(|()| link(&draft, path));
     fs::remove_file(&draft)?;
-    written?;
+    let written = linked?.or_else(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Err(error),
+        _ => write_key(path, &key),
+    });
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        other => other?,
+    }
     File::open(folder)?.sync_all()
+}
+
+/// A new file that holds a key, and is on disk.
+fn write_key(path: &Path, key: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    writeln!(file, "{key}").and_then(|()| file.sync_all())
 }
 
 /// A file of ours is short; a wrong path may name anything.
@@ -136,4 +150,23 @@ pub(super) fn failed(path: &Path, what: &str, error: &io::Error) -> StoreError {
 
 fn wrong(path: &Path, what: &str) -> StoreError {
     StoreError::Unusable(format!("store.key_file {}: {what}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_without_links_gets_its_key_all_the_same_and_only_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data/store.key");
+        for refusal in [io::ErrorKind::PermissionDenied, io::ErrorKind::Unsupported] {
+            write_new(&path, |_, _| Err(refusal.into())).unwrap();
+            Key::read(&path).unwrap();
+        }
+        let first = fs::read(&path).unwrap();
+        write_new(&path, |draft, path| fs::hard_link(draft, path)).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), first, "a key that is there stays");
+        assert_eq!(fs::read_dir(folder.path().join("data")).unwrap().count(), 1, "no draft is left behind");
+    }
 }

@@ -9,6 +9,8 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::header::{ACCEPT, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, StatusCode, redirect};
 use secrecy::{ExposeSecret, SecretString};
@@ -122,7 +124,7 @@ impl Client {
         if status.is_redirection() {
             return Err(self.sent_on(status));
         }
-        let retry_after = response.headers().get(RETRY_AFTER).and_then(seconds);
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| wait(value, Timestamp::now()));
         let body = body::read(response, LARGEST_ANSWER).await.map_err(|unread| match unread {
             Unread::Broken(error) => self.failed(error),
             Unread::TooLarge => busy(&self.place.hub, None, "the answer has no end: this is no Hue hub"),
@@ -244,10 +246,17 @@ fn http(verifier: &Arc<Verifier>, is_plain: bool) -> reqwest::Result<reqwest::Cl
         .build()
 }
 
-/// Retry-After in seconds; a date is not used by hubs and is passed over.
-fn seconds(value: &HeaderValue) -> Option<Duration> {
-    let seconds = value.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
+/// Retry-After in seconds, or as a date by this machine's clock.
+fn wait(value: &HeaderValue, now: Timestamp) -> Option<Duration> {
+    let text = value.to_str().ok()?.trim();
+    let wait = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let date = DateTimeParser::new().parse_timestamp(text).ok()?;
+            date.duration_since(now).try_into().unwrap_or_default()
+        }
+    };
+    Some(wait.min(LONGEST_WAIT))
 }
 
 /// The hub cannot be used now.
@@ -266,4 +275,25 @@ fn cause(mut error: &dyn Error) -> String {
         error = below;
     }
     error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_comes_as_seconds_or_as_a_date_and_is_believed_within_reason() {
+        let now = "2026-11-24T08:00:00Z".parse().unwrap();
+        let cases = [
+            ("7", Some(7)),
+            ("Tue, 24 Nov 2026 08:00:09 GMT", Some(9)),
+            ("Tue, 24 Nov 2026 07:00:00 GMT", Some(0)),
+            ("Tue, 24 Nov 2099 07:00:00 GMT", Some(LONGEST_WAIT.as_secs())),
+            ("soon", None),
+        ];
+        for (text, expected) in cases {
+            let waited = wait(&HeaderValue::from_static(text), now);
+            assert_eq!(waited.map(|wait| wait.as_secs()), expected, "{text}");
+        }
+    }
 }
