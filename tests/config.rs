@@ -96,7 +96,11 @@ fn relative_paths_start_at_the_files_folder() {
     std::fs::write(folder.path().join("etc/g.yaml"), "hubs: { a: { host: h, key_file: key } }").unwrap();
     std::fs::write(folder.path().join("etc/key"), "k").unwrap();
     std::fs::write(folder.path().join("etc/password"), "p").unwrap();
-    let environment = [("GRAPH2MQTT_MQTT__PASSWORD_FILE", "password"), ("GRAPH2MQTT_CONFIG", "etc/g.yaml")];
+    let environment = [
+        ("GRAPH2MQTT_MQTT__USERNAME", "u"),
+        ("GRAPH2MQTT_MQTT__PASSWORD_FILE", "password"),
+        ("GRAPH2MQTT_CONFIG", "etc/g.yaml"),
+    ];
     let output = graph2mqtt(folder.path(), &["config", "show"], &environment);
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("# etc/password, named by GRAPH2MQTT_MQTT__PASSWORD_FILE"));
@@ -114,4 +118,41 @@ fn the_committed_schema_is_what_the_program_prints() {
 fn the_example_is_a_configuration() {
     let output = graph2mqtt(Path::new("."), &["config", "show", "--config", "config/graph2mqtt.example.yaml"], &[]);
     assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+#[test]
+fn an_empty_variable_counts_as_not_set() {
+    let folder = folder_with("graph2mqtt.yaml", "mqtt: { base_topic: from_the_file }");
+    let empty =
+        ["GRAPH2MQTT_CONFIG", "GRAPH2MQTT_LOG", "GRAPH2MQTT_LOG_FORMAT", "GRAPH2MQTT_MQTT__URL"].map(|name| (name, ""));
+    let output = graph2mqtt(folder.path(), &["config", "show"], &empty);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("base_topic: from_the_file"), "{}", text(&output.stdout));
+    let wrong = graph2mqtt(folder.path(), &["config", "show"], &[("GRAPH2MQTT_LOG_FORMAT", "xml")]);
+    assert!(text(&wrong.stderr).contains("text, json"), "{}", text(&wrong.stderr));
+}
+
+/// README's blocks of one language behind a heading.
+fn blocks(heading: &str, language: &str) -> Vec<String> {
+    let readme = std::fs::read_to_string("README.md").unwrap();
+    let (_, behind) = readme.split_once(heading).unwrap_or_else(|| panic!("README has no {heading}"));
+    let start = format!("```{language}\n");
+    behind.split(&start).skip(1).map(|block| block.split_once("```").unwrap().0.to_owned()).collect()
+}
+
+#[test]
+fn readmes_first_configuration_is_one_as_it_stands_there() {
+    let yaml = &blocks("## A first configuration\n", "yaml")[0];
+    let step = &blocks("## A first configuration\n", "sh")[0];
+    let folder = folder_with("graph2mqtt.yaml", yaml);
+    std::fs::write(folder.path().join("typed"), "hunter2\n").unwrap();
+    let typed = std::fs::File::open(folder.path().join("typed")).unwrap();
+    let done = Command::new("sh").args(["-ec", step]).current_dir(folder.path()).stdin(typed).status().unwrap();
+    assert!(done.success(), "{step}");
+    let output = graph2mqtt(folder.path(), &["config", "show"], &[]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let shown = text(&output.stdout);
+    assert!(shown.contains("# secrets/mqtt, named by graph2mqtt.yaml:5") && !shown.contains("hunter2"), "{shown}");
+    let check = graph2mqtt(folder.path(), &["check", "--set", "mqtt.url=mqtt://127.0.0.1:9"], &[("no_proxy", "*")]);
+    assert!(text(&check.stdout).contains("1 accounts, 0 hubs, 0 lights"), "{}", text(&check.stderr));
 }

@@ -38,6 +38,6 @@ pub(super) fn run(global: &Global, arguments: Arguments) -> Result<(), Failure> 
 /// The configuration of this process, from every source.
 pub(super) fn load(global: &Global) -> Result<Loaded, Failure> {
     let sources =
-        Sources { file: global.config.clone(), environment: std::env::vars_os().collect(), set: global.set.clone() };
+        Sources { file: global.config(), environment: std::env::vars_os().collect(), set: global.set.clone() };
     settings::load(sources).map_err(|mistakes| Failure::Usage(mistakes.to_string()))
 }

@@ -22,10 +22,12 @@ mod roles;
 mod run;
 mod store;
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{EnumValueParser, OsStringValueParser, PossibleValue, TypedValueParser};
+use clap::{Arg, Args, Error, Parser, Subcommand, ValueEnum};
 
 pub use failure::Failure;
 pub use log::Log;
@@ -44,14 +46,15 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// The configuration file [default: graph2mqtt.yaml in the working folder, if it is there]
-    #[arg(long, global = true, value_name = "FILE", env = "GRAPH2MQTT_CONFIG")]
-    pub(crate) config: Option<PathBuf>,
+    #[arg(long, global = true, value_name = "FILE", env = "GRAPH2MQTT_CONFIG", value_parser = file())]
+    config: Option<PathBuf>,
     /// How much is logged: error, warn, info, debug, trace, or a filter such as info,graph2mqtt::mqtt=debug
     /// [default: info for what runs on, warn for commands that print a result]
     #[arg(long, global = true, value_name = "LEVEL", env = "GRAPH2MQTT_LOG")]
     pub(crate) log: Option<String>,
     /// How log lines look
-    #[arg(long, global = true, value_name = "FORMAT", env = "GRAPH2MQTT_LOG_FORMAT", default_value = "text")]
+    #[arg(long, global = true, value_name = "FORMAT", env = "GRAPH2MQTT_LOG_FORMAT", default_value = "text",
+        value_parser = Formats)]
     pub(crate) log_format: LogFormat,
     /// Sets one key of the configuration, above every other source, such as mqtt.url=mqtt://broker
     #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
@@ -65,6 +68,35 @@ pub enum LogFormat {
     Text,
     /// For machines: one JSON object a line.
     Json,
+}
+
+/// An empty variable counts as not set, as those of the configuration do.
+fn file() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
+}
+
+/// The same for `--log-format`.
+#[derive(Clone)]
+struct Formats;
+
+impl TypedValueParser for Formats {
+    type Value = LogFormat;
+
+    fn parse_ref(&self, command: &clap::Command, argument: Option<&Arg>, value: &OsStr) -> Result<LogFormat, Error> {
+        let value = if value.is_empty() { OsStr::new("text") } else { value };
+        EnumValueParser::new().parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(LogFormat::value_variants().iter().filter_map(ValueEnum::to_possible_value)))
+    }
+}
+
+impl Global {
+    /// The configuration file that was named.
+    pub(crate) fn config(&self) -> Option<PathBuf> {
+        self.config.clone().filter(|file| !file.as_os_str().is_empty())
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -22,7 +22,7 @@ const ALIKE: f64 = 0.7;
 /// The configuration from every source, or all of its mistakes.
 pub(super) fn settings(global: &Global) -> Result<Settings, Failure> {
     let sources =
-        Sources { file: global.config.clone(), environment: std::env::vars_os().collect(), set: global.set.clone() };
+        Sources { file: global.config(), environment: std::env::vars_os().collect(), set: global.set.clone() };
     settings::load(sources).map(|loaded| loaded.settings).map_err(|mistakes| Failure::Usage(mistakes.to_string()))
 }
 

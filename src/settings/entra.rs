@@ -226,9 +226,9 @@ fn given(reader: &mut Reader) -> Option<&'static str> {
     ];
     let mut given = given.into_iter().filter(|(_, is_given)| *is_given).map(|(key, _)| key);
     let first = given.next()?;
-    if let Some(second) = given.next() {
+    for further in given {
         let problem = format!("is a second credential beside entra.{first}: an application has at most one");
-        reader.clash(&format!("entra.{second}"), problem, "Keep one of the two, and leave the other out.");
+        reader.clash(&format!("entra.{further}"), problem, "Keep one of them, and leave the others out.");
     }
     Some(first)
 }
@@ -237,7 +237,7 @@ fn given(reader: &mut Reader) -> Option<&'static str> {
 fn credential(reader: &mut Reader, given: Option<&str>, azure: Azure) -> Option<Option<Credential>> {
     let password = reader.secret_or_file("entra.certificate_password");
     for key in ["entra.certificate_password", "entra.certificate_password_file"] {
-        if reader.is_set(key) && given != Some("certificate_file") {
+        if reader.is_set(key) && !reader.is_set("entra.certificate_file") {
             let remedy = "Set entra.certificate_file, or leave the password out.";
             reader.clash(key, "needs entra.certificate_file beside it", remedy);
         }
@@ -267,7 +267,7 @@ const VAULT: &[&str] = &["key_vault.vault", "key_vault.secret", "key_vault.certi
 
 fn key_vault(reader: &mut Reader, azure: Azure) -> Option<Credential> {
     let vault = reader.required("entra.key_vault.vault", "it says which vault", parse::vault);
-    let secret = reader.value("entra.key_vault.secret", parse::vault_name);
+    let secret = reader.name_of_secret("entra.key_vault.secret", "entra.client_secret_file", parse::vault_name);
     let certificate = reader.value("entra.key_vault.certificate", parse::vault_name);
     let holds = match (secret, certificate) {
         (Some(_), Some(_)) => {

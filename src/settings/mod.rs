@@ -114,7 +114,10 @@ fn read(
             let members = document::read(text, file, &mut mistakes, |member, mistakes| accounts.take(member, mistakes));
             match members {
                 Some(members) => Layer::file(members, file, &mut mistakes),
-                None => return Err(mistakes),
+                None => {
+                    mistakes.0.append(&mut outside.0);
+                    return Err(mistakes);
+                }
             }
         }
         _ => Layer::default(),

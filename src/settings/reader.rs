@@ -74,6 +74,20 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// What only names a secret. It is not quoted where it is wrong: it may be the secret itself, whose place
+    /// is another key.
+    pub fn name_of_secret<T>(&mut self, key: &str, place: &str, parse: fn(&str) -> Parsed<T>) -> Option<T> {
+        let (text, origin) = self.text(key)?;
+        match parse(&text) {
+            Ok(_) => self.value(key, parse),
+            Err(Wrong { problem, remedy }) => {
+                let remedy = format!("{remedy} If it is the secret itself, it belongs into {place}.");
+                self.wrong(key, None, Wrong { problem, remedy }, origin);
+                None
+            }
+        }
+    }
+
     /// A value that must be set.
     pub fn required<T>(&mut self, key: &str, why: &str, parse: impl FnOnce(&str) -> Parsed<T>) -> Option<T> {
         if self.mistakes.names(key) {
@@ -168,6 +182,16 @@ impl<'a> Reader<'a> {
                     Ok(secret) => {
                         let origin = Origin::SecretFile { path: whole.clone(), named: Box::new(file.origin) };
                         self.take_secret(key, secret, origin).map(|text| Secret::new(text, Some(whole)))
+                    }
+                    Err(_) if !whole.exists() && may_be_secret(path) => {
+                        let problem =
+                            "names a file that is not there (what it says is not shown: is it the secret itself?)";
+                        let remedy = format!(
+                            "Write the path of a file that holds the secret, such as {file_key}: secrets/secret; the \
+                             secret itself belongs into {key}."
+                        );
+                        self.wrong(&file_key, None, Wrong { problem: problem.into(), remedy }, file.origin);
+                        None
                     }
                     Err(wrong) => {
                         self.wrong(&file_key, Some(path), wrong, file.origin);
@@ -276,6 +300,12 @@ impl<'a> Reader<'a> {
             _ => mistake,
         });
     }
+}
+
+/// Whether what should be a path may be a secret: it leads nowhere, or holds what paths of people's files do not.
+fn may_be_secret(path: &str) -> bool {
+    const RARE: &[char] = &['=', '+', '$', '!', '%', '^', '&', '*', ':', ';', '|'];
+    !path.contains('/') || path.contains(RARE) || path.chars().skip(1).any(|c| c == '~')
 }
 
 fn example(key: &str) -> String {

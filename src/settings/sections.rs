@@ -86,6 +86,11 @@ fn mqtt(reader: &mut Reader) -> Option<Mqtt> {
     let client_key_file = reader.file("mqtt.client_key_file");
     let requests = reader.value("mqtt.requests", |text| parse::choice(text, keys::REQUESTS));
     both(reader, "mqtt.client_certificate_file", "mqtt.client_key_file");
+    for key in ["mqtt.password", "mqtt.password_file"] {
+        if reader.is_set(key) && !reader.is_set("mqtt.username") {
+            reader.clash(key, "needs mqtt.username beside it", "Set mqtt.username, or leave the password out.");
+        }
+    }
     let (tls, host, port) = url?;
     if !tls {
         for key in ["mqtt.ca_file", "mqtt.client_certificate_file"] {

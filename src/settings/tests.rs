@@ -180,11 +180,17 @@ fn of_a_secret_and_its_file_the_higher_source_counts() {
     let password = |yaml: &str, environment: &[(&str, &str)]| {
         load_with(yaml, environment, &[]).unwrap().settings.mqtt.password.unwrap().expose_secret().to_owned()
     };
-    let named = format!("mqtt: {{ password_file: '{file}' }}");
+    let named = format!("mqtt: {{ username: a, password_file: '{file}' }}");
     assert_eq!(password(&named, &[]), "from file");
     assert_eq!(password(&named, &[("GRAPH2MQTT_MQTT__PASSWORD", "env")]), "env");
-    assert_eq!(password("mqtt: { password: yaml }", &[("GRAPH2MQTT_MQTT__PASSWORD_FILE", file)]), "from file");
-    assert_eq!(password("mqtt: { password_file: nowhere }", &[("GRAPH2MQTT_MQTT__PASSWORD", "env")]), "env");
+    assert_eq!(
+        password("mqtt: { username: a, password: yaml }", &[("GRAPH2MQTT_MQTT__PASSWORD_FILE", file)]),
+        "from file"
+    );
+    assert_eq!(
+        password("mqtt: { username: a, password_file: nowhere }", &[("GRAPH2MQTT_MQTT__PASSWORD", "env")]),
+        "env"
+    );
     let both = [("GRAPH2MQTT_MQTT__PASSWORD", "env"), ("GRAPH2MQTT_MQTT__PASSWORD_FILE", file)];
     let report = mistakes("", &both);
     assert!(report.contains("GRAPH2MQTT_MQTT__PASSWORD:") && report.contains("GRAPH2MQTT_MQTT__PASSWORD_FILE"));

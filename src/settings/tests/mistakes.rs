@@ -10,6 +10,10 @@ const MISTAKES: &[(&str, &[&str])] = &[
         "entra: { client_secret: s3, certificate_file: /dev/null }",
         &["entra.certificate_file", "second credential beside entra.client_secret"],
     ),
+    (
+        "entra: { client_secret: s3, certificate_file: /dev/null, certificate_password: s3, federated_token_file: x }",
+        &["2 mistakes", "entra.certificate_file", "entra.federated_token_file"],
+    ),
     ("entra: { certificate_password: s3 }", &["entra.certificate_password", "needs entra.certificate_file"]),
     ("entra: { certificate_file: nowhere.pem }", &["entra.certificate_file", "cannot be read"]),
     ("entra: { managed_identity: maybe }", &["entra.managed_identity \"maybe\" is neither true nor false"]),
@@ -35,7 +39,10 @@ const MISTAKES: &[(&str, &[&str])] = &[
         "entra: { key_vault: { vault: 'https://x/secrets/a', secret: a } }",
         &["entra.key_vault.vault", "goes on behind the host"],
     ),
-    ("entra: { key_vault: { vault: 'https://x', secret: a/b } }", &["is not a name in a key vault"]),
+    (
+        "entra: { key_vault: { vault: 'https://x', secret: a/b } }",
+        &["is not a name in a key vault", "entra.client_secret_file"],
+    ),
     (
         "entra: { tenant: b.c, managed_identity: true }\naccounts: { a: { user: a@b.c, via: app, tenant: d.e } }",
         &["accounts.a.tenant", "managed identity's", "as: application"],
@@ -65,7 +72,13 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ("mqtt: { url: 'mqtts://b', client_certificate_file: Cargo.toml }", &["client_key_file"]),
     ("mqtt: { url: 'mqtts://b', ca_file: nowhere.pem }", &["\"nowhere.pem\" cannot be read"]),
     ("mqtt: { password: '' }", &["mqtt.password is empty"]),
-    ("mqtt: { password_file: nowhere }", &["mqtt.password_file \"nowhere\" cannot be read"]),
+    ("mqtt: { username: a, password_file: no/where }", &["mqtt.password_file \"no/where\" cannot be read"]),
+    (
+        "mqtt: { username: a, password_file: hunter2 }",
+        &["mqtt.password_file names a file that is not there", "mqtt.password."],
+    ),
+    ("mqtt: { password: s3 }", &["mqtt.password needs mqtt.username"]),
+    ("mqtt: { password_file: /dev/null }", &["mqtt.password_file \"/dev/null\" needs mqtt.username"]),
     ("mqtt: { password: a, password_file: b }", &["given twice", "graph2mqtt.yaml:1"]),
     ("home_assistant: { discovery: maybe }", &["neither true nor false"]),
     ("entra: { cloud: moon }", &["choices", "us_government"]),
@@ -132,6 +145,31 @@ fn each_mistake_says_the_key_the_value_the_origin_and_what_to_do() {
         for part in *expected {
             assert!(report.contains(part), "{yaml}\nshould say {part:?}, but says\n{report}");
         }
+    }
+}
+
+#[test]
+fn a_secret_where_its_name_belongs_is_not_told() {
+    let secrets = ["hunter2", "abc8Q~d.efGhIjKlMnOpQrStUvWxYz0123456789", "aB3/x+yz/q==", "a/b~c"];
+    for secret in secrets {
+        for yaml in [
+            format!("mqtt: {{ username: a, password_file: '{secret}' }}"),
+            format!("entra: {{ client_secret_file: '{secret}' }}"),
+            format!("hubs: {{ h: {{ host: h, key_file: '{secret}' }} }}"),
+            format!("web: {{ password_file: '{secret}' }}"),
+            format!("entra: {{ key_vault: {{ vault: 'https://x', secret: '_{secret}' }} }}"),
+        ] {
+            let report = mistakes(&yaml, &[]);
+            assert!(!report.contains(secret) && report.contains("1 mistake in"), "{report}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_no_yaml_hides_no_mistake_of_the_environment() {
+    let report = mistakes("mqtt: [", &[("GRAPH2MQTT_MQTT_URL", "x")]);
+    for part in ["2 mistakes", "is not YAML", "GRAPH2MQTT_MQTT__URL"] {
+        assert!(report.contains(part), "{part}: {report}");
     }
 }
 
