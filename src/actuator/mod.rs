@@ -39,3 +39,4 @@ pub use crate::lights::{Condition, HubState, NotPaired, Pairings, Progress};
 pub use board::{Clock, LightState};
 pub use device::device;
 pub use role::{Actuator, State};
+pub use topics::subscriptions;

@@ -15,6 +15,12 @@ pub(super) struct Topics {
     accounts: BTreeSet<AccountName>,
 }
 
+/// What an actuator subscribes to, but for requests and Home Assistant's topics.
+pub fn subscriptions(settings: &Settings) -> Vec<Subscription> {
+    let topics = Topics::new(settings);
+    topics.subscriptions(&topics.listened())
+}
+
 /// What a topic is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum About {

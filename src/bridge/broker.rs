@@ -20,8 +20,9 @@ use crate::settings::{Requests, Settings};
 /// The largest payload of our own topics that is read. Ours are far smaller.
 const LARGEST: usize = 64 << 10;
 
-/// How a bridge connects.
-pub(super) fn options(settings: &Settings, topics: &Topics, instance: &str) -> Options {
+/// What a bridge subscribes to.
+pub fn subscriptions(settings: &Settings) -> Vec<Subscription> {
+    let topics = Topics::new(&settings.mqtt.base_topic);
     let subscribe = |filter: String, no_local: bool| Subscription { filter, qos: 0, no_local };
     let mut subscriptions = vec![
         subscribe(topics.bridge("info"), true),
@@ -39,7 +40,13 @@ pub(super) fn options(settings: &Settings, topics: &Topics, instance: &str) -> O
     if settings.home_assistant.discovery {
         subscriptions.push(subscribe(settings.home_assistant.status_topic.clone(), true));
     }
+    subscriptions
+}
+
+/// How a bridge connects.
+pub(super) fn options(settings: &Settings, topics: &Topics, instance: &str) -> Options {
     let will = Message { topic: topics.bridge("state"), payload: b"offline".to_vec() };
+    let subscriptions = subscriptions(settings);
     Options { client_id: client_id(settings, instance), may_be_taken: true, will: Some(will), subscriptions }
 }
 

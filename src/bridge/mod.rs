@@ -43,6 +43,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+pub use broker::subscriptions;
 pub use control::{Control, LEVELS, LogLevel, Restart};
 pub use devices::{with, with_account};
 pub use monitor::{Change, Monitor, Snapshot};

@@ -96,7 +96,7 @@ impl<'a> Subscribing<'a> {
 
 impl Subscription {
     /// Whether it is shared with the other members of a group: `$share/<group>/<filter>`.
-    pub(super) fn is_shared(&self) -> bool {
+    pub fn is_shared(&self) -> bool {
         self.filter.starts_with("$share/")
     }
 }

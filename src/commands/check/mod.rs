@@ -74,12 +74,23 @@ pub(super) async fn run(global: &Global, arguments: Arguments) -> Result<(), Fai
     for finding in broker::check(&settings).await {
         report.add(&finding)?;
     }
-    if let Ok(store) = &store {
-        if settings.has_people() {
-            people::check(&settings, store, &mut report).await?;
+    match &store {
+        Ok(store) => {
+            if settings.has_people() {
+                people::check(&settings, store, &mut report).await?;
+            }
+            for lights::Finding { subject, outcome } in lights::check(&settings, store).await {
+                report.add(&Finding::new(subject, outcome))?;
+            }
         }
-        for lights::Finding { subject, outcome } in lights::check(&settings, store).await {
-            report.add(&Finding::new(subject, outcome))?;
+        // Sign-ins, hubs' keys and pins are there.
+        Err(_) => {
+            let people = settings.has_people().then(|| "entra and graph".to_owned());
+            let hubs = settings.hubs.keys().map(|hub| format!("hub {hub}"));
+            let lights = settings.lights.keys().map(|light| format!("light {light}"));
+            for subject in people.into_iter().chain(hubs).chain(lights) {
+                report.add(&Finding::new(subject, Err("not tried: mend the store first".to_owned())))?;
+            }
         }
     }
     if report.failed { Err(Failure::Reported) } else { Ok(()) }

@@ -18,7 +18,10 @@ const ONE_BY_ONE: usize = 25;
 type Readers<'a> = BTreeMap<(Option<&'a AccountName>, &'a str), Vec<(&'a AccountName, &'a Account)>>;
 
 pub(super) async fn check(settings: &Settings, store: &Store, report: &mut Report) -> Result<(), Failure> {
-    let http = parts::http(settings)?;
+    let http = match parts::http(settings) {
+        Ok(http) => http,
+        Err(failure) => return report.add(&Finding::new("entra and graph", Err(format!("not tried: {failure}")))),
+    };
     let tokens = match Tokens::new(settings, http.clone(), store.clone()) {
         Ok(tokens) => tokens,
         Err(trouble) => return report.add(&Finding::new("entra", Err(trouble.to_string()))),
