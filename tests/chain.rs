@@ -13,6 +13,8 @@ use support::{Broker, Home, Observer, Program};
 
 const TENANT: &str = "contoso.com";
 const CLIENT: &str = "11111111-2222-3333-4444-555555555555";
+const SECRET: &str = "the-applications-own-secret-4711";
+const PASSWORD: &str = "the-password-at-the-broker-0815";
 const PATIENCE: Duration = Duration::from_secs(30);
 /// What a hub makes of the red of a call, and of the green of who is available.
 const RED_IS_OVER: f64 = 0.6;
@@ -29,7 +31,7 @@ impl Office {
     async fn new(poll: &str) -> Self {
         let cloud = Cloud::start().await.unwrap();
         cloud.add_tenant(TENANT);
-        cloud.add_application(Application::public(CLIENT, TENANT).delegated(&["Presence.Read"]));
+        cloud.add_application(Application::public(CLIENT, TENANT).secret(SECRET).delegated(&["Presence.Read"]));
         cloud.add_person("alex@contoso.com", "Alex");
         cloud.set_presence("alex@contoso.com", "Available", "Available");
         cloud.adjust(|rules| rules.interval = Duration::from_secs(1));
@@ -175,6 +177,9 @@ async fn killed_right_after_a_token_refresh_it_polls_again_without_a_sign_in() {
 async fn nothing_secret_is_in_a_log_at_the_most_verbose_level_nor_in_a_topic() {
     let office = Office::new("1s").await;
     let observer = office.observe().await;
+    let yaml = std::fs::read_to_string(office.home.config()).unwrap();
+    let yaml = yaml.replace("mqtt: {", &format!("mqtt: {{ username: us, password: {PASSWORD},"));
+    office.home.configure(&yaml.replace("entra: {", &format!("entra: {{ client_secret: {SECRET},")));
     office.cloud.adjust(|rules| rules.access_token = Duration::from_secs(2));
     let mut said = office.sign_in().await;
     let mut run = office.home.start(&["--log", "trace", "run"]);
@@ -194,13 +199,33 @@ async fn nothing_secret_is_in_a_log_at_the_most_verbose_level_nor_in_a_topic() {
     }
     let mut secrets = office.cloud.secrets();
     assert!(secrets.len() > 4, "the test has too few secrets to look for");
-    secrets.push(office.hub.key());
+    secrets.extend([office.hub.key(), SECRET.to_owned(), PASSWORD.to_owned()]);
     for secret in secrets {
         // A part would help a thief as well.
         let part = &secret[..secret.len().min(24)];
         if let Some(line) = said.lines().find(|line| line.contains(part)) {
             panic!("a secret is in: {line}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_ends_each_role_cleanly() {
+    let office = Office::new("1s").await;
+    office.sign_in().await;
+    let (bridge, actuator) = ("graph2mqtt/bridge/state", "graph2mqtt/actuator/home/state");
+    for (command, states) in [("run", &[bridge, actuator][..]), ("bridge", &[bridge]), ("actuator", &[actuator])] {
+        let observer = office.observe().await;
+        let mut role = office.home.start(&[command]);
+        for state in states {
+            observer.until_is(state, "online").await;
+        }
+        role.signal(nix::sys::signal::Signal::SIGINT);
+        assert!(role.ends().success(), "{command}: {}", role.said());
+        for state in states {
+            observer.until_is(state, "offline").await;
+        }
+        assert_eq!(warnings(&role), Vec::<String>::new(), "{command}");
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::installation::{Installation, user};
 use super::requests::ask;
 use super::support::Observer;
+use super::until_activity;
 
 /// Waits until an account's sign_in topic says this.
 async fn until_sign_in(observer: &Observer, account: &str, state: &str) -> String {
@@ -125,5 +126,25 @@ async fn a_request_to_poll_does_not_wait_for_our_own_back_off() {
     ask(&observer, "poll", json!({})).await;
     observer.until_is("g/account/alex/state", "online").await;
     assert!(begun.elapsed() < Duration::from_secs(10));
+    bridge.stop().await;
+}
+
+#[tokio::test]
+async fn who_is_read_by_another_accounts_right_follows_with_that_accounts_sign_in() {
+    let installation = Installation::with(&["alex", "sam"]).await;
+    let observer = installation.observe().await;
+    let sam = installation.cloud.person_id(&user("sam"));
+    let yaml = installation.yaml(&["alex"], &format!("  sam: {{ user: {sam}, via: alex }}\n"));
+    let bridge = installation.start(&yaml).await;
+    until_sign_in(&observer, "sam", "needed").await;
+    // As by `login` beside the running bridge.
+    installation.sign_in(&yaml, &["alex"]).await;
+    for account in ["alex", "sam"] {
+        observer.until_is(&format!("g/account/{account}/state"), "online").await;
+    }
+    installation.cloud.set_presence(&user("sam"), "Busy", "InACall");
+    until_activity(&observer, "g/account/sam/presence", "InACall").await;
+    let by_alex = |call: &Call| call.route == Route::Presences && call.principal.as_deref() == Some(&user("alex"));
+    assert!(installation.cloud.calls().count(by_alex) > 0);
     bridge.stop().await;
 }
