@@ -65,6 +65,13 @@ impl Key {
     }
 }
 
+/// A copy of a key file, whole and on disk. What an earlier one left is overwritten.
+pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let (_, text) = read_short(from)?;
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(to)?;
+    file.write_all(&text).and_then(|()| file.sync_all())
+}
+
 /// Random bytes of the system.
 pub(super) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];

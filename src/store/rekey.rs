@@ -47,6 +47,11 @@ impl Rekeying {
     pub(super) async fn begin(url: &str, key_file: &Path) -> Result<Self, StoreError> {
         let store = open::open(url, key_file, Use::Alone).await?;
         let draft = draft(key_file);
+        if !is_in_place(&store.key, key_file) {
+            // An earlier one, whose last step still fails: what lies beside is the key in use.
+            finish(key_file)?;
+        }
+        must_be_replaceable(key_file)?;
         // The store opened with the key in place: whatever lies beside it seals nothing.
         match fs::remove_file(&draft) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -57,6 +62,15 @@ impl Rekeying {
         key::Key::make(&draft)?;
         let new = key::Key::read(&draft)?;
         Ok(Self { store, key_file: key_file.to_owned(), new })
+    }
+
+    /// As [`Self::begin`] was before the key's place was tried.
+    #[cfg(test)]
+    pub(super) async fn sealing_beside(url: &str, key_file: &Path) -> Self {
+        let store = open::open(url, key_file, Use::Alone).await.expect("a store");
+        key::Key::make(&draft(key_file)).expect("a key");
+        let new = key::Key::read(&draft(key_file)).expect("a key");
+        Self { store, key_file: key_file.to_owned(), new }
     }
 
     pub(super) async fn seal(&self) -> Result<Rekeyed, StoreError> {
@@ -112,10 +126,32 @@ impl Rekeying {
     }
 }
 
+/// Whether a key is the one in the key file: that opens what it sealed.
+fn is_in_place(key: &key::Key, key_file: &Path) -> bool {
+    const PROBE: (&str, &[u8]) = ("rekey", b"probe");
+    key::Key::read(key_file).is_ok_and(|placed| placed.open(PROBE.0, &key.seal(PROBE.0, PROBE.1)).is_some())
+}
+
+/// The last step is tried before the first: a copy of the key takes the key's place. A key file that is mounted alone
+/// cannot be replaced.
+fn must_be_replaceable(key_file: &Path) -> Result<(), StoreError> {
+    let copy = beside(key_file, ".copy");
+    let tried = key::copy(&real(key_file), &copy).and_then(|()| fs::rename(&copy, real(key_file)));
+    tried.map_err(|error| {
+        let _ = fs::remove_file(&copy);
+        let what = "cannot be replaced, so nothing is sealed anew; where it is mounted alone, mount its folder instead";
+        key::failed(key_file, what, &error)
+    })
+}
+
 /// Where the new key lies until it takes the old one's place.
 pub(super) fn draft(key_file: &Path) -> PathBuf {
+    beside(key_file, ".new")
+}
+
+fn beside(key_file: &Path, ending: &str) -> PathBuf {
     let mut name = real(key_file).into_os_string();
-    name.push(".new");
+    name.push(ending);
     name.into()
 }
 
