@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::{Failure, Global, parts};
-use crate::entra::is_grant_of;
+use crate::entra::{WayIn, is_grant_of};
 use crate::presence::AccountName;
 use crate::settings::{Settings, User, Via};
 use crate::store::{Grant, Holder, Origin, Standing, Store};
@@ -42,8 +42,10 @@ pub(super) async fn run(global: &Global, arguments: Arguments) -> Result<(), Fai
 }
 
 async fn list(settings: &Settings, json: bool) -> Result<(), Failure> {
-    let grants = parts::store(settings).await?.grants().await.map_err(anyhow::Error::new)?;
-    let rows = rows(settings, grants);
+    let store = parts::store(settings).await?;
+    let grants = store.grants().await.map_err(anyhow::Error::new)?;
+    let mut rows = rows(settings, grants);
+    mark_altered(&mut rows, store.altered().await.map_err(anyhow::Error::new)?, &WayIn::of(settings));
     if json {
         return parts::print(&serde_json::to_string_pretty(&rows).map_err(anyhow::Error::new)?);
     }
@@ -153,6 +155,31 @@ fn rows(settings: &Settings, grants: Vec<Grant>) -> Vec<Row> {
         row(&name, user, grant.tenant_id.as_str(), "sign_in".to_owned(), state, Some(grant))
     });
     configured.into_iter().chain(others).collect()
+}
+
+/// Those whose sign-in is there, but does not open.
+fn mark_altered(rows: &mut Vec<Row>, altered: Vec<Holder>, way_in: &WayIn) {
+    for holder in altered {
+        let remedy = match holder.origin {
+            Origin::Configured => way_in.account(&holder.account),
+            Origin::Enrolled => way_in.enrolment(),
+        };
+        let name = holder.account.as_str();
+        let at = rows.iter().position(|row| row.account == name).unwrap_or_else(|| {
+            let (tenant, via) = (holder.tenant_id.as_str(), "sign_in".to_owned());
+            rows.push(row(&holder.account, holder.username.clone(), tenant, via, "needs sign-in", None));
+            rows.len() - 1
+        });
+        let row = &mut rows[at];
+        row.origin = holder.origin.word();
+        row.state = "needs sign-in";
+        row.reason = Some(format!(
+            "account {name}: what is stored does not open: it was altered, or sealed with another key; sign in again: \
+             {remedy}"
+        ));
+        row.signed_in_as = Some(holder.username);
+        row.object_id = Some(holder.object_id.as_str());
+    }
 }
 
 fn signed_in(user: &User, grant: Option<&Grant>) -> &'static str {

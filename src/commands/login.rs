@@ -11,9 +11,9 @@ use tokio::time::Instant;
 
 use super::{Failure, Global, parts};
 use crate::entra::{Prompt, Tokens, Trouble};
-use crate::presence::AccountName;
+use crate::presence::{AccountName, ObjectId};
 use crate::settings::Via;
-use crate::store::Grant;
+use crate::store::{Holder, Store};
 
 /// `login`
 #[derive(Debug, clap::Args)]
@@ -36,16 +36,21 @@ pub(super) async fn run(global: &Global, arguments: Arguments) -> Result<(), Fai
         }
     }
     let store = parts::store(&settings).await?;
-    let tokens = Tokens::new(&settings, parts::http(&settings)?, store).map_err(|trouble| failed(&trouble))?;
-    let grant = sign_in(&tokens, name, &Screen::new()).await?;
-    let Grant { username, object_id, .. } = grant;
+    let tokens = Tokens::new(&settings, parts::http(&settings)?, store.clone()).map_err(|trouble| failed(&trouble))?;
+    let (username, object_id) = sign_in(&tokens, &store, name, &Screen::new()).await?;
     parts::print(&format!(
         "{name} is signed in as {username} (object id {object_id}). A running bridge takes it up within 10 s."
     ))
 }
 
 /// Waits for the person, and shows that it does.
-async fn sign_in(tokens: &Tokens, name: &AccountName, screen: &Screen) -> Result<Grant, Failure> {
+async fn sign_in(
+    tokens: &Tokens,
+    store: &Store,
+    name: &AccountName,
+    screen: &Screen,
+) -> Result<(String, ObjectId), Failure> {
+    let before = store.holder(name).await.map_err(anyhow::Error::new)?.map(|holder| holder.id);
     let signing_in = tokens.sign_in(name, |prompt| screen.show(name, prompt));
     tokio::pin!(signing_in);
     let mut second = tokio::time::interval(Duration::from_secs(1));
@@ -53,15 +58,27 @@ async fn sign_in(tokens: &Tokens, name: &AccountName, screen: &Screen) -> Result
         tokio::select! {
             grant = &mut signing_in => {
                 screen.clear_progress();
-                return grant.map_err(|trouble| failed(&trouble));
+                return grant.map(|grant| (grant.username, grant.object_id)).map_err(|trouble| failed(&trouble));
             }
-            _ = second.tick() => screen.progress(),
+            _ = second.tick() => {
+                screen.progress();
+                // On the page or over MQTT, perhaps: the code is not needed any more.
+                if let Some(holder) = row(store, name).await.filter(|holder| Some(&holder.id) != before.as_ref()) {
+                    screen.clear_progress();
+                    return Ok((holder.username, holder.object_id));
+                }
+            }
             _ = tokio::signal::ctrl_c() => {
                 screen.clear_progress();
                 return Err(Failure::Runtime(anyhow!("cancelled; nothing was changed")));
             }
         }
     }
+}
+
+/// What the store holds for the account; nothing where it cannot be asked now.
+async fn row(store: &Store, name: &AccountName) -> Option<Holder> {
+    store.holder(name).await.ok().flatten()
 }
 
 fn failed(trouble: &Trouble) -> Failure {

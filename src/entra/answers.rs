@@ -36,6 +36,12 @@ pub(super) struct Subject {
     pub sign_in: String,
     /// The admin consent page of the tenant.
     pub consent_url: String,
+    /// What follows a passing trouble.
+    pub then: &'static str,
+    /// Where the application's secret stands.
+    pub secret: String,
+    /// The page from which a browser is sent, where a policy may forbid this way and let that one in.
+    pub browser: Option<String>,
 }
 
 impl Refusal {
@@ -81,9 +87,10 @@ impl Refusal {
     pub(super) fn trouble(&self, subject: &Subject, secrets: &[&str], after: Option<Duration>) -> Trouble {
         let code = codes::known(&self.numbers);
         let kind = codes::kind(&self.error, self.suberror.as_deref(), code);
-        let why = code.map_or_else(|| self.own_words(secrets), |code| code.words.to_owned());
-        let Subject { who, sign_in, consent_url } = subject;
-        let details = self.details();
+        let shown = self.without(secrets);
+        let why = code.map_or_else(|| shown.own_words(), |code| code.words.replace(codes::SECRET, &subject.secret));
+        let Subject { who, sign_in, consent_url, then, browser, .. } = subject;
+        let details = shown.details();
         let say = |remedy: &str| format!("{who}: {why}{remedy}{details}");
         match kind {
             Kind::SignIn => Trouble::sign_in_at(say(""), sign_in.as_str()),
@@ -93,10 +100,15 @@ impl Refusal {
                 remedy: Some(Remedy::new(format!("then {sign_in}"))),
             },
             Kind::Blocked => Trouble::Blocked {
-                reason: say("; signing in again from here does not help: show this to an administrator"),
+                reason: say(&match browser {
+                    Some(page) => format!(
+                        "; a policy may let the browser's way in: {page}; otherwise show this to an administrator"
+                    ),
+                    None => "; signing in again from here does not help: show this to an administrator".to_owned(),
+                }),
             },
             Kind::Misconfigured => Trouble::Misconfigured { reason: say("") },
-            Kind::Retry => Trouble::Retry { after, reason: say("; it is tried again") },
+            Kind::Retry => Trouble::Retry { after, reason: say(&format!("; {then}")) },
             Kind::RetryMuchLater => {
                 Trouble::Retry { after: Some(after.unwrap_or(AFTER_A_LOOP).max(AFTER_A_LOOP)), reason: say("") }
             }
@@ -113,13 +125,23 @@ impl Refusal {
         self.numbers.contains(&number)
     }
 
-    /// Entra's own text, for what has no words here.
-    fn own_words(&self, secrets: &[&str]) -> String {
-        let said = self.description.split(" Trace ID:").next().unwrap_or_default().trim();
-        let mut said = if said.is_empty() { self.error.clone() } else { said.to_owned() };
-        for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
-            said = said.replace(secret, "…");
+    /// The same without these secrets, however Entra writes them: before anything of it is cut.
+    pub(super) fn without(&self, secrets: &[&str]) -> Self {
+        let clean = |text: &String| secrets.iter().fold(text.clone(), |text, secret| struck(text, secret));
+        Self {
+            error: clean(&self.error),
+            suberror: self.suberror.as_ref().map(clean),
+            description: clean(&self.description),
+            trace: self.trace.as_ref().map(clean),
+            correlation: self.correlation.as_ref().map(clean),
+            ..self.clone()
         }
+    }
+
+    /// Entra's own text, for what has no words here.
+    fn own_words(&self) -> String {
+        let said = self.description.split(" Trace ID:").next().unwrap_or_default().trim();
+        let said = if said.is_empty() { &self.error } else { said };
         format!("Entra says: {}", said.chars().take(LONGEST).collect::<String>())
     }
 
@@ -134,6 +156,25 @@ impl Refusal {
             named("correlation_id", &self.correlation).unwrap_or_default(),
         )
     }
+}
+
+/// Without a secret: as it is, and as it stands in a form or a URL.
+fn struck(text: String, secret: &str) -> String {
+    if secret.is_empty() {
+        return text;
+    }
+    let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    let url = form.replace('+', "%20");
+    let lower = |text: &str| {
+        let mut parts = text.split('%');
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.fold(first, |text, part| {
+            let (hex, rest) = part.split_at_checked(2).unwrap_or((part, ""));
+            format!("{text}%{}{rest}", hex.to_ascii_lowercase())
+        })
+    };
+    let spellings = [secret.to_owned(), lower(&form), lower(&url), form, url];
+    spellings.iter().fold(text, |text, spelling| text.replace(spelling, "…"))
 }
 
 /// Without line breaks and other characters that steer a terminal.
@@ -160,6 +201,9 @@ mod tests {
             who: "account alex".to_owned(),
             sign_in: "sign in again: graph2mqtt login alex".to_owned(),
             consent_url: "https://login.example/contoso.com/adminconsent?client_id=1".to_owned(),
+            then: "begin again",
+            secret: "entra.key_vault https://vault.example, secret x".to_owned(),
+            browser: None,
         }
     }
 
@@ -207,7 +251,14 @@ mod tests {
     #[test]
     fn the_number_is_found_in_the_description_where_the_list_lacks_it() {
         let reason = trouble(r#"{"error":"invalid_client","error_description":"AADSTS7000222: …"}"#, &[]).to_string();
-        assert!(reason.contains("has expired"), "{reason}");
+        assert!(reason.contains("entra.key_vault https://vault.example, secret x has expired"), "{reason}");
+        for number in [50_097, 53_003] {
+            let body = format!(r#"{{"error":"invalid_grant","error_codes":[{number}]}}"#);
+            let refusal = Refusal::read(body.as_bytes()).unwrap();
+            let subject = Subject { browser: Some("https://x.example/sign-in/alex".to_owned()), ..subject() };
+            let reason = refusal.trouble(&subject, &[], None).to_string();
+            assert!(reason.contains("let the browser's way in: https://x.example/sign-in/alex"), "{reason}");
+        }
     }
 
     #[test]
@@ -215,6 +266,21 @@ mod tests {
         let body = r#"{"error":"invalid_grant","error_description":"AADSTS9: no such token 0.SECRET-A and SECRET-B"}"#;
         let reason = trouble(body, &["0.SECRET-A", "SECRET-B", ""]).to_string();
         assert!(!reason.contains("SECRET") && reason.contains("no such token"), "{reason}");
+    }
+
+    #[test]
+    fn no_field_shows_it_whole_or_in_part_however_it_is_written() {
+        let secret = "0.SECRET/A+ and more ".repeat(10);
+        let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+        let small = form.replace("%2F", "%2f").replace("%2B", "%2b");
+        for echo in [secret.clone(), form.clone(), form.replace('+', "%20"), small] {
+            let body = serde_json::json!({
+                "error": format!("x {echo}"), "error_description": format!("AADSTS9: {echo}"),
+                "trace_id": &echo, "correlation_id": format!("id {echo}"),
+            });
+            let reason = trouble(&body.to_string(), &[&secret]).to_string();
+            assert!(!reason.contains("SECRET"), "{echo}: {reason}");
+        }
     }
 
     #[test]

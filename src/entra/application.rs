@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,14 +11,13 @@ use oauth2::basic::{
     BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
 };
 use oauth2::{
-    AuthType, ClientId, DeviceAuthorizationUrl, EndpointNotSet, EndpointSet, ErrorResponse, ExtraTokenFields,
-    RequestTokenError, StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
+    AuthType, ClientId, DeviceAuthorizationUrl, EndpointNotSet, EndpointSet, ExtraTokenFields, StandardRevocableToken,
+    StandardTokenResponse, TokenResponse, TokenUrl,
 };
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::answers::Subject;
 use super::claims::Claims;
 use super::clock::Watch;
 use super::codes;
@@ -25,10 +25,10 @@ use super::credential::Own;
 use super::person;
 use super::scopes::{Reads, Resource};
 use super::tenants::TenantIds;
-use super::transport::{NoAnswer, Proving, Transport};
+use super::transport::{Proving, Transport};
 use super::way_in::WayIn;
 use super::{Trouble, reads};
-use crate::presence::AccountName;
+use crate::presence::{AccountName, ObjectId};
 use crate::settings::{Account, Settings, User, Via};
 use crate::store::{Grant, Origin};
 
@@ -128,6 +128,7 @@ pub(super) struct Application {
     /// Where people may enrol: those whom the configuration names besides.
     others: Vec<(AccountName, Account)>,
     enrolment: Vec<String>,
+    enrolled: Mutex<Vec<ObjectId>>,
     way_in: WayIn,
     /// What Entra or Graph asks of somebody's next sign-in.
     claims: Claims,
@@ -162,6 +163,7 @@ impl Application {
             accounts: accounts.collect(),
             others: others.map(|(name, account)| (name.clone(), account.clone())).collect(),
             enrolment: settings.web.enrol.clone(),
+            enrolled: Mutex::default(),
             way_in: WayIn::of(settings),
             claims: Claims::default(),
             tenants: TenantIds::default(),
@@ -214,82 +216,24 @@ impl Application {
         }
     }
 
-    /// Nobody has signed in to this account, or there is none.
-    pub(super) fn not_signed_in(&self, name: &AccountName) -> Trouble {
-        match self.account(name) {
-            Ok(_) => {
-                let way_in = self.way_in.account(name);
-                Trouble::sign_in_at(format!("account {name}: nobody has signed in"), format!("sign in: {way_in}"))
-            }
-            Err(trouble) => trouble,
-        }
-    }
-
-    /// What the store holds for an account is nothing that this program wrote.
-    pub(super) fn unreadable(&self, grant: &Grant, party: &Configured) -> Trouble {
-        let Subject { who, sign_in, .. } = self.subject_as(&grant.account, party);
-        Trouble::sign_in_at(format!("{who}: what the store holds is not readable"), sign_in)
-    }
-
     /// The user of an account as the configuration names them.
     pub(super) fn user_text(&self, name: &AccountName) -> Result<String, Trouble> {
         Ok(person::text(&self.account(name)?.user))
     }
 
-    pub(super) fn subject(&self, name: &AccountName) -> Subject {
-        let tenant = self.accounts.get(name).map_or(&*self.tenant, |account| self.tenant_of(account));
-        Subject {
-            who: format!("account {name}"),
-            sign_in: format!("sign in again: {}", self.way_in.account(name)),
-            consent_url: self.consent_url(tenant),
-        }
-    }
-
-    /// The same for an account that may have enrolled, and then signs in where it did.
-    pub(super) fn subject_as(&self, name: &AccountName, party: &Configured) -> Subject {
-        let subject = self.subject(name);
-        if self.accounts.contains_key(name) {
-            return subject;
-        }
-        let sign_in = format!("sign in again: {}", self.way_in.enrolment());
-        Subject { sign_in, consent_url: self.consent_url(self.tenant_of(party)), ..subject }
-    }
-
-    /// What a failed request comes to. `sent` are secrets that the request held, besides the application's.
-    pub(super) fn trouble<E: ErrorResponse>(
-        &self,
-        subject: &Subject,
-        transport: &Transport<'_>,
-        sent: &[&str],
-        error: RequestTokenError<NoAnswer, E>,
-    ) -> Trouble {
-        if let Some(trouble) = transport.own_trouble() {
-            return trouble;
-        }
-        let after = transport.retry_after();
-        let refusal = transport.refusal();
-        let retry = |what: String| {
-            let details = refusal.as_ref().map(|refusal| refusal.details()).unwrap_or_default();
-            Trouble::Retry { after, reason: format!("{}: Entra {what}; it is tried again{details}", subject.who) }
-        };
-        match error {
-            RequestTokenError::Request(no_answer) => retry(no_answer.to_string()),
-            // Neither the body nor the parser's error is shown: they may hold a token.
-            _ => match &refusal {
-                Some(refusal) => {
-                    let own = transport.shown();
-                    let secrets = sent.iter().copied().chain(own.iter().map(ExposeSecret::expose_secret));
-                    let secrets: Vec<&str> = secrets.collect();
-                    refusal.trouble(subject, &secrets, after)
-                }
-                None => retry("answers with JSON that is not what was asked for".to_owned()),
-            },
-        }
-    }
-
     /// Where people are told to sign in.
     pub(super) fn way_in(&self) -> &WayIn {
         &self.way_in
+    }
+
+    /// The tenant of accounts that name none.
+    pub(super) fn home(&self) -> &str {
+        &self.tenant
+    }
+
+    /// The tenants of those who enrolled, as the store said last: they may leave, whoever may enrol now.
+    pub(super) fn enrolled(&self) -> MutexGuard<'_, Vec<ObjectId>> {
+        self.enrolled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is asked of people's next sign-in.

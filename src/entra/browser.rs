@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use url::Url;
 
 use super::answers::Refusal;
 use super::application::Issued;
+use super::newcomers::place;
 use super::redemption::Authorization;
 use super::{SignIns, Tokens, Trouble};
 use crate::presence::{AccountName, ObjectId};
@@ -28,8 +30,11 @@ use crate::store::Grant;
 /// How long a person may take, from the start to the last page.
 const LIFE: Duration = Duration::from_secs(600);
 
-/// Browsers that are under way at one time; the one that left first is given up for one more.
-const MOST: usize = 128;
+/// Browsers that are under way at one time. Each costs a few hundred bytes, and nothing at Entra.
+const MOST: usize = 1024;
+
+/// How many of them may have left from one place without having come back: nobody needs to be known for that.
+const MOST_FROM_ONE: usize = 64;
 
 /// Which browser it is, by a secret that it alone holds: a cookie's value.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -139,6 +144,8 @@ pub(super) struct Journeys(Mutex<VecDeque<Journey>>);
 struct Journey {
     errand: Errand,
     browser: Browser,
+    /// The place from which it was sent.
+    from: IpAddr,
     begun: Instant,
     stage: Stage,
 }
@@ -162,7 +169,10 @@ struct Ticket {
 impl SignIns {
     /// Begins a sign-in in this browser: the URL at Entra that it is sent to. It comes back to
     /// `redirect_uri` within ten minutes, or never.
-    pub fn send(&self, errand: Errand, browser: Browser, redirect_uri: &Url) -> Result<Url, Trouble> {
+    ///
+    /// `from` is the address from which the browser asks. Refused with a time ([`Trouble::Retry`]): a 65th that is
+    /// under way from one place, and a 1,025th in all.
+    pub fn send(&self, errand: Errand, browser: Browser, from: IpAddr, redirect_uri: &Url) -> Result<Url, Trouble> {
         let application = self.tokens().application();
         let asking = application.asking(&errand)?;
         let (state, nonce, verifier) = (random(), random(), random());
@@ -171,7 +181,7 @@ impl SignIns {
         let url = application.authorization_url(&asking, &authorization, None);
         let ticket = Ticket { redirect_uri: redirect_uri.clone(), verifier: verifier.into(), nonce };
         let stage = Stage::Away { state, ticket };
-        self.journeys().add(Journey { errand, browser, begun: Instant::now(), stage });
+        self.journeys().add(Journey { errand, browser, from: place(from), begun: Instant::now(), stage })?;
         Ok(url)
     }
 
@@ -283,12 +293,21 @@ impl From<&Grant> for SignedIn {
 }
 
 impl Journeys {
-    fn add(&self, journey: Journey) {
+    fn add(&self, journey: Journey) -> Result<(), Trouble> {
         let mut journeys = self.lock();
+        let is_under_way = |journey: &&Journey| !matches!(journey.stage, Stage::Arrived { .. });
+        let from_there = journeys.iter().filter(is_under_way).filter(|other| other.from == journey.from);
+        if from_there.count() >= MOST_FROM_ONE {
+            return Err(too_many(&journeys, "from where you are"));
+        }
         if journeys.len() >= MOST {
-            journeys.pop_front();
+            // Of one that has arrived, its last page alone is lost.
+            let arrived = journeys.iter().position(|journey| !is_under_way(&journey));
+            let arrived = arrived.ok_or_else(|| too_many(&journeys, "here"))?;
+            journeys.remove(arrived);
         }
         journeys.push_back(journey);
+        Ok(())
     }
 
     /// Those whose time is not over.
@@ -306,6 +325,15 @@ impl Stage {
             Self::Back { handle, .. } | Self::Arrived { handle, .. } => handle == shown,
         }
     }
+}
+
+/// One has to come back, or its time to be over, before another leaves.
+fn too_many(journeys: &VecDeque<Journey>, place: &str) -> Trouble {
+    let oldest = journeys.front().map_or(Duration::ZERO, |journey| journey.begun.elapsed());
+    let after = LIFE.saturating_sub(oldest);
+    let minutes = after.as_secs().div_ceil(60);
+    let reason = format!("too many sign-ins were begun {place} and not finished; try again in {minutes} min");
+    Trouble::Retry { after: Some(after), reason }
 }
 
 /// 256 random bits, to be written in a URL.

@@ -7,6 +7,9 @@
 /// desktop applications", or public client flows are allowed and it is a device code.
 pub(super) const PUBLIC: u32 = 700_025;
 
+/// In a code's words: where the application's secret stands.
+pub(super) const SECRET: &str = "{secret}";
+
 /// The application is a confidential client here, and shows its credential.
 pub(super) const CONFIDENTIAL: u32 = 7_000_218;
 
@@ -100,8 +103,8 @@ const CODES: &[Code] = &[
     code(65001, Kind::Consent, "nobody has consented that the application may read this"),
     code(65004, Kind::Consent, "the person declined to consent"),
     code(90094, Kind::Consent, "only an administrator may consent"),
-    code(7000215, Kind::Misconfigured, "entra.client_secret is wrong: enter the secret's value, not its id"),
-    code(7000222, Kind::Misconfigured, "entra.client_secret has expired: make a new one under Certificates & secrets"),
+    code(7000215, Kind::Misconfigured, "{secret} is wrong: enter the secret's value, not its id"),
+    code(7000222, Kind::Misconfigured, "{secret} has expired: make a new one under Certificates & secrets"),
     code(700016, Kind::Misconfigured, "the tenant does not know the application: check entra.client_id and the tenant"),
     code(
         700027,
@@ -136,7 +139,7 @@ const CODES: &[Code] = &[
     code(
         PUBLIC,
         Kind::Misconfigured,
-        "the application is a public client and takes no secret: remove entra.client_secret, or register a web platform",
+        "the application is a public client and takes no credential: remove the one under entra, or register a web platform",
     ),
     code(
         90002,

@@ -51,7 +51,8 @@ pub(super) async fn sign_in(
     mut show: impl FnMut(&Prompt),
 ) -> Result<(Issued, bool), Trouble> {
     for _ in 0..codes {
-        let asking = application.asking(errand)?;
+        let mut asking = application.asking(errand)?;
+        asking.subject.browser = application.way_in().browser(errand);
         let details = ask_for_code(application, &asking).await?;
         show(&prompt(&asking.subject, &details)?);
         match wait(application, errand, &asking, &details).await {

@@ -46,6 +46,13 @@ impl Tokens {
         }
     }
 
+    /// Whether there may be somebody who leaves: who enrolled, whoever may enrol now. Asked before a way to leave is
+    /// shown or gone.
+    pub(super) async fn may_leave(&self) -> Result<bool, Trouble> {
+        *self.application().enrolled() = self.store().enrolled_tenants().await?;
+        Ok(self.application().leaving_tenant().is_some())
+    }
+
     /// Removes the account of whoever signed in, where it enrolled.
     pub(super) async fn leave(&self, issued: &Issued, nonce: Option<&str>) -> Result<SignedIn, Trouble> {
         let person = self.application().identify(issued, nonce, Timestamp::now())?;
@@ -130,13 +137,20 @@ impl Application {
         }
     }
 
+    /// The tenant at which those who leave sign in: that of those who enrolled, who may be of one that nobody
+    /// enrols from any more.
+    pub(super) fn leaving_tenant(&self) -> Option<String> {
+        match self.enrolled().as_slice() {
+            [] if self.enrolment().is_empty() => None,
+            [] => Some(self.enrolment_tenant().to_owned()),
+            [one] => Some(one.as_str()),
+            _ => Some(ANY.to_owned()),
+        }
+    }
+
     /// On whose behalf Entra is asked while nobody knows yet who it is. The page has its button.
     pub(super) fn newcomer(&self) -> Subject {
-        Subject {
-            who: "your sign-in".to_owned(),
-            sign_in: "try again".to_owned(),
-            consent_url: self.consent_url(self.enrolment_tenant()),
-        }
+        self.naming("your sign-in".to_owned(), "try again".to_owned(), self.enrolment_tenant())
     }
 
     /// The account of the configuration that means this person of this tenant.

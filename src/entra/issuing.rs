@@ -28,7 +28,8 @@ impl Application {
                  set it again",
                 subject.who
             );
-            return Err(Trouble::sign_in_at(reason, format!("or {}", subject.sign_in)));
+            let trouble = Trouble::sign_in_at(reason, format!("or {}", subject.sign_in));
+            return Err(self.mended(grant, trouble).await);
         }
         let tenant = self.tenant_of(party);
         let scopes = self.scopes_for(party.reads, writes);
@@ -47,11 +48,11 @@ impl Application {
                 Err(_) if !kinds.is_empty() && self.is_the_other_kind(confidential, &transport) => {}
                 Err(error) => {
                     let trouble = match transport.refusal().filter(Refusal::is_of_kind) {
-                        Some(refusal) => changed(&subject, &refusal),
+                        Some(refusal) => changed(&subject, &refusal.without(&[token])),
                         None => self.trouble(&subject, &transport, &[token], error),
                     };
                     self.remember_claims(&grant.account, &trouble, &transport, claims);
-                    return Err(trouble);
+                    return Err(self.mended(grant, trouble).await);
                 }
             }
         }
@@ -75,18 +76,15 @@ impl Application {
     /// An access token of the application itself in a tenant.
     pub(super) async fn own_token(&self, tenant: &str, claims: Option<&str>) -> Result<Issued, Trouble> {
         if let Own::Identity(identity) = self.own() {
-            return identity.token(self.resource().identifier()).await;
+            let issued = identity.token(self.resource().identifier()).await;
+            return issued.map_err(|trouble| trouble.then(self.itself(tenant).then));
         }
         if !self.is_confidential() {
             return Err(Trouble::misconfigured(
                 "accounts with via: app need the application's credential: set entra.client_secret or another",
             ));
         }
-        let subject = Subject {
-            who: format!("the application in {tenant}"),
-            sign_in: "check its registration".to_owned(),
-            consent_url: self.consent_url(tenant),
-        };
+        let subject = self.itself(tenant);
         let transport = self.transport(tenant, true).claiming(claims);
         let answer = self
             .client(tenant)

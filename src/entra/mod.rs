@@ -6,7 +6,7 @@
 //! `tokens` is what the other rooms hold: it hands out access tokens, and refreshes them in time, one
 //! refresh at a time for each principal (`slot`). `application` is the configured application, which proves
 //! itself by its `credential`; `issuing` asks Entra for tokens without a person; `transport` carries the
-//! requests, `answers` reads refusals with the table in `codes`, `claims` holds what they ask of the next
+//! requests, `answers` reads refusals with the table in `codes`, `subjects` says whom they name, `claims` holds what they ask of the next
 //! sign-in, `way_in` where that is; `http` is what every exchange needs, Graph's too. `device` signs a
 //! person in by a code, `browser` by Entra's pages (`redemption` holds its requests), `sign_ins` holds the
 //! codes of accounts that are out, `newcomers` those of browsers in which somebody enrols or leaves; `person` and
@@ -37,6 +37,7 @@ mod registration;
 mod scopes;
 mod sign_ins;
 mod slot;
+mod subjects;
 mod tenants;
 mod tokens;
 mod transport;
@@ -48,6 +49,7 @@ pub use browser::{Arrival, Browser, Errand, Posted, SignedIn, Unexpected};
 pub use caches::{Answer, Caches};
 pub use claims::is_claims_request;
 pub use device::Prompt;
+pub use newcomers::place;
 pub use person::is_grant_of;
 pub use registration::Registration;
 pub use scopes::{Reads, reads};

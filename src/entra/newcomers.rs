@@ -190,7 +190,7 @@ async fn by_device(tokens: Tokens, errand: Errand, number: u64) {
 }
 
 /// What counts as one place: an IPv4 address, and the network of an IPv6 one, which is what one household has.
-fn place(from: IpAddr) -> IpAddr {
+pub fn place(from: IpAddr) -> IpAddr {
     match from.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
         v4 => v4,

@@ -49,13 +49,16 @@ impl Application {
                 subject: self.subject(name),
             });
         }
+        if *errand == Errand::Leave {
+            let tenant = self.leaving_tenant();
+            let tenant = tenant.ok_or_else(|| Trouble::misconfigured("nobody has enrolled here who could leave"))?;
+            let scopes = ["openid", "profile"].map(str::to_owned).to_vec();
+            return Ok(Asking { tenant, scopes, hint: None, claims: None, subject: self.newcomer() });
+        }
         if self.enrolment().is_empty() {
             return Err(Trouble::misconfigured("nobody may enrol here: web.enrol.tenants is empty"));
         }
-        let scopes = match errand {
-            Errand::Leave => ["openid", "profile"].map(str::to_owned).to_vec(),
-            _ => self.scopes_for(Reads::Itself, false),
-        };
+        let scopes = self.scopes_for(Reads::Itself, false);
         let tenant = self.enrolment_tenant().to_owned();
         Ok(Asking { tenant, scopes, hint: None, claims: None, subject: self.newcomer() })
     }

@@ -8,7 +8,6 @@ use super::browser::Errand;
 use super::codes;
 use super::redemption::Authorization;
 use super::{Tokens, http};
-use crate::presence::AccountName;
 
 /// The longest page of Entra that is looked at.
 const LARGEST: usize = 512 << 10;
@@ -33,9 +32,10 @@ pub enum Registration {
 }
 
 impl Tokens {
-    /// Asks Entra's page for an account, as a browser would in which nobody is signed in.
-    pub async fn registration(&self, account: &AccountName, redirect_uri: &Url) -> Registration {
-        let page = self.page(account, redirect_uri).await.unwrap_or_default();
+    /// Asks Entra's page for an errand, as a browser would in which nobody is signed in; in this tenant instead of
+    /// the errand's own, where one is given.
+    pub async fn registration(&self, errand: &Errand, tenant: Option<&str>, redirect_uri: &Url) -> Registration {
+        let page = self.page(errand, tenant, redirect_uri).await.unwrap_or_default();
         let numbers: Vec<u32> = numbers_in(&page).collect();
         match codes::known(&numbers) {
             _ if numbers.contains(&REDIRECT) => Registration::NoRedirect,
@@ -45,9 +45,10 @@ impl Tokens {
         }
     }
 
-    async fn page(&self, account: &AccountName, redirect_uri: &Url) -> Option<String> {
+    async fn page(&self, errand: &Errand, tenant: Option<&str>, redirect_uri: &Url) -> Option<String> {
         let application = self.application();
-        let asking = application.asking(&Errand::Account(account.clone())).ok()?;
+        let mut asking = application.asking(errand).ok()?;
+        asking.tenant = tenant.map_or(asking.tenant, str::to_owned);
         // Nobody comes back from there: nothing of it has to be a secret.
         let fixed = "check-check-check-check-check-check-check-c";
         let with = Authorization { redirect_uri, state: fixed, nonce: fixed, challenge: fixed };

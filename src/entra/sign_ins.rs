@@ -141,6 +141,11 @@ impl SignIns {
         self.registry().steps.subscribe()
     }
 
+    /// Whether anybody may leave ([`Errand::Leave`]): where people may enrol, or did. Asked before each such way.
+    pub async fn may_leave(&self) -> Result<bool, Trouble> {
+        self.tokens.may_leave().await
+    }
+
     pub(super) fn tokens(&self) -> &Tokens {
         &self.tokens
     }

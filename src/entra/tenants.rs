@@ -8,7 +8,6 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use url::Url;
 
-use super::answers::Subject;
 use super::application::Application;
 use super::{Tokens, Trouble};
 use crate::presence::ObjectId;
@@ -86,11 +85,7 @@ impl Application {
         let later = |what: &dyn std::fmt::Display| Trouble::later(format!("tenant {tenant}: Entra {what}"));
         let body = transport.get(&url).await.map_err(|no_answer| later(&no_answer))?;
         if let Some(refusal) = transport.refusal() {
-            let subject = Subject {
-                who: format!("tenant {tenant}"),
-                sign_in: "correct its name".to_owned(),
-                consent_url: self.consent_url(tenant),
-            };
+            let subject = self.naming(format!("tenant {tenant}"), "correct its name".to_owned(), tenant);
             return Err(refusal.trouble(&subject, &[], transport.retry_after()));
         }
         let described: Option<Described> = serde_json::from_slice(&body).ok();

@@ -322,7 +322,12 @@ impl Inner {
         start: &Start,
     ) -> Result<(SecretString, Duration, Duration), Failed> {
         for _ in 0..ATTEMPTS {
-            let row = self.caches.read(account).await?;
+            let row = match self.caches.read(account).await {
+                Err(error @ StoreError::Altered { .. }) => {
+                    return Err(self.application.altered(account, &error).into());
+                }
+                read => read?,
+            };
             slot.uses_row(start, row.as_ref().map(|grant| grant.id.clone()));
             let Some(grant) = row else { return Err(self.application.not_signed_in(account).into()) };
             let party = self.application.party(&grant)?;
@@ -370,7 +375,7 @@ impl Inner {
         match self.caches.save(&row).await {
             Err(StoreError::Conflict) => return None,
             // The old refresh token stays on disk, and Entra does not revoke it: the presence goes on.
-            Err(StoreError::Unusable(reason)) => tracing::warn!(%account, reason, "a new token could not be kept"),
+            Err(error) => tracing::warn!(%account, reason = %error, "a new token could not be kept"),
             Ok(_) => tracing::debug!(%account, life = ?issued.life, "the account has a new token"),
         }
         let due = due_after(issued.life, fastrand::f64());

@@ -90,6 +90,24 @@ impl Trouble {
         Self::SignIn { reason: reason.into(), remedy: Some(Remedy::new(remedy)) }
     }
 
+    /// A passing one, with what follows it.
+    pub(super) fn then(self, then: &str) -> Self {
+        match self {
+            Self::Retry { after, reason } => Self::Retry { after, reason: format!("{reason}; {then}") },
+            other => other,
+        }
+    }
+
+    /// With another remedy, where a sign-in was to mend it.
+    pub(super) fn mended_by(self, remedy: String) -> Self {
+        let remedy = Some(Remedy::new(remedy));
+        match self {
+            Self::SignIn { reason, .. } => Self::SignIn { reason, remedy },
+            Self::Consent { url, reason, .. } => Self::Consent { url, reason, remedy },
+            other => other,
+        }
+    }
+
     /// What is wrong, without the remedy that a page has a button for.
     pub fn reason(&self) -> &str {
         match self {

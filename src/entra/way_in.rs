@@ -1,6 +1,7 @@
 //! Where a person is told to sign in, by those who have words alone: the log, a topic, a list. A page has its
 //! button instead.
 
+use super::browser::Errand;
 use crate::presence::AccountName;
 use crate::settings::{PublicUrl, Settings};
 
@@ -29,6 +30,16 @@ impl WayIn {
     /// Of people who add themselves.
     pub fn enrolment(&self) -> String {
         self.page("/enrol").unwrap_or_else(|| "this bridge's page /enrol".to_owned())
+    }
+
+    /// The page from which a browser is sent to Entra for this, where there is one that it is sent back to.
+    pub(super) fn browser(&self, errand: &Errand) -> Option<String> {
+        self.public.as_ref().filter(|url| url.unusable().is_none())?;
+        match errand {
+            Errand::Account(account) => self.page(&format!("/sign-in/{account}")),
+            Errand::Enrol => self.page("/enrol"),
+            Errand::Leave => self.page("/leave"),
+        }
     }
 
     fn page(&self, path: &str) -> Option<String> {

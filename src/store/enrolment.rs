@@ -154,6 +154,13 @@ impl Store {
         self.at_one_instant(came, sqlx::query("SELECT name, origin FROM departed")).await
     }
 
+    /// The tenants of those who enrolled.
+    pub async fn enrolled_tenants(&self) -> Result<Vec<ObjectId>, StoreError> {
+        let query = sqlx::query("SELECT DISTINCT tenant_id FROM accounts WHERE origin = 'enrolled'");
+        let rows = query.fetch_all(&self.inner.pool).await.map_err(|error| self.explain(error))?;
+        rows.iter().map(|row| self.object_id(row, 0)).collect()
+    }
+
     /// Who holds the grant of an account, whether its seal opens or not.
     pub async fn holder(&self, account: &AccountName) -> Result<Option<Holder>, StoreError> {
         let query = sqlx::query(holders!("WHERE name = $1")).bind(account.as_str());

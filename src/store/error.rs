@@ -3,6 +3,7 @@
 use sqlx::migrate::MigrateError;
 
 use super::open::Place;
+use crate::presence::AccountName;
 
 /// Why the store cannot be used, and what to do.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -10,6 +11,16 @@ pub enum StoreError {
     /// Somebody else wrote the row meanwhile: read it again.
     #[error("the row was changed by another process")]
     Conflict,
+    /// The seal of an account's row does not open: another key, or it was altered. The rest of the store is well.
+    #[error(
+        "the store {place}: the sign-in of account {account} does not open: its row was altered, or sealed with another key"
+    )]
+    Altered {
+        /// The store's path.
+        place: String,
+        /// Whose.
+        account: AccountName,
+    },
     /// The rest: path, cause, remedy in the text.
     #[error("{0}")]
     Unusable(String),

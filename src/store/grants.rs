@@ -4,7 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
-use super::{Store, StoreError, key};
+use super::{Holder, Store, StoreError, key};
 use crate::presence::{AccountName, ObjectId};
 
 /// An account's row, its cache opened.
@@ -84,6 +84,27 @@ impl Store {
             .await
             .map_err(|error| self.explain(error))?;
         Ok(rows.iter().filter_map(|row| self.open_row(row).ok()).collect())
+    }
+
+    /// Who holds a grant whose seal does not open, by name; for `accounts`.
+    pub async fn altered(&self) -> Result<Vec<Holder>, StoreError> {
+        let rows = sqlx::query(select!("ORDER BY name"))
+            .fetch_all(&self.inner.pool)
+            .await
+            .map_err(|error| self.explain(error))?;
+        let altered = rows.iter().filter(|row| matches!(self.open_row(row), Err(StoreError::Altered { .. })));
+        altered
+            .map(|row| {
+                Ok(Holder {
+                    account: self.name(row, 1)?,
+                    id: self.column(row, 0)?,
+                    origin: self.origin(row, 10)?,
+                    tenant_id: self.object_id(row, 2)?,
+                    object_id: self.object_id(row, 3)?,
+                    username: self.column(row, 4)?,
+                })
+            })
+            .collect()
     }
 
     /// Writes a new grant, in place of the account's old one. Answers with the row as stored: a new
@@ -215,7 +236,7 @@ impl Store {
         let sealed: Vec<u8> = self.column(row, 9)?;
         let cache = self
             .unseal(&id, &sealed)
-            .ok_or_else(|| self.unusable(&format!("the row of account {account} was altered; sign it in again")))?;
+            .ok_or_else(|| StoreError::Altered { place: self.inner.place.to_string(), account: account.clone() })?;
         let refreshed_at = jiff::Timestamp::from_millisecond(self.column(row, 8)?)
             .map_err(|_| self.unusable(&format!("the row of account {account} holds no time; sign it in again")))?;
         Ok(Grant {

@@ -1,5 +1,6 @@
 //! Forms that are posted here: small, of the one content type, and, but for Entra's, from our own pages.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use axum::body::{Bytes, to_bytes};
@@ -19,7 +20,7 @@ pub(super) const ENTRAS: usize = 16 * 1024;
 pub(super) const TOKEN: &str = "token";
 
 /// Why a form is not taken. Nothing was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refused {
     TooLarge,
     NotAForm,
@@ -29,21 +30,23 @@ pub(super) enum Refused {
     ForeignOrigin,
     /// Too old, or of a browser that keeps no cookies.
     NotOurs,
+    /// By plain http, while the pages' address is this one with https: browsers keep no cookies of ours there.
+    WithoutTls(String),
 }
 
 impl Refused {
-    pub(super) fn status(self) -> StatusCode {
+    pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotAForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unreadable => StatusCode::BAD_REQUEST,
-            Self::ForeignOrigin | Self::NotOurs => StatusCode::FORBIDDEN,
+            Self::ForeignOrigin | Self::NotOurs | Self::WithoutTls(_) => StatusCode::FORBIDDEN,
         }
     }
 
     /// What happened, and what to do.
-    pub(super) fn words(self) -> &'static str {
-        match self {
+    pub(super) fn words(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             Self::TooLarge => "What was sent is far larger than any form here. Go back and try again.",
             Self::NotAForm => "What was sent is not a form. Use the pages here.",
             Self::Unreadable => "What was sent is incomplete. Go back and try again.",
@@ -55,7 +58,13 @@ impl Refused {
                 "This form is too old, or your browser keeps no cookies for this page. Allow cookies here, open the page \
                  again, and repeat."
             }
-        }
+            Self::WithoutTls(origin) => {
+                return Cow::Owned(format!(
+                    "Forms work at {origin} alone (web.public_url): by plain http, no cookie of these pages is kept. Open \
+                     the page there."
+                ));
+            }
+        })
     }
 }
 
@@ -78,7 +87,8 @@ impl Own {
         let body = body(request, OURS).await?;
         let fields: HashMap<String, String> = form_urlencoded::parse(&body).into_owned().collect();
         if !cookies.is_ours(&visitor, fields.get(TOKEN).map_or("", String::as_str)) {
-            return Err(Refused::NotOurs);
+            let is_plain = origin.starts_with("https:") && sender.as_deref().is_some_and(|it| it.starts_with("http:"));
+            return Err(if is_plain { Refused::WithoutTls(origin.to_owned()) } else { Refused::NotOurs });
         }
         Ok(Self { visitor, origin: sender, fields })
     }

@@ -10,6 +10,8 @@ use crate::visitor::{self, Post};
 use crate::world::{CLIENT, SECRET, World, name, person, upn};
 
 const PATIENCE: Duration = Duration::from_secs(20);
+/// From where browsers ask.
+pub const HERE: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 const BACK: &str = "http://localhost:8480/sign-in/callback";
 
 fn application(platform: Platform) -> Application {
@@ -25,7 +27,7 @@ pub fn browser() -> Browser {
 }
 
 pub fn begin(sign_ins: &SignIns) -> Url {
-    sign_ins.send(Errand::Account(name("alex")), browser(), &BACK.parse().unwrap()).unwrap()
+    sign_ins.send(Errand::Account(name("alex")), browser(), HERE, &BACK.parse().unwrap()).unwrap()
 }
 
 pub fn posted(post: &Post) -> Posted {
@@ -171,8 +173,8 @@ async fn each_error_that_entra_lets_a_browser_post_says_what_to_do() {
     for (error, description, words) in [
         ("access_denied", "AADSTS65004: User declined", "declined to consent"),
         ("consent_required", "AADSTS65001: x", "adminconsent"),
-        ("server_error", "AADSTS90033: x", "tried again"),
-        ("temporarily_unavailable", "", "tried again"),
+        ("server_error", "AADSTS90033: x", "begin again"),
+        ("temporarily_unavailable", "", "begin again"),
         ("login_required", "AADSTS50058: x", "sign in again"),
         ("interaction_required", "AADSTS53003: x Trace ID: trace-1 Correlation ID: corr-1", "Conditional Access"),
         ("invalid_resource", "AADSTS500011: x", "AADSTS500011"),

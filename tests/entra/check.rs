@@ -19,6 +19,8 @@ struct Configuration<'a> {
     /// Further keys of `entra`.
     credential: &'a str,
     accounts: &'a str,
+    /// Whose people may add themselves.
+    enrol: &'a str,
 }
 
 const OWN: Configuration<'_> = Configuration {
@@ -26,6 +28,7 @@ const OWN: Configuration<'_> = Configuration {
     client_id: CLIENT,
     credential: "",
     accounts: "alex: { user: alex@contoso.com }",
+    enrol: "",
 };
 
 fn application() -> Application {
@@ -38,10 +41,10 @@ fn confidential() -> Application {
 
 /// What the command says, as people see it.
 async fn check(world: &World, with: &Configuration<'_>) -> String {
-    let Configuration { tenant, client_id, credential, accounts } = with;
+    let Configuration { tenant, client_id, credential, accounts, enrol } = with;
     let (authority, endpoint) = (world.cloud.authority(), world.cloud.graph());
     let yaml = format!(
-        "mqtt: {{ url: 'mqtt://127.0.0.1:9' }}\nweb: {{ public_url: '{PUBLIC_URL}' }}\n\
+        "mqtt: {{ url: 'mqtt://127.0.0.1:9' }}\nweb: {{ public_url: '{PUBLIC_URL}', enrol: {{ tenants: [{enrol}] }} }}\n\
          entra: {{ authority: '{authority}', tenant: {tenant}, client_id: {client_id}{credential} }}\n\
          graph: {{ endpoint: '{endpoint}' }}\naccounts: {{ {accounts} }}\n"
     );
@@ -131,6 +134,30 @@ async fn who_reads_by_the_applications_own_right_is_told_which_permission_lacks(
     fails(&check(&world, &by_name).await, "graph alex", "application permission Presence.Read.All");
     world.cloud.consent_roles(CLIENT, "contoso.com", &["Presence.Read.All"]);
     succeeds(&check(&world, &by_name).await, "graph alex", "Offline");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_people_only_add_themselves_each_of_their_tenants_is_asked() {
+    let world = World::with(application().multi_tenant()).await;
+    world.cloud.add_tenant("northwind.com");
+    let enrol = Configuration { accounts: "", enrol: "contoso.com, northwind.com", ..OWN };
+    let said = check(&world, &enrol).await;
+    for tenant in ["contoso.com", "northwind.com"] {
+        succeeds(&said, "entra enrol", &format!("people of {tenant} may add themselves"));
+    }
+    succeeds(&said, "pages", "is registered");
+
+    let said = check(&world, &Configuration { enrol: "contoso.com, nowhere.com", ..enrol }).await;
+    fails(&said, "entra enrol", "web.enrol.tenants: tenant nowhere.com: there is no such tenant");
+    succeeds(&said, "entra enrol", "people of contoso.com");
+    let nobody = "99999999-0000-4000-8000-000000000009";
+    fails(&check(&world, &Configuration { client_id: nobody, ..enrol }).await, "entra enrol", "check entra.client_id");
+
+    let world = World::with(application()).await;
+    world.cloud.add_tenant("northwind.com");
+    let said = check(&world, &enrol).await;
+    fails(&said, "entra", "registered for one tenant");
+    fails(&said, "entra enrol", "northwind.com: the tenant does not know the application");
 }
 
 #[tokio::test(flavor = "multi_thread")]

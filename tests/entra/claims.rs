@@ -104,7 +104,11 @@ async fn the_browser_is_sent_to_entra_with_the_claims_that_a_refresh_was_refused
     let (world, settings) = who_has_to_bring_claims().await;
     let tokens = world.start(&settings).await;
     let sign_ins = tokens.sign_ins();
-    let send = || sign_ins.send(Errand::Account(name("alex")), Browser::of("cookie"), &BACK.parse().unwrap()).unwrap();
+    let send = || {
+        sign_ins
+            .send(Errand::Account(name("alex")), Browser::of("cookie"), crate::browser::HERE, &BACK.parse().unwrap())
+            .unwrap()
+    };
     let asks = |url: &url::Url| url.query_pairs().any(|(key, value)| key == "claims" && value.contains("capolids"));
     assert!(!asks(&send()), "nothing was asked for yet");
     assert!(matches!(tokens.access(&person("alex")).await, Err(Trouble::SignIn { .. })));

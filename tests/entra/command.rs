@@ -84,6 +84,41 @@ async fn a_person_signs_in_is_listed_and_is_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_signs_in_another_way_meanwhile_is_not_waited_for() {
+    let world = world().await;
+    let login = start(&world, &["login", "alex"]);
+    let user_code = code(&world).await;
+    world.sign_in(&world.start(&world.settings(&["alex"])).await, "alex").await.unwrap();
+    let process = Pid::from_raw(login.id().try_into().unwrap());
+    let ended = tokio::time::timeout(Duration::from_secs(20), end(login)).await;
+    let ended = ended.unwrap_or_else(|_| {
+        kill(process, Signal::SIGKILL).unwrap();
+        panic!("it waits on");
+    });
+    assert!(ended.0 == Some(0) && ended.1.contains("signed in as alex@contoso.com"), "{ended:?}");
+    assert!(world.cloud.pending_codes().contains(&user_code), "nobody used its code");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_that_does_not_open_is_listed_and_asks_for_another() {
+    let world = world().await;
+    let settings = world.settings(&["alex"]);
+    world.sign_in(&world.start(&settings).await, "alex").await.unwrap();
+    world.alter("alex").await;
+    let trouble = world.start(&settings).await.access(&person("alex")).await.unwrap_err();
+    let text = trouble.to_string();
+    assert!(matches!(trouble, graph2mqtt::entra::Trouble::SignIn { .. }) && text.ends_with("login alex"), "{text}");
+    let (_, shown, _) = run(&world, &["accounts", "--json"]).await;
+    let rows: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!((&rows[0]["state"], &rows[0]["signed_in_as"]), (&"needs sign-in".into(), &"alex@contoso.com".into()));
+    let reason = rows[0]["reason"].as_str().unwrap();
+    assert!(reason.contains("does not open") && reason.ends_with("graph2mqtt login alex"), "{reason}");
+
+    world.sign_in(&world.start(&settings).await, "alex").await.unwrap();
+    world.start(&settings).await.access(&person("alex")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_grant_that_entra_revoked_is_told_as_such_and_why() {
     let world = world().await;
     let settings = world.settings(&["alex"]);

@@ -179,7 +179,8 @@ async fn a_secret_in_a_key_vault_is_kept_and_read_once_more_before_anybody_is_to
     let settings = world.settings_in(BY_APP, &keys, &[(IMDS, &base)]);
     let tokens = world.start(&settings).await;
     let trouble = own_token(&tokens).await.unwrap_err();
-    misconfigured(&trouble, &["has expired"]);
+    misconfigured(&trouble, &["entra.key_vault ", "secret graph2mqtt has expired"]);
+    assert!(!trouble.to_string().contains("client_secret"), "{trouble}");
     assert_eq!((world.asked(), asked(&world, Route::Vault)), (1, 2), "what stayed the same is not tried again");
 
     let tokens = world.start(&settings).await;
@@ -239,6 +240,11 @@ async fn what_is_wrong_with_the_vault_is_told_and_429_is_obeyed() {
     misconfigured(&trouble, &["entra.key_vault", "secret graph2mqtt", "none of this name"]);
 
     world.cloud.put_secret("graph2mqtt", SECRET);
+    world.cloud.fault(Fault::new("/metadata", What::status(400, "{}")).times(1));
+    let trouble = own_token(&world.start(&settings).await).await.unwrap_err();
+    misconfigured(&trouble, &["entra.key_vault", "set AZURE_CLIENT_ID of the environment"]);
+    assert!(!trouble.to_string().contains("entra.managed_identity"), "{trouble}");
+
     world.cloud.fault(Fault::new("/secrets", What::status(403, "{}")).times(1));
     misconfigured(&own_token(&world.start(&settings).await).await.unwrap_err(), &["Key Vault Secrets User"]);
 

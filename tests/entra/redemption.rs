@@ -40,7 +40,9 @@ async fn what_is_no_answer_to_a_code_is_told_and_nothing_is_kept() {
     ] {
         world.cloud.fault(Fault::new("/token", what.clone()));
         let trouble = way(&tokens, "alex").await.unwrap_err();
-        assert!(matches!(trouble, Trouble::Retry { .. }) && trouble.to_string().contains(words), "{what:?}: {trouble}");
+        let text = trouble.to_string();
+        assert!(matches!(trouble, Trouble::Retry { .. }) && text.contains(words), "{what:?}: {text}");
+        assert!(text.contains("; begin again") && !text.contains("tried again"), "somebody waits: {text}");
         world.cloud.clear_faults();
         assert!(world.store().await.grants().await.unwrap().is_empty(), "{what:?}");
     }

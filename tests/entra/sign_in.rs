@@ -75,6 +75,12 @@ async fn where_a_policy_forbids_device_codes_it_says_so() {
     let tokens = world.start(&world.settings(&["alex"])).await;
     let trouble = world.sign_in(&tokens, "alex").await.unwrap_err();
     assert!(matches!(&trouble, Trouble::Blocked { reason } if reason.contains("Conditional Access")), "{trouble}");
+    assert!(trouble.to_string().contains("show this to an administrator"), "{trouble}");
+
+    let accounts = "accounts:\n  alex: { user: alex@contoso.com }\nweb: { public_url: 'https://presence.example' }\n";
+    let trouble = world.sign_in(&world.start(&world.settings_of(accounts, "")).await, "alex").await.unwrap_err();
+    let page = "the browser's way in: https://presence.example/sign-in/alex;";
+    assert!(trouble.to_string().contains(page), "{trouble}");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use graph2mqtt::entra::{Principal, Trouble};
 use graph2mqtt::simulator::{Application, Fault, Refusal, What};
+use graph2mqtt::store::Enrolment;
 use secrecy::ExposeSecret;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -69,6 +70,34 @@ async fn each_refusal_of_a_refresh_says_who_can_do_what() {
 }
 
 #[tokio::test]
+async fn who_enrolled_is_sent_to_the_page_where_they_did_as_long_as_it_lets_them_in() {
+    let world = World::new().await;
+    world.cloud.add_tenant("northwind.com");
+    let (kim, now, store) = (world.cloud.person_id(&upn("kim")), jiff::Timestamp::now(), world.store().await);
+    let grant = crate::caches::grant(&world, "kim", kim);
+    let held = store.hold(&grant.cache, now, now + jiff::SignedDuration::from_mins(1)).await.unwrap();
+    let tenant_id = world.cloud.tenant_id("contoso.com");
+    let person = Enrolment { tenant_id, object_id: kim, username: upn("kim"), confidential: false, granted_at: now };
+    store.enrol(held, person, now).await.unwrap();
+    world.cloud.revoke(&upn("kim"));
+    for (tenants, remedy) in [
+        ("contoso.com", "sign in again: this bridge's page /enrol".to_owned()),
+        ("northwind.com", format!("graph2mqtt accounts remove {kim}")),
+        ("", format!("graph2mqtt accounts remove {kim}")),
+    ] {
+        let accounts =
+            format!("accounts:\n  alex: {{ user: alex@contoso.com }}\nweb: {{ enrol: {{ tenants: [{tenants}] }} }}\n");
+        let tokens = world.start(&world.settings_of(&accounts, "")).await;
+        let trouble = tokens.access(&person_of(kim)).await.unwrap_err();
+        assert!(trouble.to_string().ends_with(&remedy), "{tenants}: {trouble}");
+    }
+}
+
+fn person_of(id: graph2mqtt::presence::ObjectId) -> Principal {
+    person(&id.as_str())
+}
+
+#[tokio::test]
 async fn a_lost_sign_in_heals_without_a_restart() {
     let world = signed_in().await;
     world.cloud.revoke(&upn("alex"));
@@ -105,7 +134,8 @@ async fn answers_that_are_none_are_tried_again_later_and_lose_nothing() {
         world.cloud.fault(Fault::new("/token", what.clone()));
         let trouble = trouble(&world).await;
         assert_eq!(kind(&trouble), "retry", "{what:?}: {trouble}");
-        assert!(trouble.to_string().contains("account alex: Entra "), "{what:?}: {trouble}");
+        let text = trouble.to_string();
+        assert!(text.contains("account alex: Entra ") && text.contains("; it is tried again"), "{what:?}: {text}");
         world.cloud.clear_faults();
     }
     world.start(&world.settings(&["alex"])).await.access(&person("alex")).await.unwrap();

@@ -75,6 +75,16 @@ impl World {
         Store::open(&url, &folder.join("store.key")).await.unwrap()
     }
 
+    /// Somebody altered what the store holds of an account's sign-in.
+    pub async fn alter(&self, account: &str) {
+        use sqlx::Connection;
+        let url = format!("sqlite://{}", self.folder.path().join("data/graph2mqtt.db").display());
+        let mut connection = sqlx::AnyConnection::connect(&url).await.unwrap();
+        let alter = sqlx::query("UPDATE accounts SET cache = $1 WHERE name = $2").bind(vec![7_u8; 64]).bind(account);
+        assert_eq!(alter.execute(&mut connection).await.unwrap().rows_affected(), 1);
+        connection.close().await.unwrap();
+    }
+
     /// What a process that has just started holds.
     pub async fn start(&self, settings: &Settings) -> Tokens {
         self.start_with(settings, http(Duration::from_secs(15))).await

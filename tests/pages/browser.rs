@@ -66,10 +66,11 @@ impl Installation {
     /// Somebody enrolled before.
     pub async fn enrolled(&self, upn: &str) {
         let id = self.cloud.person_id(upn);
+        let tenant_id = self.cloud.tenant_id(upn.rsplit('@').next().unwrap());
         let now = jiff::Timestamp::now();
         let held = self.store.hold(&"{}".to_owned().into(), now, now + jiff::SignedDuration::from_mins(1)).await;
         let person =
-            Enrolment { tenant_id: id, object_id: id, username: upn.to_owned(), confidential: false, granted_at: now };
+            Enrolment { tenant_id, object_id: id, username: upn.to_owned(), confidential: false, granted_at: now };
         self.store.enrol(held.unwrap(), person, now).await.unwrap();
     }
 

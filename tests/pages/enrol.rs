@@ -154,6 +154,53 @@ async fn where_nobody_may_enrol_there_is_no_such_page() {
 }
 
 #[tokio::test]
+async fn who_enrolled_leaves_though_nobody_of_their_tenant_may_enrol_any_more() {
+    // Nobody may enrol at all, and nobody of theirs.
+    for tenants in ["", "contoso.com"] {
+        let installation = open(tenants).await;
+        installation.enrolled("robin@northwind.com").await;
+        let browser = installation.browser();
+        browser.get("/enrol").await.says(if tenants.is_empty() { 404 } else { 200 }, "");
+        way(&browser, "/leave", "robin@northwind.com").await.says(200, "no account any more");
+        assert!(installation.grants().await.is_empty());
+        browser.get("/leave").await.says(if tenants.is_empty() { 404 } else { 200 }, "");
+    }
+}
+
+#[tokio::test]
+async fn those_of_several_tenants_leave_by_a_code_too() {
+    let installation = open("").await;
+    for person in ["robin@northwind.com", "mo@fabrikam.com"] {
+        installation.enrolled(person).await;
+    }
+    let browser = installation.browser();
+    for person in ["mo@fabrikam.com", "robin@northwind.com"] {
+        assert_eq!(browser.press("/leave", "device").await.location(), "/leave");
+        browser.until("/leave", "Enter this code").await;
+        installation.cloud.approve(&installation.cloud.pending_codes()[0], person).unwrap();
+        browser.until("/leave", "no account any more").await;
+    }
+    installation.browser().get("/leave").await.says(404, "no such page");
+}
+
+#[tokio::test]
+async fn who_begins_again_and_again_from_one_place_is_refused_and_drives_nobody_else_out() {
+    let installation = open("contoso.com").await;
+    let others = installation.browser().on("127.0.0.9");
+    let to = others.press("/enrol", "start").await.location().parse().unwrap();
+    let browser = installation.browser().on("127.0.0.2");
+    let token = browser.token("/enrol").await;
+    for _ in 0..64 {
+        browser.post("/enrol/start", &[("token", &token)]).await.location();
+    }
+    let late = browser.post("/enrol/start", &[("token", &token)]).await.says(429, "begun from where you are");
+    assert!(late.header("retry-after").parse::<u64>().unwrap() <= 601, "{late:?}");
+    let post = visitor::answer(&to, "sam@contoso.com", "sign_in").await.unwrap();
+    let back = others.post_from_entra(&post).await;
+    others.get(back.location()).await.says(200, "is an account now");
+}
+
+#[tokio::test]
 async fn the_pages_password_is_not_asked_of_who_enrols() {
     let web = ", password: open sesame, enrol: { tenants: [contoso.com] }";
     let installation = Installation::with("http://localhost:PORT", web).await;

@@ -22,6 +22,9 @@ async fn without_the_password_nothing_is_shown_and_nothing_is_done() {
         let page = browser.get(path).await.says(401, "type=\"password\"");
         assert!(!page.text.contains("alex@contoso.com") && !page.text.contains("Accounts"), "{}", page.text);
     }
+    for query in ["", "?", "?x", "?back=", "?back=&back=x", "?back"] {
+        browser.get(&format!("/sign-in/callback{query}")).await.says(401, "type=\"password\"");
+    }
     let token = browser.token("/").await;
     for action in ["start", "device", "cancel"] {
         browser.post(&format!("/sign-in/alex/{action}"), &[("token", &token)]).await.says(401, "Password");

@@ -73,6 +73,17 @@ async fn a_page_under_another_name_than_the_public_one_points_there() {
 }
 
 #[tokio::test]
+async fn by_plain_http_a_page_whose_address_is_https_says_where_its_forms_work() {
+    let installation = Installation::with("https://presence.example.net", "").await;
+    let browser = installation.browser();
+    let token = browser.token("/sign-in/alex").await;
+    // A browser keeps no Secure cookie that came by plain http.
+    let request = installation.browser().request(Method::POST, "/sign-in/alex/device").form(&[("token", &token)]);
+    let request = request.header("origin", browser.origin());
+    browser.send(request).await.says(403, "Forms work at https://presence.example.net alone");
+}
+
+#[tokio::test]
 async fn metrics_with_a_listener_of_their_own_are_not_among_the_pages() {
     let installation = Installation::with("http://localhost:PORT", ", metrics_listen: '127.0.0.1:1'").await;
     let browser = installation.browser();

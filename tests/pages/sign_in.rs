@@ -96,7 +96,7 @@ async fn every_error_that_entra_lets_a_browser_post_ends_in_a_page_that_says_wha
     for (error, description, status, words) in [
         ("access_denied", "AADSTS65004: x", 403, "declined to consent"),
         ("consent_required", "AADSTS90094: x", 403, "adminconsent"),
-        ("server_error", "", 502, "tried again"),
+        ("server_error", "", 502, "begin again"),
         ("temporarily_unavailable", "AADSTS90033: x", 502, "passing fault"),
         ("interaction_required", "AADSTS53003: x", 403, "Conditional Access"),
         ("unauthorized_client", "AADSTS700016: x", 500, "entra.client_id"),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Finding, Report};
 use crate::commands::{Failure, parts};
-use crate::entra::{Principal, Registration, Tokens};
+use crate::entra::{Errand, Principal, Registration, Tokens};
 use crate::graph::{self, BATCH, Client};
 use crate::presence::{AccountName, ObjectId, Presence};
 use crate::settings::{Account, Settings, User, Via};
@@ -49,6 +49,7 @@ impl Check<'_> {
             self.signed_in(name, &tenant(account)).await?;
         }
         self.way_back(settings).await?;
+        self.enrolment(settings).await?;
         self.credential(settings).await?;
         let mut readers = Readers::new();
         for (name, account) in &settings.accounts {
@@ -78,10 +79,14 @@ impl Check<'_> {
     /// Whether Entra knows the application, and would send a browser back to the pages.
     async fn way_back(&mut self, settings: &Settings) -> Result<(), Failure> {
         let mut own = settings.accounts.iter().filter(|(_, account)| account.via == Via::SignIn);
-        let Some((account, _)) = own.next() else { return Ok(()) };
+        let errand = match own.next() {
+            Some((account, _)) => Errand::Account(account.clone()),
+            None if !settings.web.enrol.is_empty() => Errand::Enrol,
+            None => return Ok(()),
+        };
         let public_url = &settings.web.public_url;
         let uri = public_url.redirect_uri();
-        let registration = self.tokens.registration(account, &uri).await;
+        let registration = self.tokens.registration(&errand, None, &uri).await;
         if let Registration::Wrong(words) = registration {
             return self.report.add(&Finding::new("entra", Err(words.to_owned())));
         }
@@ -98,6 +103,25 @@ impl Check<'_> {
             )),
         };
         self.report.add(&Finding::new("pages", outcome))
+    }
+
+    /// Whether each tenant whose people may add themselves is one, and knows the application.
+    async fn enrolment(&mut self, settings: &Settings) -> Result<(), Failure> {
+        let uri = settings.web.public_url.redirect_uri();
+        for tenant in settings.web.enrol.iter().take(ONE_BY_ONE) {
+            let outcome = match self.tokens.tenant_id(tenant).await {
+                Err(trouble) => Err(format!("web.enrol.tenants: {trouble}")),
+                Ok(_) => match self.tokens.registration(&Errand::Enrol, Some(tenant), &uri).await {
+                    Registration::Wrong(words) => Err(format!("web.enrol.tenants: {tenant}: {words}")),
+                    _ => Ok(format!("people of {tenant} may add themselves")),
+                },
+            };
+            self.report.add(&Finding::new("entra enrol", outcome))?;
+        }
+        if settings.web.enrol.len() > ONE_BY_ONE {
+            self.leave_out("tenants of web.enrol.tenants")?;
+        }
+        Ok(())
     }
 
     /// Whether the application can prove itself, where no account is read by its own right: otherwise the

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::{Host, Url};
 
-use super::identity::Identity;
+use super::identity::{Identity, OF_A_VAULT};
 use super::{ASSERTION_TYPE, federated};
 use crate::entra::Trouble;
 use crate::entra::answers::{Refusal, Subject};
@@ -54,7 +54,7 @@ impl Entry {
                 client_id: client_id.to_owned(),
                 token_endpoint: token_endpoint(azure, entra, tenant)?,
             },
-            [_, client_id, _] => Who::Machine(Identity::new(azure, client_id)?),
+            [_, client_id, _] => Who::Machine(Identity::new(azure, client_id, &OF_A_VAULT)?),
         };
         Ok(Self { who, resource })
     }
@@ -82,13 +82,13 @@ impl Entry {
 async fn exchange(request: reqwest::RequestBuilder, assertion: &SecretString) -> Result<SecretString, Trouble> {
     let who = "the workload's identity (AZURE_CLIENT_ID)";
     let later = |error: reqwest::Error| {
-        Trouble::later(format!("{who}: Entra does not answer: {}; it is tried again", causes(&error.without_url())))
+        Trouble::later(format!("{who}: Entra does not answer: {}", causes(&error.without_url())))
     };
     let response = request.send().await.map_err(later)?;
     let status = response.status().as_u16();
     let body = http::body(response, LARGEST).await.map_err(|unread| match unread {
         Unread::Broken(error) => later(error),
-        Unread::TooLarge => Trouble::later(format!("{who}: Entra sends more than a token; it is tried again")),
+        Unread::TooLarge => Trouble::later(format!("{who}: Entra sends more than a token")),
     })?;
     if let (200, Ok(token)) = (status, serde_json::from_slice::<Token>(&body)) {
         return Ok(token.access_token);
@@ -97,10 +97,13 @@ async fn exchange(request: reqwest::RequestBuilder, assertion: &SecretString) ->
         who: who.to_owned(),
         sign_in: "check the identity's federated credential".to_owned(),
         consent_url: String::new(),
+        then: "",
+        secret: String::new(),
+        browser: None,
     };
     let refusal = Refusal::read(&body);
     Err(refusal.map_or_else(
-        || Trouble::later(format!("{who}: Entra's answer holds no token; it is tried again")),
+        || Trouble::later(format!("{who}: Entra's answer holds no token")),
         |refusal| refusal.trouble(&subject, &[assertion.expose_secret()], None),
     ))
 }

@@ -38,8 +38,24 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 const LARGEST: usize = 64 << 10;
 
+/// What people are sent to where something is wrong.
+pub(super) struct Names {
+    /// For what the identity is used.
+    what: &'static str,
+    /// Where a user-assigned one is named.
+    client_id: &'static str,
+}
+
+/// In the application's place, or as its credential.
+pub(super) const OWN: Names = Names { what: "entra.managed_identity", client_id: "entra.managed_identity.client_id" };
+
+/// To reach a key vault.
+pub(super) const OF_A_VAULT: Names =
+    Names { what: "entra.key_vault, by the machine's identity", client_id: "AZURE_CLIENT_ID of the environment" };
+
 /// The identity of this machine.
 pub(in crate::entra) struct Identity {
+    names: &'static Names,
     source: Source,
     /// A user-assigned one.
     client_id: Option<String>,
@@ -79,16 +95,17 @@ impl Seconds {
 }
 
 impl Identity {
-    pub(super) fn new(azure: &Azure, client_id: Option<&str>) -> Result<Self, Trouble> {
-        let source = Source::of(azure, Path::new(ARC_AGENT).exists())?;
-        Self::of(source, client_id)
+    pub(super) fn new(azure: &Azure, client_id: Option<&str>, names: &'static Names) -> Result<Self, Trouble> {
+        let source = Source::of(azure, Path::new(ARC_AGENT).exists(), names)?;
+        Self::of(source, client_id, names)
     }
 
-    fn of(source: Source, client_id: Option<&str>) -> Result<Self, Trouble> {
+    fn of(source: Source, client_id: Option<&str>, names: &'static Names) -> Result<Self, Trouble> {
         if let (Source::Arc { .. }, Some(_)) = (&source, client_id) {
-            return Err(Trouble::misconfigured(
-                "entra.managed_identity.client_id: Azure Arc has no user-assigned identities; leave it out",
-            ));
+            return Err(Trouble::misconfigured(format!(
+                "{}: Azure Arc has no user-assigned identities; leave it out",
+                names.client_id
+            )));
         }
         let http = reqwest::Client::builder()
             .no_proxy()
@@ -98,7 +115,7 @@ impl Identity {
             .timeout(PATIENCE)
             .build()
             .map_err(|error| Trouble::misconfigured(format!("the client for managed identities: {error}")))?;
-        Ok(Self { source, client_id: client_id.map(str::to_owned), http, backoff: Backoff::default() })
+        Ok(Self { names, source, client_id: client_id.map(str::to_owned), http, backoff: Backoff::default() })
     }
 
     /// A token for a resource, such as `https://graph.microsoft.com`.
@@ -113,13 +130,13 @@ impl Identity {
         let response = self.send(self.request(resource)).await?;
         let response = match &self.source {
             Source::Arc { keys, .. } if response.status() == StatusCode::UNAUTHORIZED => {
-                let key = arc_key(&response, keys)?;
+                let key = arc_key(&response, keys, self.names)?;
                 let basic = format!("Basic {}", key.expose_secret());
                 self.send(self.request(resource).header(AUTHORIZATION, basic)).await?
             }
             _ => response,
         };
-        let (status, body) = (response.status(), read(response).await?);
+        let (status, body) = (response.status(), read(response, self.names).await?);
         if status != StatusCode::OK {
             return Err(self.refused(status, &body));
         }
@@ -166,9 +183,10 @@ impl Identity {
         let (place, number) = (self.source.place(), status.as_u16());
         match status {
             StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                let Names { what, client_id } = self.names;
                 Trouble::misconfigured(format!(
-                    "entra.managed_identity: {place} answers {number} ({said}); give this machine a system-assigned \
-                 identity, or set entra.managed_identity.client_id to the client id of one that is assigned to it"
+                    "{what}: {place} answers {number} ({said}); give this machine a system-assigned identity, or set \
+                     {client_id} to the client id of one that is assigned to it"
                 ))
             }
             _ => self.later(format!("answers {number} ({said})")),
@@ -176,18 +194,19 @@ impl Identity {
     }
 
     fn later(&self, what: String) -> Trouble {
-        Trouble::later(format!("entra.managed_identity: {} {what}; it is tried again", self.source.place()))
+        Trouble::later(format!("{}: {} {what}", self.names.what, self.source.place()))
     }
 }
 
 impl Source {
-    fn of(azure: &Azure, is_arc: bool) -> Result<Self, Trouble> {
+    fn of(azure: &Azure, is_arc: bool, names: &Names) -> Result<Self, Trouble> {
         let url = |name: &str, text: &str| {
             let url = Url::parse(text).ok().filter(|url| url.scheme() == "http" && url.has_host());
             url.ok_or_else(|| {
                 Trouble::misconfigured(format!(
-                    "entra.managed_identity: the environment's {name} is no http URL; virtual machines, App Service, \
-                     Container Apps and Azure Arc are known here"
+                    "{}: the environment's {name} is no http URL; virtual machines, App Service, Container Apps and \
+                     Azure Arc are known here",
+                    names.what
                 ))
             })
         };
@@ -224,8 +243,8 @@ impl Source {
 }
 
 /// The key that Azure Arc's agent wants to see, from the file that its challenge names.
-fn arc_key(response: &Response, folder: &Path) -> Result<SecretString, Trouble> {
-    let wrong = |what: &str| Trouble::misconfigured(format!("entra.managed_identity: Azure Arc's agent {what}"));
+fn arc_key(response: &Response, folder: &Path, names: &Names) -> Result<SecretString, Trouble> {
+    let wrong = |what: &str| Trouble::misconfigured(format!("{}: Azure Arc's agent {what}", names.what));
     let challenge = response.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
     let path =
         challenge.and_then(|challenge| challenge.strip_prefix("Basic realm=")).map(|path| path.trim_matches('"'));
@@ -246,10 +265,10 @@ fn arc_key(response: &Response, folder: &Path) -> Result<SecretString, Trouble> 
     Ok(key.trim().into())
 }
 
-async fn read(response: Response) -> Result<Vec<u8>, Trouble> {
+async fn read(response: Response, names: &Names) -> Result<Vec<u8>, Trouble> {
     http::body(response, LARGEST).await.map_err(|unread| match unread {
-        Unread::Broken(error) => Trouble::later(format!("entra.managed_identity: {}", causes(&error.without_url()))),
-        Unread::TooLarge => Trouble::later("entra.managed_identity: the answer is larger than any token"),
+        Unread::Broken(error) => Trouble::later(format!("{}: {}", names.what, causes(&error.without_url()))),
+        Unread::TooLarge => Trouble::later(format!("{}: the answer is larger than any token", names.what)),
     })
 }
 
@@ -270,7 +289,7 @@ mod tests {
         cloud.assign_identity(MACHINE, true);
         cloud.arc_key(file, key);
         let endpoint = Url::parse(&format!("{}/arc/token", cloud.authority())).unwrap();
-        (cloud, Identity::of(Source::Arc { endpoint, keys: folder.to_owned() }, None).unwrap())
+        (cloud, Identity::of(Source::Arc { endpoint, keys: folder.to_owned() }, None, &OWN).unwrap())
     }
 
     #[tokio::test]
@@ -310,7 +329,7 @@ mod tests {
     fn the_environment_says_which_service_is_there() {
         let place = |variables: &[(&str, &str)], is_arc| {
             let environment: Vec<_> = variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
-            Source::of(&Azure::new(&environment), is_arc).map(|source| source.place())
+            Source::of(&Azure::new(&environment), is_arc, &OWN).map(|source| source.place())
         };
         let endpoint = ("IDENTITY_ENDPOINT", "http://localhost:1/token");
         for (variables, is_arc, expected) in [
@@ -330,7 +349,7 @@ mod tests {
             assert!(place(&[("IDENTITY_ENDPOINT", odd), ("IDENTITY_HEADER", "x")], false).is_err(), "{odd}");
         }
         let arc = Source::Arc { endpoint: Url::parse("http://localhost/").unwrap(), keys: "/".into() };
-        let trouble = Identity::of(arc, Some(MACHINE)).err().unwrap();
-        assert!(trouble.to_string().contains("no user-assigned"), "{trouble}");
+        let trouble = Identity::of(arc, Some(MACHINE), &OF_A_VAULT).err().unwrap();
+        assert!(trouble.to_string().starts_with("AZURE_CLIENT_ID of the environment: Azure Arc has no"), "{trouble}");
     }
 }

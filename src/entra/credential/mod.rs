@@ -76,9 +76,18 @@ impl Own {
         match &entra.credential {
             None => Ok(Self::Application(None)),
             Some(settings::Credential::ManagedIdentity { client_id, role: IdentityRole::Graph, azure }) => {
-                Identity::new(azure, client_id.as_deref()).map(Self::Identity)
+                Identity::new(azure, client_id.as_deref(), &identity::OWN).map(Self::Identity)
             }
             Some(credential) => Credential::new(credential, entra, http).map(|made| Self::Application(Some(made))),
+        }
+    }
+
+    /// Where the application's secret stands, for people.
+    pub(super) fn secret_place(&self) -> String {
+        match self.credential() {
+            Some(Credential::SecretFile(file)) => file.place().trim_end_matches(':').to_owned(),
+            Some(Credential::Vault(vault)) => vault.place(),
+            _ => "entra.client_secret".to_owned(),
         }
     }
 
@@ -113,7 +122,7 @@ impl Credential {
                 Watched::new("entra.certificate_file", file, beside, read).map(Self::Certificate)
             }
             settings::Credential::ManagedIdentity { client_id, azure, .. } => {
-                let identity = Identity::new(azure, client_id.as_deref())?;
+                let identity = Identity::new(azure, client_id.as_deref(), &identity::OWN)?;
                 Ok(Self::Federated(Federated::by_identity(identity, entra.cloud)))
             }
             settings::Credential::FederatedToken(file) => Ok(Self::Federated(Federated::File(file.clone()))),

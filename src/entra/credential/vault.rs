@@ -189,6 +189,6 @@ impl Vault {
     }
 
     fn later(&self, after: Option<Duration>, what: String) -> Trouble {
-        Trouble::Retry { after, reason: format!("{}: the vault {what}; it is tried again", self.place()) }
+        Trouble::Retry { after, reason: format!("{}: the vault {what}", self.place()) }
     }
 }

@@ -74,6 +74,12 @@ impl Cloud {
         id
     }
 
+    /// A tenant's id, by its domain.
+    pub fn tenant_id(&self, domain: &str) -> ObjectId {
+        let world = self.shared.world();
+        world.directory.tenants[world.tenant(domain)].id.parse().expect("a GUID")
+    }
+
     /// A person's object id.
     pub fn person_id(&self, upn: &str) -> ObjectId {
         let world = self.shared.world();

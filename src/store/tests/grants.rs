@@ -46,7 +46,7 @@ async fn a_cache_moved_to_another_row_does_not_open() {
         .await
         .unwrap();
     let error = store.grant(&"alex".parse().unwrap()).await.unwrap_err().to_string();
-    assert!(error.contains("account alex was altered"), "{error}");
+    assert!(error.contains("account alex does not open"), "{error}");
     let open: Vec<_> = store.grants().await.unwrap().into_iter().map(|grant| grant.account.to_string()).collect();
     assert_eq!(open, ["kim"]);
 }

@@ -74,6 +74,50 @@ async fn interrupted_between_any_two_steps_the_store_opens_with_everything_in_it
     }
 }
 
+/// Runs where its key file is mounted alone, started by the test below.
+#[tokio::test]
+async fn child_that_rekeys_a_key_file_that_is_mounted_alone() {
+    let Ok(folder) = std::env::var("GRAPH2MQTT_TEST_MOUNTED") else { return };
+    let data = PathBuf::from(folder).join("data");
+    let (url, key) = (format!("sqlite://{}", data.join("graph2mqtt.db").display()), data.join("store.key"));
+    let before = fs::read(&key).unwrap();
+    let refusal = Store::rekey(&url, &key).await.unwrap_err().to_string();
+    assert!(refusal.contains("cannot be replaced, so nothing is sealed anew"), "{refusal}");
+    assert_eq!(fs::read(&key).unwrap(), before);
+    let left = fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert!(left.into_iter().all(|name| !name.ends_with(".new") && !name.ends_with(".copy")));
+
+    // As a version that did not try it left the store: under the key beside it.
+    let rekeying = Rekeying::sealing_beside(&url, &key).await;
+    rekeying.seal().await.unwrap();
+    drop(rekeying);
+    let beside = fs::read(draft(&key)).unwrap();
+    assert!(Store::rekey(&url, &key).await.is_err());
+    assert_eq!(fs::read(draft(&key)).unwrap(), beside, "the key in use is gone");
+    let store = Store::open(&url, &key).await.unwrap();
+    assert_eq!(store.grants().await.unwrap().len(), NAMES.len());
+}
+
+#[tokio::test]
+async fn a_key_file_that_cannot_be_replaced_is_noticed_before_anything_is_sealed_anew() {
+    let home = filled().await;
+    let elsewhere = home.0.path().join("elsewhere.key");
+    fs::copy(home.key(), &elsewhere).unwrap();
+    let script = "mount --bind \"$1\" \"$2\" 2>/dev/null || exit 77; exec \"$3\" --exact --nocapture \
+        store::tests::rekey::child_that_rekeys_a_key_file_that_is_mounted_alone";
+    let mut command = Command::new("unshare");
+    command.args(["-rm", "sh", "-c", script, "sh"]).args([&elsewhere, &home.key()]);
+    command.arg(std::env::current_exe().unwrap()).env("GRAPH2MQTT_TEST_MOUNTED", home.0.path());
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap();
+    match output {
+        Ok(output) if output.status.success() => {
+            assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");
+        }
+        Ok(output) if output.status.code() == Some(101) => panic!("{}", String::from_utf8_lossy(&output.stderr)),
+        _ => eprintln!("left out: nobody may mount a file here"),
+    }
+}
+
 /// Runs in a child process, started by the test below, until it is killed.
 #[tokio::test]
 async fn child_that_rekeys_until_it_is_killed() {
@@ -127,7 +171,10 @@ async fn a_row_that_was_altered_stays_as_it_was() {
     drop(store);
     let rekeyed = Store::rekey(&url(&home), &home.key()).await.unwrap();
     assert_eq!(rekeyed, Rekeyed { rows: 2, left: 1 });
-    assert_eq!(home.open().await.unwrap().grants().await.unwrap().len(), 2);
+    let store = home.open().await.unwrap();
+    assert_eq!(store.grants().await.unwrap().len(), 2);
+    let altered: Vec<String> = store.altered().await.unwrap().into_iter().map(|holder| holder.username).collect();
+    assert_eq!(altered, ["kim@contoso.com"]);
 }
 
 /// Whoever adds a sealed column adds it to rekey's list.

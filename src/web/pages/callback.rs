@@ -13,7 +13,7 @@ use maud::{Markup, html};
 
 use super::frame::{Page, redirect};
 use super::status::{label, signs_in};
-use super::{Entrance, Shared};
+use super::{Entrance, Shared, password};
 use crate::entra::{Arrival, Browser, Errand, Posted, SignedIn, Trouble, Unexpected};
 use crate::presence::AccountName;
 use crate::web::form::{self, ENTRAS, Refused};
@@ -49,7 +49,10 @@ pub(super) async fn arrived(
     headers: HeaderMap,
 ) -> Response {
     let Some(Query(Came { back })) = came.ok().filter(|Query(came)| !came.back.is_empty()) else {
-        // An account may have this name.
+        // An account may have this name. Its page is behind the lock as every account's is.
+        if let Some(page) = password::asked_for(&entrance.shared, &headers, "/sign-in/callback") {
+            return page;
+        }
         return match entrance.account("callback") {
             Ok(account) => entrance.account_page(&account, &headers),
             Err(page) => entrance.shared.page(page),

@@ -3,15 +3,15 @@
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::{get, post};
 use maud::{Markup, html};
 
-use super::frame::{Page, redirect};
-use super::sign_in::failed;
+use super::frame::{Page, no_such_page, redirect};
+use super::sign_in::{failed, refused};
 use super::{Entrance, Shared, callback, code};
-use crate::entra::{Browser, Errand, Progress, Trouble};
+use crate::entra::{Browser, Errand, Progress};
 use crate::web::cookies::Visitor;
 use crate::web::form::Own;
 use crate::web::source;
@@ -60,23 +60,54 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>(path: &str, entrance: Ent
 fn at(path: &str, door: &'static Door) -> Router<Entrance> {
     let at = |action: &str| format!("{path}{}{action}", door.path);
     Router::new()
-        .route(&at(""), get(move |State(entrance): State<Entrance>, headers: HeaderMap| async move {
-            entrance.door(door, &headers)
-        }))
-        .route(&at("/start"), post(move |State(entrance): State<Entrance>, request: Request| async move {
-            entrance.start(door, request).await
-        }))
-        .route(&at("/device"), post(move |State(entrance): State<Entrance>, request: Request| async move {
-            entrance.device(door, request).await
-        }))
-        .route(&at("/cancel"), post(move |State(entrance): State<Entrance>, request: Request| async move {
-            entrance.cancel(door, request).await
-        }))
+        .route(
+            &at(""),
+            get(move |State(entrance): State<Entrance>, headers: HeaderMap| async move {
+                entrance.door(door, &headers).await
+            }),
+        )
+        .route(
+            &at("/start"),
+            post(move |State(entrance): State<Entrance>, request: Request| async move {
+                entrance.start(door, request).await
+            }),
+        )
+        .route(
+            &at("/device"),
+            post(move |State(entrance): State<Entrance>, request: Request| async move {
+                entrance.device(door, request).await
+            }),
+        )
+        .route(
+            &at("/cancel"),
+            post(move |State(entrance): State<Entrance>, request: Request| async move {
+                entrance.cancel(door, request).await
+            }),
+        )
 }
 
 impl Entrance {
-    fn door(&self, door: &Door, headers: &HeaderMap) -> Response {
+    /// Whether anybody may go through: enrol where tenants are named, leave where people may enrol or did. Whoever is
+    /// on their way sees its end.
+    async fn opens(&self, door: &Door, headers: &HeaderMap) -> Result<(), Page> {
+        let browser = Browser::of(&self.shared.cookies.visitor(headers).id);
+        let opens = match door.errand {
+            Errand::Leave if self.bridge.sign_ins.code_of(&door.errand, browser).is_some() => Ok(true),
+            Errand::Leave => self.bridge.sign_ins.may_leave().await,
+            _ => Ok(!self.shared.settings.web.enrol.is_empty()),
+        };
+        match opens {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(no_such_page()),
+            Err(trouble) => Err(failed(&self.shared, &trouble, door.path)),
+        }
+    }
+
+    async fn door(&self, door: &Door, headers: &HeaderMap) -> Response {
         let shared = &self.shared;
+        if let Err(page) = self.opens(door, headers).await {
+            return shared.page(page);
+        }
         let visitor = shared.cookies.visitor(headers);
         let progress = self.bridge.sign_ins.code_of(&door.errand, Browser::of(&visitor.id));
         let is_out = progress.as_ref().is_some_and(|progress| !progress.has_ended());
@@ -95,8 +126,9 @@ impl Entrance {
     }
 
     async fn start(&self, door: &Door, request: Request) -> Response {
-        match self.own(request).await {
-            Ok(own) => self.to_entra(&own, door.path, door.errand.clone()),
+        let from = source::of(&request, self.shared.public_url());
+        match self.own(door, request).await {
+            Ok(own) => self.to_entra(&own, from, door.path, door.errand.clone()),
             Err(page) => self.shared.page(page),
         }
     }
@@ -105,24 +137,18 @@ impl Entrance {
     async fn device(&self, door: &Door, request: Request) -> Response {
         let shared = &self.shared;
         let from = source::of(&request, shared.public_url());
-        let own = match self.own(request).await {
+        let own = match self.own(door, request).await {
             Ok(own) => own,
             Err(page) => return shared.page(page),
         };
         match self.bridge.sign_ins.ask_for_code(door.errand.clone(), Browser::of(&own.visitor.id), from) {
             Ok(()) => redirect(&shared.link(door.path)),
-            Err(trouble) => {
-                let page = failed(shared, &trouble, door.path);
-                let Trouble::Retry { after: Some(after), .. } = trouble else { return shared.page(page) };
-                let mut response = shared.page(page.status(StatusCode::TOO_MANY_REQUESTS));
-                response.headers_mut().insert(header::RETRY_AFTER, (after.as_secs() + 1).into());
-                response
-            }
+            Err(trouble) => refused(shared, &trouble, door.path),
         }
     }
 
     async fn cancel(&self, door: &Door, request: Request) -> Response {
-        let own = match self.own(request).await {
+        let own = match self.own(door, request).await {
             Ok(own) => own,
             Err(page) => return self.shared.page(page),
         };
@@ -130,7 +156,8 @@ impl Entrance {
         redirect(&self.shared.link(door.path))
     }
 
-    async fn own(&self, request: Request) -> Result<Own, Page> {
+    async fn own(&self, door: &Door, request: Request) -> Result<Own, Page> {
+        self.opens(door, request.headers()).await?;
         let own = Own::read(request, &self.shared.cookies, &self.shared.public_url().origin()).await;
         own.map_err(Page::of_form)
     }

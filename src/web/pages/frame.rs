@@ -42,7 +42,7 @@ impl Page {
     }
 
     pub(super) fn of_form(refused: Refused) -> Self {
-        Self::refusal(refused.status(), "Nothing was changed", refused.words())
+        Self::refusal(refused.status(), "Nothing was changed", &refused.words())
     }
 }
 
@@ -128,7 +128,10 @@ pub(super) fn redirect(to: &str) -> Response {
     (StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response()
 }
 
-pub(super) async fn no_such_page(State(shared): State<Arc<Shared>>) -> Response {
-    let page = Page::refusal(StatusCode::NOT_FOUND, "There is no such page", "Go back to the first page.");
-    shared.page(page)
+pub(super) fn no_such_page() -> Page {
+    Page::refusal(StatusCode::NOT_FOUND, "There is no such page", "Go back to the first page.")
+}
+
+pub(super) async fn elsewhere(State(shared): State<Arc<Shared>>) -> Response {
+    shared.page(no_such_page())
 }

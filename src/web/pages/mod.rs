@@ -123,7 +123,7 @@ pub(super) fn routes(pages: Pages, path: &str) -> Router {
     if !path.is_empty() {
         router = router.merge(at("", &shared, &bridge, pairings.as_ref()));
     }
-    router.fallback(frame::no_such_page).with_state(shared)
+    router.fallback(frame::elsewhere).with_state(shared)
 }
 
 /// The pages under a path; what is locked sees the whole of it.
@@ -140,13 +140,12 @@ fn at(path: &str, shared: &Arc<Shared>, bridge: &Option<Bridge>, pairings: Optio
     if let Some(pairings) = pairings {
         router = router.merge(hub::routes(path, Workshop { shared: shared.clone(), pairings: pairings.clone() }));
     }
-    let enrolment = bridge.clone().filter(|_| !shared.settings.web.enrol.is_empty());
     if shared.password.is_some() {
         router = router
             .layer(middleware::from_fn_with_state(shared.clone(), password::lock))
             .route(&format!("{path}/login"), post(password::enter));
     }
-    if let Some(bridge) = enrolment {
+    if let Some(bridge) = bridge.clone() {
         // In front of the lock: signing in at one's own organisation is the proof.
         router = router.merge(enrol::routes(path, Entrance { shared: shared.clone(), bridge }));
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use maud::html;
@@ -14,6 +14,7 @@ use super::frame::{Page, redirect};
 use crate::web::cookies::Visitor;
 use crate::web::form::{Own, TOKEN};
 use crate::web::password::Try;
+use crate::web::source;
 
 /// Lets pass who gave the password. Where Entra sends a browser back, the browser's cookie is the proof.
 pub(super) async fn lock(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
@@ -21,16 +22,27 @@ pub(super) async fn lock(State(shared): State<Arc<Shared>>, request: Request, ne
     let reads = request.method() != Method::POST;
     let path = shared.inner(uri.path());
     let from_entra = path == "/sign-in/callback" && (uri.query().is_some() || !reads);
-    if from_entra || shared.cookies.is_in(request.headers()) {
+    if from_entra {
         return next.run(request).await;
     }
-    let to = if reads { path } else { "/" };
-    let visitor = shared.cookies.visitor(request.headers());
-    shared.page_for(&visitor, form(&shared, &visitor, to, None).status(StatusCode::UNAUTHORIZED))
+    match asked_for(&shared, request.headers(), if reads { path } else { "/" }) {
+        None => next.run(request).await,
+        Some(page) => page,
+    }
+}
+
+/// The page that asks for the password, and leads on to `to`, where there is one and this browser has not given it.
+pub(super) fn asked_for(shared: &Shared, headers: &HeaderMap, to: &str) -> Option<Response> {
+    if shared.password.is_none() || shared.cookies.is_in(headers) {
+        return None;
+    }
+    let visitor = shared.cookies.visitor(headers);
+    Some(shared.page_for(&visitor, form(shared, &visitor, to, None).status(StatusCode::UNAUTHORIZED)))
 }
 
 /// Takes the password.
 pub(super) async fn enter(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let from = source::of(&request, shared.public_url());
     let own = match Own::read(request, &shared.cookies, &shared.public_url().origin()).await {
         Ok(own) => own,
         Err(refused) => return shared.page(Page::of_form(refused)),
@@ -38,7 +50,7 @@ pub(super) async fn enter(State(shared): State<Arc<Shared>>, request: Request) -
     let Some(password) = &shared.password else { return redirect(&shared.link("/")) };
     let to = own.field("to");
     let again = |status: StatusCode, words: &str| form(&shared, &own.visitor, to, Some(words)).status(status);
-    match password.try_one(own.field("password"), Instant::now()) {
+    match password.try_one(own.field("password"), from, Instant::now()) {
         Try::Right => {
             let mut response = redirect(&shared.link(inside(to)));
             response.headers_mut().append(header::SET_COOKIE, shared.cookies.session());

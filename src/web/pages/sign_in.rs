@@ -1,7 +1,9 @@
 //! An account's page: who is to sign in, how it stands, and the ways in.
 
+use std::net::IpAddr;
+
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use maud::{Markup, html};
 
@@ -13,6 +15,7 @@ use crate::presence::AccountName;
 use crate::settings::User;
 use crate::web::cookies::Visitor;
 use crate::web::form::Own;
+use crate::web::source;
 
 pub(super) async fn show(State(entrance): State<Entrance>, Path(name): Path<String>, headers: HeaderMap) -> Response {
     match entrance.account(&name) {
@@ -23,11 +26,12 @@ pub(super) async fn show(State(entrance): State<Entrance>, Path(name): Path<Stri
 
 /// Sends the browser to Entra.
 pub(super) async fn start(State(entrance): State<Entrance>, Path(name): Path<String>, request: Request) -> Response {
+    let from = source::of(&request, entrance.shared.public_url());
     let (account, own) = match entrance.asked(&name, request).await {
         Ok(asked) => asked,
         Err(page) => return entrance.shared.page(page),
     };
-    entrance.to_entra(&own, &format!("/sign-in/{account}"), Errand::Account(account))
+    entrance.to_entra(&own, from, &format!("/sign-in/{account}"), Errand::Account(account))
 }
 
 /// Gets a device code, or joins whoever has one.
@@ -57,7 +61,7 @@ pub(super) async fn cancel(State(entrance): State<Entrance>, Path(name): Path<St
 
 impl Entrance {
     /// Sends the browser that pressed a button on `page` to Entra, where it can come back from there.
-    pub(super) fn to_entra(&self, own: &Own, page: &str, errand: Errand) -> Response {
+    pub(super) fn to_entra(&self, own: &Own, from: IpAddr, page: &str, errand: Errand) -> Response {
         let shared = &self.shared;
         let public_url = shared.public_url();
         if let Some(reason) = public_url.unusable() {
@@ -66,9 +70,9 @@ impl Entrance {
         if own.origin.as_ref().is_some_and(|origin| *origin != public_url.origin()) {
             return shared.page(elsewhere(shared, page));
         }
-        match self.bridge.sign_ins.send(errand, Browser::of(&own.visitor.id), &public_url.redirect_uri()) {
+        match self.bridge.sign_ins.send(errand, Browser::of(&own.visitor.id), from, &public_url.redirect_uri()) {
             Ok(url) => redirect(url.as_str()),
-            Err(trouble) => shared.page(failed(shared, &trouble, page)),
+            Err(trouble) => refused(shared, &trouble, page),
         }
     }
 
@@ -182,6 +186,15 @@ fn elsewhere(shared: &Shared, page: &str) -> Page {
         }
     };
     Page::new("Not from here", body).status(StatusCode::CONFLICT)
+}
+
+/// What could not even begin; where there are too many at once, when to come again.
+pub(super) fn refused(shared: &Shared, trouble: &Trouble, page: &str) -> Response {
+    let said = failed(shared, trouble, page);
+    let Trouble::Retry { after: Some(after), .. } = trouble else { return shared.page(said) };
+    let mut response = shared.page(said.status(StatusCode::TOO_MANY_REQUESTS));
+    response.headers_mut().insert(header::RETRY_AFTER, (after.as_secs() + 1).into());
+    response
 }
 
 pub(super) fn failed(shared: &Shared, trouble: &Trouble, page: &str) -> Page {

@@ -128,7 +128,9 @@ fn in_the_way(shared: &Shared, account: &AccountView, obstacle: &Obstacle) -> Ma
             @if let Some(url) = &obstacle.url {
                 p { a href=(url) rel="noreferrer" { "Consent at Microsoft" } }
             }
-            @if mends && account.enrolled.is_some() {
+            @if mends && account.enrolled.is_some() && shared.settings.web.enrol.is_empty() {
+                @if let Some(remedy) = &obstacle.remedy { p { (remedy) } }
+            } @else if mends && account.enrolled.is_some() {
                 p { a href=(shared.link("/enrol")) { "Enrol again" } }
             } @else if let Some(signer) = signer.filter(|_| mends) {
                 p { a.button href=(shared.link(&format!("/sign-in/{signer}"))) { "Sign " (label(shared, signer)) " in" } }
