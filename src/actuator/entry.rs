@@ -142,6 +142,10 @@ pub(super) struct Entry {
     against: Told,
     /// What was wanted when a person's hand came between.
     overruled: Option<Look>,
+    /// When that was seen.
+    hand_seen: Option<Instant>,
+    /// When a member that knew less sent a command.
+    set_back: Option<Instant>,
     news: Option<News>,
     /// How soon our command is to be renewed, for its effect.
     pub renews: Option<Duration>,
@@ -256,13 +260,12 @@ impl Entry {
         match report.commands_of(me) {
             Some(commands) => self.duty.came_back(commands),
             None => {
-                self.hear(&report);
+                let has_commanded = self.hear(&report);
                 // Whoever does not know what the light shows writes over what others do.
                 effects.publish |= !report.shows_something() && self.is_done();
                 self.reported = Some(report);
                 if !self.relieve(grace, now.instant) && self.was_set_back() {
-                    self.doubt();
-                    self.duty.doubt(now.instant, grace);
+                    self.set_back(has_commanded, grace, now);
                 }
                 effects.act = self.news.is_some();
             }
@@ -306,7 +309,7 @@ impl Entry {
     fn was_set_back(&self) -> bool {
         let (Some(wish), Some(reported)) = (&self.wish, &self.reported) else { return false };
         let older = !covers(&reported.common.inputs, &wish.inputs);
-        wish.look.is_some() && older && reported.shows_something() && !reported.shows(wish)
+        older && reported.shows_something() && !reported.shows(wish)
     }
 
     /// A command went out.

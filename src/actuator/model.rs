@@ -63,12 +63,16 @@ fn happening() -> impl Strategy<Value = Happening> {
 /// What lies between the members.
 #[derive(Debug, Clone, Copy)]
 struct Conditions {
+    /// How long a message takes at least.
+    link: Duration,
     /// How far a link lets one topic overtake another.
     disorder: Duration,
     events: Events,
     /// Whether the broker shares messages out.
     shares: bool,
 }
+
+const LINK: Duration = Duration::from_millis(1);
 
 /// How a hub tells what changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +92,8 @@ impl Events {
     }
 }
 
-const ORDERLY: Conditions = Conditions { disorder: Duration::ZERO, events: Events::Stream, shares: true };
+const ORDERLY: Conditions = Conditions { link: LINK, disorder: Duration::ZERO, events: Events::Stream, shares: true };
+const ASKED: Conditions = Conditions { events: Events::Asked, ..ORDERLY };
 
 /// A command that reached the hub.
 #[derive(Debug)]
@@ -201,7 +206,7 @@ proptest! {
         rules in rules(),
         happenings in proptest::collection::vec(happening(), 1..60),
     ) {
-        let conditions = Conditions { disorder: Duration::from_millis(disorder), events, shares };
+        let conditions = Conditions { link: LINK, disorder: Duration::from_millis(disorder), events, shares };
         let outcome = play(seed, conditions, rules, &happenings);
         ends_right(&outcome)?;
         // While a link holds news back, its member cannot know better; and hours change a look without news.
@@ -249,21 +254,21 @@ fn a_change_that_nobody_is_given_costs_little_more_than_one_command() {
 
 /// A member is frozen with its command on its way, while others show what is newer; then it runs again. Answers with
 /// every time that the light was set back, and how long it took until it was right.
-fn set_backs(runs_again: fn(usize) -> Happening) -> Vec<Duration> {
+fn set_backs(conditions: Conditions, frozen: u64, runs_again: fn(usize) -> Happening) -> Vec<Duration> {
     let mut all = Vec::new();
     for (late, seed) in (0..MEMBERS).flat_map(|late| (0..8).map(move |seed| (late, seed))) {
         let happenings = [
             Happening::Presence { account: 0, status: 0 },
             Happening::Pass(5_000),
             Happening::Presence { account: 0, status: 1 },
-            Happening::Pass(2),
+            Happening::Pass(conditions.link.as_millis() as u64 + 1),
             Happening::FreezeMidway(late),
             Happening::Presence { account: 0, status: 2 },
-            Happening::Pass(4_000),
+            Happening::Pass(frozen),
             runs_again(late),
             Happening::Pass(3_000),
         ];
-        let history = play(seed, Conditions { events: Events::Asked, ..ORDERLY }, PLAIN, &happenings).history;
+        let history = play(seed, conditions, PLAIN, &happenings).history;
         for back in history.windows(2).filter(|pair| pair[1].inputs < pair[0].inputs).map(|pair| &pair[1]) {
             let right = history.iter().find(|it| it.at > back.at && it.inputs == 1_003).map(|it| it.at - back.at);
             all.push(right.unwrap_or_else(|| panic!("it is set right: {history:?}")));
@@ -276,13 +281,17 @@ fn set_backs(runs_again: fn(usize) -> Happening) -> Vec<Duration> {
 #[test]
 fn a_member_that_set_a_light_back_sets_it_right_at_once() {
     let at_once = |after: &Duration| *after < Duration::from_millis(500);
-    let set_backs = set_backs(Happening::Thaw);
+    let set_backs = set_backs(ASKED, 4_000, Happening::Thaw);
     assert!(set_backs.iter().all(at_once), "sooner than others would: {set_backs:?}");
 }
 
 #[test]
 fn a_light_set_back_by_a_member_that_dies_is_set_right_by_who_hears_of_it() {
-    let after_grace = |after: &Duration| *after < Duration::from_millis(2_500);
-    let set_backs = set_backs(Happening::WakeAndDie);
-    assert!(set_backs.iter().all(after_grace), "sooner than the hub is asked again: {set_backs:?}");
+    let late = Conditions { link: Duration::from_millis(20), ..ORDERLY };
+    // Frozen for longer than a look is remembered, and what the hub tells of it comes before the report or behind it.
+    for (conditions, frozen) in [(ASKED, 4_000), (ASKED, 12_000), (ORDERLY, 12_000), (late, 12_000)] {
+        let after_grace = |after: &Duration| *after < Duration::from_millis(2_800);
+        let set_backs = set_backs(conditions, frozen, Happening::WakeAndDie);
+        assert!(set_backs.iter().all(after_grace), "sooner than the hub is asked again: {set_backs:?}");
+    }
 }

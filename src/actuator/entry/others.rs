@@ -4,11 +4,13 @@
 use std::time::{Duration, Instant};
 
 use super::super::payload::Report;
-use super::{Entry, News, Now};
+use super::{Entry, News, Now, Why};
 use crate::lights::Look;
 
 /// How many members are told from one another.
 const MEMBERS: usize = 8;
+/// How far apart a member's report of a command comes, and what the hub tells of it as it happens.
+const ABOUT: Duration = Duration::from_secs(3);
 /// What members call themselves is shorter.
 const LONGEST_NAME: usize = 64;
 
@@ -30,18 +32,22 @@ impl Others {
     }
 
     /// The first that is read of a member may be long retained: it tells of no command just now.
-    fn note(&mut self, who: &str, commands: u64) {
+    /// Answers whether it tells of one.
+    fn note(&mut self, who: &str, commands: u64) -> bool {
         if let Some((_, before)) = self.known.iter_mut().find(|(name, _)| **name == *who) {
-            if commands > *before {
+            let is_news = commands > std::mem::replace(before, commands);
+            if is_news {
                 self.heard = Some(who.into());
             }
-            *before = commands;
-        } else if who.len() <= LONGEST_NAME {
+            return is_news;
+        }
+        if who.len() <= LONGEST_NAME {
             if self.known.len() == MEMBERS {
                 self.known.remove(0);
             }
             self.known.push((who.into(), commands));
         }
+        false
     }
 }
 
@@ -51,11 +57,27 @@ impl Entry {
         self.others.heard.take()
     }
 
-    /// Another member reported.
-    pub(super) fn hear(&mut self, report: &Report) {
-        if let Some((who, commands)) = report.author() {
-            self.others.note(who, commands);
+    /// Another member reported. Answers whether it tells of a command just now.
+    pub(super) fn hear(&mut self, report: &Report) -> bool {
+        report.author().is_some_and(|(who, commands)| self.others.note(who, commands))
+    }
+
+    /// A member that knew less shows something else. Where that is a command just now, what the hub tells of it is no
+    /// hand, however long ago anybody wanted it, and whichever of the two comes first.
+    pub(super) fn set_back(&mut self, has_commanded: bool, grace: Duration, now: Now) {
+        self.set_back = Some(now.instant).filter(|_| has_commanded).or(self.set_back);
+        let by_hand = self.wish.as_ref().is_some_and(|wish| wish.why == Why::Hand);
+        if self.wish.as_ref().is_some_and(|wish| wish.look.is_some()) {
+            self.doubt();
+            self.duty.doubt(now.instant, grace);
+        } else if by_hand && has_commanded && is_recent(self.hand_seen, now.instant) {
+            self.end_hand(now);
         }
+    }
+
+    /// Whether a member that knew less has lately sent a command.
+    pub(super) fn is_set_back(&self, now: Instant) -> bool {
+        is_recent(self.set_back, now)
     }
 
     /// Another member shows what is wanted. While it keeps an effect going, nobody else needs to, until it is
@@ -91,6 +113,10 @@ impl Entry {
     }
 }
 
+fn is_recent(at: Option<Instant>, now: Instant) -> bool {
+    at.is_some_and(|at| now < at + ABOUT)
+}
+
 fn moves(look: &Look) -> bool {
     matches!(look, Look::On { effect: Some(_), .. })
 }
@@ -98,7 +124,7 @@ fn moves(look: &Look) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actuator::entry::{Why, Wish};
+    use crate::actuator::entry::Wish;
     use crate::lights::Look;
     use crate::settings::{Color, Effect, Motion, Shade};
 

@@ -58,7 +58,7 @@ impl Entry {
         if agrees(&look) {
             return self.agreed(&look, told, now);
         }
-        let echo = self.is_wanted(&agrees, now.instant);
+        let echo = self.is_set_back(now.instant) || self.is_wanted(&agrees, now.instant);
         if echo || on_hand == OnHand::Ignore {
             self.against |= told;
             self.mend(grace, now)
@@ -124,7 +124,7 @@ impl Entry {
             OnHand::Ignore => return Effects::NONE,
         };
         self.common.hand = Hand { version: next_version(self.common.hand.version, now.time), until };
-        self.overruled = self.last.clone();
+        (self.overruled, self.hand_seen) = (self.last.clone(), Some(now.instant));
         self.against = told;
         self.must_tell = true;
         Effects { act: true, publish: false }

@@ -237,7 +237,7 @@ impl World {
         let Some(member) = &mut self.members[to] else { return };
         let last =
             member.inbox.iter().rev().find(|letter| letter.topic == topic).map_or(Duration::ZERO, |it| it.arrives);
-        let arrives = (self.now + Duration::from_millis(1) + delay).max(last);
+        let arrives = (self.now + self.conditions.link + delay).max(last);
         let letter = Letter { topic: topic.to_owned(), payload: payload.to_vec(), given, arrives };
         let behind = member.inbox.iter().rposition(|letter| letter.arrives <= arrives).map_or(0, |at| at + 1);
         member.inbox.insert(behind, letter);
