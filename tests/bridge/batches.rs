@@ -46,6 +46,9 @@ async fn a_batch_that_graph_refuses_is_halved_until_the_culprit_stands_alone() {
         installation.more_polls(3).await;
         let last = installation.polls();
         assert!(last.iter().rev().take(2).all(|call| call.size == 7 && call.status == Some(200)), "{last:?}");
+        // Of eight, four and two: whoever was found out spoils no further batch.
+        let spoilt = installation.polls().iter().filter(|call| call.size > 1 && call.status == Some(status)).count();
+        assert_eq!(spoilt, 3);
         installation.cloud.adjust(|rules| rules.refused = None);
         ask(&observer, "poll", json!({ "account": "c" })).await;
         observer.until_is("g/account/c/state", "online").await;

@@ -68,9 +68,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         () = after(arguments.how_long) => {}
     }
     day.abort();
-    let _ = tokio::time::timeout(LAST_WAY, tell_the_rest(&mut events, &mut witness)).await;
-    let (changes, lost) = (witness.changes(), witness.on_the_way());
-    shutdown.cancel();
+    let (changes, lost) = wind_down(&mut events, &mut witness, &shutdown).await;
     running.await.context("the demo's program ended by a fault")??;
     connection.close(FAREWELL).await;
 
@@ -112,6 +110,19 @@ async fn tell(events: &mut Receiver<Event>, witness: &mut Witness<'_>) {
     }
 }
 
+/// Ends the roles when what is on its way has arrived, or takes too long. Answers with how many changes there
+/// were, and how many did not arrive.
+async fn wind_down(
+    events: &mut Receiver<Event>,
+    witness: &mut Witness<'_>,
+    roles: &CancellationToken,
+) -> (usize, usize) {
+    let _ = tokio::time::timeout(LAST_WAY, tell_the_rest(events, witness)).await;
+    let counted = (witness.changes(), witness.on_the_way());
+    roles.cancel();
+    counted
+}
+
 /// Shows what was on its way when the day ended.
 async fn tell_the_rest(events: &mut Receiver<Event>, witness: &mut Witness<'_>) {
     while witness.on_the_way() > 0 {
@@ -125,5 +136,31 @@ async fn tell_the_rest(events: &mut Receiver<Event>, witness: &mut Witness<'_>) 
 fn show(event: Event, witness: &mut Witness<'_>) {
     if let Event::Received(message) = event {
         witness.saw(message).iter().for_each(view::line);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Poll;
+
+    use super::witness::tests::{LIGHT, PRESENCE, graph_tells, message};
+    use super::*;
+
+    #[tokio::test]
+    async fn the_roles_go_on_until_what_is_on_its_way_has_arrived() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let stage = Stage::build("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let mut witness = Witness::new(Instant::now(), &stage.cloud, &stage.hub, &stage.settings);
+        graph_tells(&stage).await;
+        let (sender, mut events) = tokio::sync::mpsc::channel(2);
+        let roles = CancellationToken::new();
+        let mut ending = std::pin::pin!(wind_down(&mut events, &mut witness, &roles));
+        for (topic, payload) in [PRESENCE, LIGHT] {
+            let waits = futures_util::poll!(&mut ending) == Poll::Pending;
+            assert!(waits && !roles.is_cancelled(), "{topic} is still to come");
+            sender.send(Event::Received(message(topic, payload))).await.unwrap();
+        }
+        assert_eq!(ending.await, (1, 0));
+        assert!(roles.is_cancelled());
     }
 }

@@ -154,7 +154,7 @@ fn rgb(color: &str) -> Option<[u8; 3]> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::stage::Stage;
     use super::*;
     use crate::commands::parts;
@@ -162,34 +162,46 @@ mod tests {
     use crate::graph::Client;
     use crate::store::Store;
 
-    fn message(topic: &str, payload: &str) -> Received {
+    /// A topic and what stands there when Alex's first presence was published, and when its lamp shows it.
+    pub const PRESENCE: (&str, &str) = (
+        "graph2mqtt/account/alex/presence",
+        r#"{"account":"alex","availability":"Offline","activity":"Offline","since":"2026-11-24T08:00:00Z","sequence":7}"#,
+    );
+    pub const LIGHT: (&str, &str) = (
+        "graph2mqtt/actuator/home/light/desk",
+        r#"{"wanted":{"color":"off"},"shown":{"color":"off"},"inputs":{"alex":7}}"#,
+    );
+
+    pub fn message(topic: &str, payload: &str) -> Received {
         let payload = payload.to_owned().into();
         Received { topic: topic.to_owned(), payload, retained: false, given: false, reply: None }
+    }
+
+    /// Graph tells somebody of Alex's presence.
+    pub async fn graph_tells(stage: &Stage) {
+        let store = Store::open(&stage.settings.store.url, &stage.settings.store.key_file).await.unwrap();
+        let http = parts::http(&stage.settings).unwrap();
+        let tokens = Tokens::new(&stage.settings, http.clone(), store).unwrap();
+        let graph = Client::new(&stage.settings.graph, http, tokens);
+        let tenant = &stage.settings.entra.as_ref().unwrap().tenant;
+        let application = Principal::Application(tenant.as_str().into());
+        graph.presences(&application, tenant, &[PEOPLE[0].id.parse().unwrap()]).await.unwrap();
     }
 
     #[tokio::test]
     async fn what_graph_told_counts_as_lost_until_it_is_published_and_its_lamp_shows_it() {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let stage = Stage::build("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let store = Store::open(&stage.settings.store.url, &stage.settings.store.key_file).await.unwrap();
-        let http = parts::http(&stage.settings).unwrap();
-        let tokens = Tokens::new(&stage.settings, http.clone(), store).unwrap();
-        let graph = Client::new(&stage.settings.graph, http, tokens);
         let mut witness = Witness::new(Instant::now(), &stage.cloud, &stage.hub, &stage.settings);
-        let tenant = &stage.settings.entra.as_ref().unwrap().tenant;
-        let application = Principal::Application(tenant.as_str().into());
-        let alex = [PEOPLE[0].id.parse().unwrap()];
         for _ in 0..2 {
-            graph.presences(&application, tenant, &alex).await.unwrap();
+            graph_tells(&stage).await;
             assert_eq!((witness.changes(), witness.on_the_way()), (1, 1), "told, once, and not published");
         }
-        let presence = r#"{"account":"alex","availability":"Offline","activity":"Offline","since":"2026-11-24T08:00:00Z","sequence":7}"#;
         for _ in 0..2 {
-            witness.saw(message("graph2mqtt/account/alex/presence", presence));
+            witness.saw(message(PRESENCE.0, PRESENCE.1));
             assert_eq!((witness.changes(), witness.on_the_way()), (1, 1), "published, once, and not shown");
         }
-        let light = r#"{"wanted":{"color":"off"},"shown":{"color":"off"},"inputs":{"alex":7}}"#;
-        assert_eq!(witness.saw(message("graph2mqtt/actuator/home/light/desk", light)).len(), 1);
+        assert_eq!(witness.saw(message(LIGHT.0, LIGHT.1)).len(), 1);
         assert_eq!((witness.changes(), witness.on_the_way()), (1, 0));
     }
 }
