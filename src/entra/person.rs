@@ -190,6 +190,28 @@ mod tests {
     }
 
     #[test]
+    fn each_cloud_is_an_issuer_of_its_own() {
+        for cloud in ["global", "us_government", "us_government_dod", "china"] {
+            let yaml = format!("entra: {{ cloud: {cloud}, tenant: contoso.com, client_id: {ID} }}");
+            let settings = crate::settings::from_yaml(&yaml, std::path::Path::new("/")).unwrap();
+            let authority = settings.entra.unwrap().authority;
+            let host = authority.host_str().unwrap().to_owned();
+            let by = |host: &str| {
+                let claims = json!({
+                    "aud": "client", "iss": format!("https://{host}/{TENANT}/v2.0"), "exp": 1_790_000_000, "oid": ID,
+                    "tid": TENANT,
+                });
+                let token = format!("h.{}.s", URL_SAFE_NO_PAD.encode(claims.to_string()));
+                Person::read(&token, &authority, "client", Timestamp::UNIX_EPOCH)
+            };
+            assert!(by(&host).is_ok(), "{cloud}");
+            for other in ["login.microsoftonline.com", "login.microsoftonline.us", "login.partner.microsoftonline.cn"] {
+                assert_eq!(by(other).is_ok(), other == host, "{cloud}: {other}");
+            }
+        }
+    }
+
+    #[test]
     fn only_the_configured_person_signs_in_by_name_without_case_or_by_id() {
         let (account, person) = ("alex".parse().unwrap(), read(|_| ()).unwrap());
         for user in [name("alex@contoso.com"), name("ALEX@CONTOSO.COM"), User::Id(ID.parse().unwrap())] {

@@ -15,7 +15,7 @@ const BY_APP: &str = "accounts:\n  alex: { user: alex@contoso.com, via: app }\n"
 const OWN: &str = "accounts:\n  alex: { user: alex@contoso.com }\n";
 
 /// A certificate for a key, good until this year: DER, and PEM with the key.
-fn certificate(key: &str, until: i32) -> (Vec<u8>, String) {
+pub fn certificate(key: &str, until: i32) -> (Vec<u8>, String) {
     let pair = KeyPair::from_pem_and_sign_algo(key, &PKCS_RSA_SHA256).unwrap();
     let mut params = CertificateParams::default();
     params.not_after = date_time_ymd(until, 1, 1);

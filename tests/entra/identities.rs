@@ -10,6 +10,7 @@ use graph2mqtt::graph;
 use graph2mqtt::simulator::{Application, Call, Fault, Route, What};
 use secrecy::ExposeSecret;
 
+use crate::credentials::certificate;
 use crate::world::{CLIENT, SECRET, SHORT, World, http, person};
 
 const MACHINE: &str = "00000000-0000-4000-8000-0000000000d1";
@@ -229,6 +230,24 @@ async fn a_certificate_in_a_key_vault_comes_as_pem_or_pfx() {
     world.cloud.put_secret("app", pem);
     let trouble = own_token(&world.start(&settings).await).await.unwrap_err();
     misconfigured(&trouble, &["entra.key_vault", "certificate app", "no private key", "exported"]);
+}
+
+#[tokio::test]
+async fn a_certificate_that_was_renewed_in_the_vault_is_read_before_anybody_is_told() {
+    let (old, new) = (include_str!("keys/rsa.key"), include_str!("keys/other.key"));
+    let ((_, old), (registered, new)) = (certificate(old, 2039), certificate(new, 2040));
+    let (world, _) = vault(Application::public(CLIENT, "contoso.com").certificate(&registered)).await;
+    world.cloud.put_secret("app", &old);
+    let keys = format!(", key_vault: {{ vault: \"{}\", certificate: app }}", world.cloud.vault());
+    let tokens = world.start(&world.settings_in(BY_APP, &keys, &[(IMDS, &world.cloud.authority())])).await;
+    world.cloud.fault(Fault::new("POST /contoso.com", What::Slow(std::time::Duration::from_millis(300))).times(1));
+    let (cloud, asking) = (world.cloud.clone(), tokio::spawn(async move { own_token(&tokens).await }));
+    let was_read = |calls: &[Call]| calls.iter().any(|call| call.route == Route::Vault);
+    cloud.calls().wait_for(PATIENCE, was_read).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    world.cloud.put_secret("app", &new);
+    asking.await.unwrap().unwrap();
+    assert_eq!((world.asked(), asked(&world, Route::Vault)), (2, 2));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use graph2mqtt::entra::Trouble;
-use graph2mqtt::simulator::{Application, Fault, What};
+use graph2mqtt::simulator::{Application, Fault, Route, What};
 use serde_json::json;
 
 use crate::world::{CLIENT, SECRET, World, name, person, upn};
@@ -93,6 +93,18 @@ async fn while_the_person_takes_time_entra_may_stumble() {
     let tokens = world.start(&world.settings(&["alex"])).await;
     world.sign_in(&tokens, "alex").await.unwrap();
     assert_eq!(world.asked(), 3);
+}
+
+#[tokio::test]
+async fn who_is_told_to_slow_down_asks_five_seconds_later_than_before() {
+    let world = World::new().await;
+    world.cloud.adjust(|rules| rules.interval = std::time::Duration::from_secs(1));
+    let slow_down = r#"{"error":"slow_down","error_description":"AADSTS70016: slow down","error_codes":[70016]}"#;
+    world.cloud.fault(Fault::new("/token", What::status(400, slow_down)).times(1));
+    world.sign_in(&world.start(&world.settings(&["alex"])).await, "alex").await.unwrap();
+    let calls = world.cloud.calls().all();
+    let at: Vec<_> = calls.iter().filter(|call| call.route == Route::Token).map(|call| call.at).collect();
+    assert!(at.len() == 2 && at[1] - at[0] >= std::time::Duration::from_secs(6), "{at:?}");
 }
 
 #[tokio::test]

@@ -65,3 +65,25 @@ pub(super) fn read(key: &str, file: &Path) -> Result<SecretString, Trouble> {
     }
     Ok(token.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::identity::{Identity, OWN};
+    use super::*;
+    use crate::settings::Azure;
+
+    #[test]
+    fn each_cloud_has_its_own_audience() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        for (cloud, expected) in [
+            (Cloud::Global, "api://AzureADTokenExchange"),
+            (Cloud::UsGovernment, "api://AzureADTokenExchangeUSGov"),
+            (Cloud::UsGovernmentDod, "api://AzureADTokenExchangeUSGov"),
+            (Cloud::China, "api://AzureADTokenExchangeChina"),
+        ] {
+            let identity = Identity::new(&Azure::new(&[]), None, &OWN).unwrap();
+            let Federated::Identity { audience, .. } = Federated::by_identity(identity, cloud) else { panic!() };
+            assert_eq!(audience, expected, "{cloud:?}");
+        }
+    }
+}
