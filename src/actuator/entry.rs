@@ -261,8 +261,9 @@ impl Entry {
             Some(commands) => self.duty.came_back(commands),
             None => {
                 let has_commanded = self.hear(&report);
-                // Whoever does not know what the light shows writes over what others do.
-                effects.publish |= !report.shows_something() && self.is_done();
+                // Whoever does not know what the light shows, or not yet, writes over what others do.
+                let unaware = !report.shows_something() || self.wish.as_ref().is_some_and(|wish| report.lags(wish));
+                effects.publish |= unaware && self.is_done();
                 self.reported = Some(report);
                 if !self.relieve(grace, now.instant) && self.was_set_back() {
                     self.set_back(has_commanded, grace, now);

@@ -109,13 +109,15 @@ fn part(wish: &Wish) -> Value {
 /// The payload; none while nothing is wanted.
 pub(super) fn render(light: &Name, entry: &Entry, me: &str) -> Option<Vec<u8>> {
     let wish = entry.wish.as_deref()?;
+    let is_done = entry.is_done();
     // What a light showed before something that others act upon is not known any more.
-    let shown = entry.shown.as_ref().filter(|_| entry.is_done() || entry.duty.may_act());
+    let shown = entry.shown.as_ref().filter(|_| is_done || entry.duty.may_act());
     let common = &entry.common;
     let payload = Payload {
         light,
         wanted: wish.into(),
-        shown: shown.map(|shown| shown.wish.as_ref().into()),
+        // The same look may be wanted by another's status by now.
+        shown: shown.map(|shown| if is_done { wish } else { &*shown.wish }.into()),
         since: shown.map(|shown| shown.since),
         inputs: &common.inputs,
         paused: common.paused,
@@ -184,6 +186,12 @@ impl Report {
     /// Whether it says that the light shows anything.
     pub fn shows_something(&self) -> bool {
         self.shown.is_some()
+    }
+
+    /// Whether it wants what is wished for, and says that the light shows something else.
+    pub fn lags(&self, wish: &Wish) -> bool {
+        let wanted = self.wanted.as_ref().is_some_and(|wanted| look_of(wanted) == look_of(&part(wish)));
+        wanted && !self.shows(wish)
     }
 
     /// Whether it says that what is wished for was done: the light shows it, or is left alone.

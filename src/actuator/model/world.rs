@@ -62,7 +62,7 @@ pub(super) struct World {
     start: Instant,
     pub(super) now: Duration,
     pub(super) members: Vec<Option<Member>>,
-    retained: BTreeMap<String, Vec<u8>>,
+    pub(super) retained: BTreeMap<String, Vec<u8>>,
     turn: usize,
     pub(super) sequence: u64,
     chance: fastrand::Rng,
