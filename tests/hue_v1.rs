@@ -206,6 +206,20 @@ async fn a_persons_hand_is_seen_by_asking() {
 }
 
 #[tokio::test]
+async fn what_a_process_that_was_stopped_reads_late_is_no_persons_hand() {
+    let world = World::plain("Desk").await;
+    let (sender, mut events) = tokio::sync::mpsc::channel(8);
+    let source = world.lights.source.clone();
+    tokio::spawn(async move { source.watch(sender).await });
+    let mut next = async || tokio::time::timeout(WAIT, events.recv()).await.unwrap().unwrap();
+    assert_eq!(next().await, Event::Missed);
+    // The one thread of this test: everything stands still.
+    std::thread::sleep(Duration::from_secs(7));
+    world.hub.hand("Desk", &json!({"color": {"xy": {"x": 0.17, "y": 0.7}}}));
+    assert_eq!(next().await, Event::Missed);
+}
+
+#[tokio::test]
 async fn a_lamp_that_went_through_all_colours_does_so_again() {
     let world = World::plain("Desk").await;
     let (hub, key) = (world.hub.address(), world.hub.key());

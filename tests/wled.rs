@@ -89,6 +89,21 @@ async fn a_persons_hand_is_seen_and_an_echo_told_from_it() {
 }
 
 #[tokio::test]
+async fn what_a_process_that_was_stopped_reads_late_is_no_persons_hand() {
+    let strip = Wled::start().await.unwrap();
+    let (hub, _folder) = light(&strip, "").await;
+    let (sender, mut events) = tokio::sync::mpsc::channel(8);
+    let source = hub.source.clone();
+    tokio::spawn(async move { source.watch(sender).await });
+    let mut next = async || tokio::time::timeout(WAIT, events.recv()).await.unwrap().unwrap();
+    assert_eq!(next().await, Event::Missed);
+    // The one thread of this test: everything stands still.
+    std::thread::sleep(Duration::from_secs(9));
+    strip.hand(&json!({"seg": [{"id": 0, "col": [[0, 0, 255]]}]}));
+    assert_eq!(next().await, Event::Missed);
+}
+
+#[tokio::test]
 async fn lights_at_one_address_are_one_hub_with_one_reading() {
     let (strip, other) = (Wled::start().await.unwrap(), Wled::start().await.unwrap());
     let light = |name: &str, strip: &Wled, segment: u8| {

@@ -5,6 +5,7 @@
 //! are frozen, killed, started again, links that delay and let topics overtake each other, brokers that come
 //! back without what they had retained, hubs that do not answer.
 
+mod member;
 mod rules;
 mod world;
 
@@ -138,15 +139,8 @@ fn play(seed: u64, conditions: Conditions, rules: Rules, happenings: &[Happening
                 world.publish(&presence_topic(name), payload.as_bytes());
             }
             Happening::Pass(milliseconds) => world.pass(Duration::from_millis(milliseconds), fails),
-            Happening::Freeze(at) => world.members[at].iter_mut().for_each(|member| member.is_frozen = true),
-            Happening::FreezeMidway(at) => {
-                for member in world.members[at].iter_mut() {
-                    member.is_frozen = true;
-                    if let Some(under) = &mut member.under {
-                        under.lands = under.lands.map(|_| Duration::MAX);
-                    }
-                }
-            }
+            Happening::Freeze(at) => world.freeze(at, false),
+            Happening::FreezeMidway(at) => world.freeze(at, true),
             Happening::Thaw(at) => world.thaw(at),
             Happening::WakeAndDie(at) => world.wakes_and_dies(at),
             Happening::Kill(at) => world.kill(at),
@@ -286,6 +280,20 @@ fn set_backs(conditions: Conditions, frozen: u64, runs_again: fn(usize) -> Happe
     }
     assert!(!all.is_empty(), "nothing was set back: the schedule does not come to it");
     all
+}
+
+#[test]
+fn a_member_that_was_frozen_takes_what_others_did_meanwhile_for_no_hand() {
+    for seed in 0..40 {
+        let mut happenings = vec![Happening::Pass(6_007), Happening::Freeze(2)];
+        for (status, pass) in [(0, 0), (0, 2_419), (2, 6_580), (0, 0), (0, 0), (2, 1_974), (0, 0)] {
+            happenings.extend([Happening::Presence { account: 0, status }, Happening::Pass(pass)]);
+        }
+        // Its clock is ahead of theirs, and the hours end first for it.
+        let rules = Rules { hours: Hours::End, ..PLAIN };
+        let outcome = play(seed, ORDERLY, rules, &happenings);
+        assert!(ends_right(&outcome).is_ok(), "{seed}: {outcome:?}");
+    }
 }
 
 #[test]

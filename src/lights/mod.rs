@@ -10,6 +10,7 @@ mod light;
 mod look;
 mod pairings;
 mod standing;
+mod stopped;
 mod survey;
 pub mod wled;
 

@@ -68,6 +68,19 @@ async fn after_every_gap_everything_is_read_anew_whether_the_hub_tells_what_was_
 }
 
 #[tokio::test]
+async fn what_a_process_that_was_stopped_hears_late_is_no_persons_hand() {
+    let world = World::new("Desk").await;
+    let mut events = world.watch().await;
+    world.hub.hand("Desk", &hand());
+    // The one thread of this test: everything stands still.
+    std::thread::sleep(Duration::from_secs(6));
+    assert_eq!(next(&mut events).await, Event::Missed);
+    world.hub.hand("Desk", &json!({"on": {"on": false}}));
+    let Event::Changed { light: 0, seen } = next(&mut events).await else { panic!("a change") };
+    assert_eq!(seen.0[0].on, Some(false), "what comes later is heard");
+}
+
+#[tokio::test]
 async fn a_lamp_that_was_renamed_in_a_gap_is_known_after_it() {
     let world = World::new("Table").await;
     world.reason().await;

@@ -1,18 +1,18 @@
 //! What lies between the members, and what can go wrong there: the broker, the links, the hub, the clock.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::member::{Letter, Member, Under};
 use super::{Conditions, Events, Reached};
 use crate::actuator::board::{Board, slot};
-use crate::actuator::converge::{Convergence, Step};
-use crate::actuator::entry::{News, Now, Wish};
+use crate::actuator::converge::Step;
+use crate::actuator::entry::{News, Now};
 use crate::actuator::mind::{Came, Mind, Todo};
 use crate::actuator::topics::{About, Topics};
-use crate::lights::hue::LIMITS;
 use crate::lights::{Lamp, Load, Look, Obeyed, Seen, Trouble};
 use crate::mqtt::Wanted;
 use crate::settings::{OnHand, Settings};
@@ -21,39 +21,6 @@ use crate::settings::{OnHand, Settings};
 pub(super) const MEMBERS: usize = 3;
 /// Whom the light follows.
 pub(super) const ACCOUNTS: [&str; 2] = ["alex", "sam"];
-
-/// A message on its way to a member.
-#[derive(Debug, Clone)]
-struct Letter {
-    topic: String,
-    payload: Vec<u8>,
-    given: bool,
-    arrives: Duration,
-}
-
-/// A command on its way to the hub, or its answer on the way back.
-pub(super) struct Under {
-    look: Look,
-    wish: Arc<Wish>,
-    /// When the hub has it, and when its answer is back.
-    pub(super) lands: Option<Duration>,
-    pub(super) back: Duration,
-    fails: bool,
-}
-
-pub(super) struct Member {
-    mind: Mind,
-    board: Arc<Board>,
-    convergence: Convergence,
-    inbox: VecDeque<Letter>,
-    pub(super) under: Option<Under>,
-    /// What the hub tells by itself.
-    told: VecDeque<(Duration, Look)>,
-    pub(super) is_frozen: bool,
-    is_connected: bool,
-    /// When its convergence is to be asked again.
-    wakes: Option<Duration>,
-}
 
 pub(super) struct World {
     settings: Settings,
@@ -137,17 +104,7 @@ impl World {
         let board = Arc::new(Board::new(self.topics.clone(), me, chance, Arc::new(Timestamp::now)));
         let lights = self.settings.lights.values().cloned().collect();
         let mind = Mind::new(&self.topics, lights, self.settings.colors.clone(), board.clone());
-        self.members[at] = Some(Member {
-            mind,
-            board,
-            convergence: Convergence::new(LIMITS, 1),
-            inbox: VecDeque::new(),
-            under: None,
-            told: VecDeque::new(),
-            is_frozen: false,
-            is_connected: false,
-            wakes: None,
-        });
+        self.members[at] = Some(Member::new(mind, board));
         self.connect(at);
     }
 
@@ -176,15 +133,14 @@ impl World {
         self.apply(at, todo);
     }
 
-    /// A frozen member runs again. What it had sent reaches the hub now.
+    pub(super) fn freeze(&mut self, at: usize, midway: bool) {
+        let time = self.now;
+        self.members[at].iter_mut().for_each(|member| member.freeze(time, midway));
+    }
+
     pub(super) fn thaw(&mut self, at: usize) {
         let time = self.now;
-        for member in self.members[at].iter_mut() {
-            member.is_frozen = false;
-            if let Some(under) = member.under.as_mut().filter(|under| under.lands == Some(Duration::MAX)) {
-                (under.lands, under.back) = (Some(time), time);
-            }
-        }
+        self.members[at].iter_mut().for_each(|member| member.thaw(time));
     }
 
     pub(super) fn kill(&mut self, at: usize) {
@@ -279,7 +235,7 @@ impl World {
         let (now, time) = (self.clock(at), self.now);
         self.land(at);
         let shown = self.shown.last().map(|reached| reached.look.clone());
-        let Some(member) = self.members[at].as_mut().filter(|member| !member.is_frozen) else { return false };
+        let Some(member) = self.members[at].as_mut().filter(|member| member.frozen.is_none()) else { return false };
         if member.under.as_ref().is_some_and(|under| under.lands.is_none() && under.back <= time) {
             let under = member.under.take().expect("it is under way");
             let result = match under.fails {
@@ -295,7 +251,14 @@ impl World {
             self.report(at, 0);
             return true;
         }
+        if member.reads.take_if(|at| *at <= time).is_some() {
+            member.read(shown.as_ref(), now);
+            return true;
+        }
         if let Some((_, told)) = member.told.pop_front_if(|(told, _)| *told <= time) {
+            if member.reads.is_some() {
+                return true;
+            }
             let look = shown.filter(|_| self.conditions.events == Events::Asked).unwrap_or(told);
             let grace = member.board.grace();
             let agrees = |other: &Look| other.looks_like(&look);
@@ -385,11 +348,12 @@ impl World {
         for (member, now) in self.members.iter_mut().zip(clocks) {
             let Some(member) = member else { continue };
             at(member.under.as_ref().and_then(|under| under.lands));
-            if member.is_frozen {
+            if member.frozen.is_some() {
                 continue;
             }
             at(member.under.as_ref().map(|under| under.back));
             at(member.told.front().map(|(told, _)| *told));
+            at(member.reads);
             at(member.inbox.front().map(|letter| letter.arrives));
             at(member.mind.deadline(now).map(|due| due - start));
             at(member.wakes);

@@ -15,6 +15,7 @@ use serde_json::Value;
 use tokio::sync::mpsc::Sender;
 
 use self::client::Client;
+use super::stopped::was_stopped;
 use super::{Asked, Event, Lamp, Light, Limits, Load, Look, Obeyed, Seen, Source, Trouble};
 use crate::presence::Name;
 
@@ -188,9 +189,13 @@ impl WledWatch {
                 }
             }
             before = now.or(before);
+            let began = tokio::time::Instant::now();
             tokio::select! {
                 () = events.closed() => return,
                 () = tokio::time::sleep(PAUSE) => {}
+            }
+            if !is_lost && was_stopped(began, PAUSE) {
+                before = None;
             }
         }
     }

@@ -20,6 +20,7 @@ use super::super::hub::HueHub;
 use super::super::v1::Poll;
 use super::resources::{Directory, LIGHT, seen};
 use super::sse::{Frame, Reader, order};
+use crate::lights::stopped::was_stopped;
 use crate::lights::{Event, Seen, Source, Standing, Trouble};
 use crate::settings::Target;
 
@@ -29,6 +30,8 @@ const SILENCE: Duration = Duration::from_secs(90);
 const GAP: Duration = Duration::from_secs(60);
 /// How long old events can come on a new connection.
 const REPLAY: Duration = Duration::from_secs(1);
+/// How long events are waited for without a look at the clock.
+const TURN: Duration = Duration::from_secs(2);
 /// Who adds or removes a lamp makes the hub tell several things, one after another.
 const SETTLED: Duration = Duration::from_millis(500);
 /// When what could not be read is asked for again.
@@ -167,9 +170,13 @@ impl Watch {
             for event in poll.take(&lamps, |lamp| concerns.lights.get(lamp).cloned().unwrap_or_default()) {
                 events.send(event).await.map_err(|_| Unheard)?;
             }
+            let began = Instant::now();
             tokio::select! {
                 () = events.closed() => return Err(Unheard),
                 () = sleep(Poll::PAUSE) => {}
+            }
+            if was_stopped(began, Poll::PAUSE) {
+                poll = Poll::default();
             }
         }
     }
@@ -181,7 +188,7 @@ impl Watch {
         place: &mut Place,
         events: &Sender<Event>,
     ) -> Result<(), Unheard> {
-        let (is_again, goes_on) = (place.heard.is_some(), place.goes_on());
+        let (mut is_again, mut goes_on) = (place.heard.is_some(), place.goes_on());
         tracing::debug!(hub = self.hub.name(), goes_on, "events are listened to");
         let (mut reader, mut concerns) = (Reader::default(), Concerns::default());
         let mut heard = Instant::now();
@@ -189,12 +196,15 @@ impl Watch {
         place.heard = Some(heard);
         place.held = place.held.take().or_else(|| self.hub.directory());
         loop {
-            let silent = heard + self.silence;
-            let until = [replay_ends, looks_again].into_iter().flatten().fold(silent, Instant::min);
+            let (began, silent) = (Instant::now(), heard + self.silence);
+            let until = [replay_ends, looks_again].into_iter().flatten().fold(silent.min(began + TURN), Instant::min);
             let chunk = tokio::select! {
                 () = events.closed() => return Err(Unheard),
                 chunk = timeout_at(until, stream.chunk()) => chunk,
             };
+            if was_stopped(began, TURN) {
+                (goes_on, is_again, replay_ends) = (false, true, Some(Instant::now() + REPLAY));
+            }
             match chunk {
                 Ok(Ok(Some(piece))) => {
                     heard = Instant::now();
