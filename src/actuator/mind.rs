@@ -144,9 +144,10 @@ impl Mind {
         if payload.is_empty() {
             return Ok(());
         }
-        let report = Report::read(payload, &self.lights[light].light.follow, now.time)
+        let mut report = Report::read(payload, &self.lights[light].light.follow, now.time)
             .ok_or("JSON with inputs was expected, as an actuator publishes it")?;
-        if came != Came::Retained && report.is_of_another(self.board.me()) {
+        report.is_live = came != Came::Retained;
+        if report.is_live && report.is_of_another(self.board.me()) {
             self.has_company = Some(true);
         }
         let grace = self.board.grace();

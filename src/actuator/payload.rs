@@ -138,6 +138,8 @@ pub(super) fn render(light: &Name, entry: &Entry, me: &str) -> Option<Vec<u8>> {
 /// What a member published of a light.
 #[derive(Debug)]
 pub(super) struct Report {
+    /// Whether it was published while we listened.
+    pub is_live: bool,
     pub common: Common,
     pub shown: Option<Value>,
     pub since: Timestamp,
@@ -155,6 +157,7 @@ impl Report {
         topic.get("inputs")?.as_object()?;
         let since = topic.get("since").and_then(|since| since.as_str()?.parse().ok()).unwrap_or(now);
         Some(Self {
+            is_live: false,
             common: Common::read(&topic, follow, now),
             shown: topic.remove("shown").filter(Value::is_object),
             wanted: topic.remove("wanted").filter(Value::is_object),

@@ -31,9 +31,9 @@ impl Others {
         self.keeper.as_ref().map(|(_, at)| *at)
     }
 
-    /// The first that is read of a member may be long retained: it tells of no command just now.
-    /// Answers whether it tells of one.
-    fn note(&mut self, who: &str, commands: u64) -> bool {
+    /// The first that is read of a member may be long retained: then it tells of no command just now.
+    /// Answers whether it may tell of one.
+    fn note(&mut self, who: &str, commands: u64, is_live: bool) -> bool {
         if let Some((_, before)) = self.known.iter_mut().find(|(name, _)| **name == *who) {
             let is_news = commands > std::mem::replace(before, commands);
             if is_news {
@@ -47,7 +47,7 @@ impl Others {
             }
             self.known.push((who.into(), commands));
         }
-        false
+        is_live && commands > 0
     }
 }
 
@@ -57,9 +57,9 @@ impl Entry {
         self.others.heard.take()
     }
 
-    /// Another member reported. Answers whether it tells of a command just now.
+    /// Another member reported. Answers whether it may tell of a command just now.
     pub(super) fn hear(&mut self, report: &Report) -> bool {
-        report.author().is_some_and(|(who, commands)| self.others.note(who, commands))
+        report.author().is_some_and(|(who, commands)| self.others.note(who, commands, report.is_live))
     }
 
     /// A member that knew less shows something else. Where that is a command just now, what the hub tells of it is no

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::actuator::board::Board;
 use crate::actuator::converge::Convergence;
 use crate::actuator::entry::{Now, Wish};
-use crate::actuator::mind::Mind;
+use crate::actuator::mind::{Came, Mind};
 use crate::lights::Look;
 use crate::lights::hue::LIMITS;
 
@@ -21,7 +21,7 @@ const REPLAY: Duration = Duration::from_secs(1);
 pub(super) struct Letter {
     pub topic: String,
     pub payload: Vec<u8>,
-    pub given: bool,
+    pub came: Came,
     pub arrives: Duration,
 }
 

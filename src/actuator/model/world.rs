@@ -118,7 +118,7 @@ impl World {
             .map(|(topic, payload)| Letter {
                 topic: topic.clone(),
                 payload: payload.clone(),
-                given: false,
+                came: Came::Retained,
                 arrives: self.now,
             })
             .collect();
@@ -182,19 +182,19 @@ impl World {
         if self.conditions.shares && !is_report && !there.is_empty() {
             self.turn += 1;
             let to = there[self.turn % there.len()];
-            self.post(to, topic, payload, true);
+            self.post(to, topic, payload, Came::Given);
         }
-        there.into_iter().for_each(|to| self.post(to, topic, payload, false));
+        there.into_iter().for_each(|to| self.post(to, topic, payload, Came::ToAll));
     }
 
     /// Letters of one topic keep their order; others may overtake them.
-    fn post(&mut self, to: usize, topic: &str, payload: &[u8], given: bool) {
+    fn post(&mut self, to: usize, topic: &str, payload: &[u8], came: Came) {
         let delay = Duration::from_micros(self.chance.u64(0..=self.conditions.disorder.as_micros() as u64));
         let Some(member) = &mut self.members[to] else { return };
         let last =
             member.inbox.iter().rev().find(|letter| letter.topic == topic).map_or(Duration::ZERO, |it| it.arrives);
         let arrives = (self.now + self.conditions.link + delay).max(last);
-        let letter = Letter { topic: topic.to_owned(), payload: payload.to_vec(), given, arrives };
+        let letter = Letter { topic: topic.to_owned(), payload: payload.to_vec(), came, arrives };
         let behind = member.inbox.iter().rposition(|letter| letter.arrives <= arrives).map_or(0, |at| at + 1);
         member.inbox.insert(behind, letter);
     }
@@ -273,8 +273,8 @@ impl World {
         }
         if let Some(letter) = member.inbox.pop_front_if(|letter| letter.arrives <= time) {
             let about = self.abouts[&letter.topic].clone();
-            let came = if letter.given { Came::Given } else { Came::ToAll };
-            let todo = member.mind.take(&about, &letter.payload, came, now).expect("what the model says is taken");
+            let todo =
+                member.mind.take(&about, &letter.payload, letter.came, now).expect("what the model says is taken");
             self.apply(at, todo);
             return true;
         }
