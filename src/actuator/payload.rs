@@ -117,7 +117,7 @@ pub(super) fn render(light: &Name, entry: &Entry, me: &str) -> Option<Vec<u8>> {
         light,
         wanted: wish.into(),
         // The same look may be wanted by another's status by now.
-        shown: shown.map(|shown| if is_done { wish } else { &*shown.wish }.into()),
+        shown: shown.map(|shown| if is_done && wish.look.is_some() { wish } else { &*shown.wish }.into()),
         since: shown.map(|shown| shown.since),
         inputs: &common.inputs,
         paused: common.paused,
