@@ -206,21 +206,23 @@ impl World {
     /// Somebody dims the lamp, again and again until the light's topic says so: the first events of a stream
     /// may be old ones, and are passed over.
     pub async fn hand_until(&self, said: impl Fn(&Value) -> bool) {
-        self.hands_until(|step| serde_json::json!({"dimming": {"brightness": 20.0 + f64::from(step) / 10.0}}), said)
-            .await;
+        let dims = |step| vec![serde_json::json!({"dimming": {"brightness": 20.0 + f64::from(step) / 10.0}})];
+        self.hands_until(dims, said).await;
     }
 
     /// As [`Self::hand_until`], of a lamp that is dark.
     pub async fn switched_on_until(&self, said: impl Fn(&Value) -> bool) {
         let on =
             |step| serde_json::json!({"on": {"on": true}, "dimming": {"brightness": 20.0 + f64::from(step) / 10.0}});
-        self.hands_until(on, said).await;
+        // What it is already, a hub does not tell.
+        let off_and_on = |step| vec![serde_json::json!({"on": {"on": false}}), on(step)];
+        self.hands_until(off_and_on, said).await;
     }
 
-    async fn hands_until(&self, hand: impl Fn(i32) -> Value, said: impl Fn(&Value) -> bool) {
+    async fn hands_until(&self, hands: impl Fn(i32) -> Vec<Value>, said: impl Fn(&Value) -> bool) {
         let topic = "graph2mqtt/actuator/home/light/desk";
         for step in 0..150 {
-            self.hub.hand("Desk", &hand(step));
+            hands(step).iter().for_each(|hand| self.hub.hand("Desk", hand));
             tokio::time::sleep(Duration::from_millis(100)).await;
             let newest = self.bridge.newest().get(topic).and_then(|payload| serde_json::from_str(payload).ok());
             if newest.is_some_and(|light: Value| said(&light)) {
