@@ -21,21 +21,20 @@ impl Application {
         token: &str,
         claims: Option<&str>,
     ) -> Result<(Issued, bool), Trouble> {
-        let subject = self.subject_as(&grant.account, party);
+        let subject = || self.subject_as(&grant.account, party);
         if grant.confidential && !self.is_confidential() {
+            let Subject { who, sign_in, .. } = subject();
             let reason = format!(
-                "{}: it signed in with the application's credential, which is not configured under entra any more: \
-                 set it again",
-                subject.who
+                "{who}: it signed in with the application's credential, which is not configured under entra any more: \
+                 set it again"
             );
-            let trouble = Trouble::sign_in_at(reason, format!("or {}", subject.sign_in));
+            let trouble = Trouble::sign_in_at(reason, format!("or {sign_in}"));
             return Err(self.mended(grant, trouble).await);
         }
         let tenant = self.tenant_of(party);
         let scopes = self.scopes_for(party.reads, writes);
-        let mut kinds = vec![!grant.confidential, grant.confidential];
+        let mut confidential = grant.confidential;
         loop {
-            let confidential = kinds.pop().unwrap_or(grant.confidential);
             let transport = self.transport(tenant, confidential).claiming(claims);
             let answer = self
                 .client(tenant)
@@ -45,11 +44,13 @@ impl Application {
                 .await;
             match answer {
                 Ok(answer) => return Ok((answer.into(), confidential)),
-                Err(_) if !kinds.is_empty() && self.is_the_other_kind(confidential, &transport) => {}
+                Err(_) if confidential == grant.confidential && self.is_the_other_kind(confidential, &transport) => {
+                    confidential = !confidential;
+                }
                 Err(error) => {
                     let trouble = match transport.refusal().filter(Refusal::is_of_kind) {
-                        Some(refusal) => changed(&subject, &refusal.without(&[token])),
-                        None => self.trouble(&subject, &transport, &[token], error),
+                        Some(refusal) => changed(&subject(), &refusal.without(&[token])),
+                        None => self.trouble(&subject(), &transport, &[token], error),
                     };
                     self.remember_claims(&grant.account, &trouble, &transport, claims);
                     return Err(self.mended(grant, trouble).await);
