@@ -7,12 +7,7 @@ use crate::world::{BLUE, PATIENCE, RED, World};
 
 #[tokio::test]
 async fn a_hand_in_a_gap_counts_where_the_hub_tells_of_it_and_is_set_right_elsewhere() {
-    let mut world = World::with(&["alex"]).await;
-    let actuator = world.actuator().await;
-    world.presence("alex", "Busy").await;
-    world.shows("Desk", RED).await;
-    world.watched().await;
-    world.hand_until(|light| light["hand"]["until"] == "change").await;
+    let (mut world, actuator) = World::overruled().await;
     world.presence("alex", "Away").await;
     world.shows("Desk", BLUE).await;
     world.published("desk", |light| light["hand"]["until"].is_null() && light["shown"] == light["wanted"]).await;

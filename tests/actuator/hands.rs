@@ -18,12 +18,7 @@ async fn a_light_that_somebody_switched_off_comes_on_with_the_next_status() {
 
 #[tokio::test]
 async fn a_persons_hand_is_left_alone_until_the_next_status() {
-    let mut world = World::with(&["alex"]).await;
-    let actuator = world.actuator().await;
-    world.presence("alex", "Busy").await;
-    world.shows("Desk", RED).await;
-    world.watched().await;
-    world.hand_until(|light| light["hand"]["until"] == "change").await;
+    let (mut world, actuator) = World::overruled().await;
     let light = world.published("desk", |light| light["hand"]["until"] == "change").await;
     assert_eq!((&light["wanted"]["color"], &light["hand"]["status"]["account"]), (&"keep".into(), &"alex".into()));
     let since = jiff::Timestamp::from_second(world.sequence as i64).unwrap();

@@ -130,12 +130,7 @@ async fn a_changed_certificate_is_refused_with_the_remedy() {
 
 #[tokio::test]
 async fn a_lamp_that_comes_back_gets_its_look_once_more() {
-    let mut world = World::with(&["alex"]).await;
-    let actuator = world.actuator().await;
-    world.presence("alex", "Busy").await;
-    world.shows("Desk", RED).await;
-    world.watched().await;
-    world.hand_until(|light| light["hand"]["until"] == "change").await;
+    let (mut world, actuator) = World::overruled().await;
     world.presence("alex", "Away").await;
     world.shows("Desk", BLUE).await;
     world.hub.unreachable("Desk");

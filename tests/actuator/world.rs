@@ -137,6 +137,17 @@ impl World {
     }
 
     /// An actuator with the light `desk` on the office, following alex.
+    /// A desk that followed alex, who is busy, until a person changed it; and its actuator.
+    pub async fn overruled() -> (Self, Running) {
+        let mut world = Self::with(&["alex"]).await;
+        let actuator = world.actuator().await;
+        world.presence("alex", "Busy").await;
+        world.shows("Desk", RED).await;
+        world.watched().await;
+        world.hand_until(|light| light["hand"]["until"] == "change").await;
+        (world, actuator)
+    }
+
     pub async fn actuator(&self) -> Running {
         self.actuator_with("  desk: { hub: office, target: Office, follow: alex }\n").await
     }
