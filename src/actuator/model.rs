@@ -57,6 +57,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         2 => member().prop_map(Happening::Freeze),
         2 => member().prop_map(Happening::FreezeMidway),
         3 => member().prop_map(Happening::Thaw),
+        1 => member().prop_map(Happening::WakeAndDie),
         1 => member().prop_map(Happening::Kill),
         2 => member().prop_map(Happening::Begin),
         1 => Just(Happening::Broker),

@@ -43,6 +43,8 @@ pub(super) struct Member {
     pub under: Option<Under>,
     /// What the hub tells by itself.
     pub told: VecDeque<(Duration, Look)>,
+    /// What a hub that is only asked answered last: only what differs from it is told.
+    pub has_read: Option<Look>,
     /// When the light is read: what the hub tells until then is old.
     pub reads: Option<Duration>,
     /// Since when it is.
@@ -61,6 +63,7 @@ impl Member {
             inbox: VecDeque::new(),
             under: None,
             told: VecDeque::new(),
+            has_read: None,
             reads: None,
             frozen: None,
             is_connected: false,
@@ -89,6 +92,7 @@ impl Member {
     /// What the light shows, after a gap.
     pub fn read(&mut self, shown: Option<&Look>, now: Now) {
         let (Some(shown), grace) = (shown, self.board.grace()) else { return };
+        self.has_read = Some(shown.clone());
         self.board.light(0, |entry| {
             let wanted = entry.wish.as_ref().and_then(|wish| wish.look.as_ref());
             if wanted.is_some_and(|look| !look.looks_like(shown)) {

@@ -260,6 +260,9 @@ impl World {
                 return true;
             }
             let look = shown.filter(|_| self.conditions.events == Events::Asked).unwrap_or(told);
+            if self.conditions.events == Events::Asked && member.has_read.replace(look.clone()) == Some(look.clone()) {
+                return true;
+            }
             let grace = member.board.grace();
             let agrees = |other: &Look| other.looks_like(&look);
             let effects =
