@@ -257,6 +257,11 @@ impl Convergence {
         }
     }
 
+    /// A light can be commanded again, as its hub says: it need not wait for the next try.
+    pub fn is_back(&mut self, light: usize) {
+        self.lights[light].retry = Retry::default();
+    }
+
     /// What nothing but a person could help is over.
     pub fn mended(&mut self) {
         self.stopped = false;

@@ -21,8 +21,6 @@ use crate::settings::OnHand;
 /// How long after the start the hub is read ahead, unless a command came first: a handshake costs
 /// milliseconds of the one thread, and the bridge's first refresh and presence beside us go before.
 const QUIET_START: Duration = Duration::from_secs(1);
-/// A hub that is listened to so soon has told all since its lights got their first look.
-const PROMPT: Duration = Duration::from_secs(5);
 /// How long a stop waits for commands.
 const LAST_COMMANDS: Duration = Duration::from_secs(5);
 /// How many events of a hub wait for us.
@@ -87,8 +85,7 @@ impl Drive {
         let (mut flashing, mut reading) = (FuturesUnordered::new(), FuturesUnordered::new());
         let (tell, mut told) = mpsc::channel(EVENTS);
         let mut watch = pin!(self.watch(tell));
-        let began = Instant::now();
-        let (mut ahead, mut has_missed, mut give_up) = (Some(began + QUIET_START), false, None);
+        let (mut ahead, mut give_up) = (Some(Instant::now() + QUIET_START), None);
         loop {
             let wait = self.send(&mut convergence, |command| {
                 ahead = None;
@@ -105,14 +102,13 @@ impl Drive {
                 () = self.wake.notified() => {}
                 Some(ended) = under_way.next() => self.ended(&mut convergence, &ended, &mut complaints),
                 Some(event) = told.recv() => match event {
-                    Event::Missed if has_missed || began.elapsed() > PROMPT => reading.push(self.read_all()),
-                    Event::Missed => has_missed = true,
+                    Event::Missed => reading.push(self.read_all()),
                     Event::Stopped | Event::Rearranged => ahead = Some(Instant::now()),
                     Event::Mended => {
                         convergence.mended();
                         ahead = Some(Instant::now());
                     }
-                    event => self.take(&event),
+                    event => self.take(&mut convergence, &event),
                 },
                 Some(all) = reading.next() => self.was_read(&all),
                 Some(flash) = flashes.recv() => flashing.push(self.flash(flash)),
@@ -292,7 +288,7 @@ impl Drive {
         std::future::pending().await
     }
 
-    fn take(&self, event: &Event) {
+    fn take(&self, convergence: &mut Convergence, event: &Event) {
         let now = self.board.now();
         let (light, effects) = match event {
             Event::Changed { light, seen } => (*light, self.changed(*light, seen, now)),
@@ -302,6 +298,7 @@ impl Drive {
                 (*light, Effects { act: false, publish: true })
             }
             Event::Back { light } => {
+                convergence.is_back(*light);
                 let grace = self.board.grace();
                 let mut effects = self.board.light(self.manners[*light].place, |entry| entry.is_back(grace, now));
                 effects.publish = true;
@@ -327,7 +324,7 @@ impl Drive {
         }
     }
 
-    /// After a gap: what the lights show now. Lights that cannot be read are not doubted for that.
+    /// After a gap, and when it is listened to first: what the lights show now. Lights that cannot be read are not doubted for that.
     async fn read_all(&self) -> Vec<Option<Seen>> {
         let mut all = Vec::with_capacity(self.manners.len());
         for (_, it) in &self.hub.lights {

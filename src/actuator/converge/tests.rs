@@ -1,3 +1,4 @@
+mod retry;
 mod together;
 
 use proptest::prelude::*;
@@ -94,36 +95,6 @@ fn what_is_shown_is_not_sent_again() {
 }
 
 #[test]
-fn after_an_error_it_tries_again_after_1_s_doubling_to_30_s() {
-    let mut one = One::new();
-    one.want(1);
-    one.send();
-    for seconds in [1, 2, 4, 8, 16, 30, 30, 30] {
-        one.end(&no_hub(None));
-        one.want(seconds as u8);
-        assert_eq!(
-            one.send(),
-            (look(seconds as u8), false, seconds * SECOND),
-            "the newest wish, and no sooner for being new"
-        );
-    }
-    one.end(&obeyed());
-    one.want(99);
-    assert_eq!(one.send().2, SECOND, "a success ends it");
-}
-
-#[test]
-fn retry_after_makes_it_longer_and_never_shorter() {
-    let mut one = One::new();
-    one.want(1);
-    one.send();
-    one.end(&no_hub(Some(90 * SECOND)));
-    assert_eq!(one.send().2, 90 * SECOND);
-    one.end(&no_hub(Some(Duration::ZERO)));
-    assert_eq!(one.send().2, 2 * SECOND);
-}
-
-#[test]
 fn what_was_off_after_all_is_sent_once_more_with_on() {
     let mut one = One::new();
     one.want(1);
@@ -170,19 +141,6 @@ fn a_stopped_hub_is_left_alone() {
     one.want(2);
     one.now += 3600 * SECOND;
     assert_eq!(one.next(), Step::Wait(None));
-}
-
-#[test]
-fn a_light_in_trouble_holds_no_other_back() {
-    let now = Instant::now();
-    let mut convergence = Convergence::new(LIMITS, 2);
-    convergence.want(0, Aim::Show(look(1)));
-    convergence.want(1, Aim::Show(look(1)));
-    assert!(matches!(convergence.next(now, |_| Load::Single), Step::Send { light: 0, .. }));
-    convergence.ended(now, 0, &Err(Trouble::Light { reason: "no such lamp".into() }));
-    let Step::Wait(Some(at)) = convergence.next(now, |_| Load::Single) else { panic!("the limit is kept") };
-    assert_eq!(at - now, LIMITS.single);
-    assert!(matches!(convergence.next(at, |_| Load::Single), Step::Send { light: 1, .. }));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::lights::hue::LIMITS;
 
 /// Who was frozen for longer notices.
 const STOPPED: Duration = Duration::from_secs(5);
-/// How long what is told behind that counts as old.
+/// How long what is told behind that counts as old, and behind the start.
 const REPLAY: Duration = Duration::from_secs(1);
 
 /// A message on its way to a member.
@@ -55,7 +55,7 @@ pub(super) struct Member {
 }
 
 impl Member {
-    pub fn new(mind: Mind, board: Arc<Board>) -> Self {
+    pub fn new(mind: Mind, board: Arc<Board>, time: Duration) -> Self {
         Self {
             mind,
             board,
@@ -64,7 +64,7 @@ impl Member {
             under: None,
             told: VecDeque::new(),
             has_read: None,
-            reads: None,
+            reads: Some(time + REPLAY),
             frozen: None,
             is_connected: false,
             wakes: None,
@@ -91,8 +91,8 @@ impl Member {
 
     /// What the light shows, after a gap.
     pub fn read(&mut self, shown: Option<&Look>, now: Now) {
+        self.has_read = shown.cloned();
         let (Some(shown), grace) = (shown, self.board.grace()) else { return };
-        self.has_read = Some(shown.clone());
         self.board.light(0, |entry| {
             let wanted = entry.wish.as_ref().and_then(|wish| wish.look.as_ref());
             if wanted.is_some_and(|look| !look.looks_like(shown)) {

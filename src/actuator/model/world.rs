@@ -104,7 +104,7 @@ impl World {
         let board = Arc::new(Board::new(self.topics.clone(), me, chance, Arc::new(Timestamp::now)));
         let lights = self.settings.lights.values().cloned().collect();
         let mind = Mind::new(&self.topics, lights, self.settings.colors.clone(), board.clone());
-        self.members[at] = Some(Member::new(mind, board));
+        self.members[at] = Some(Member::new(mind, board, self.now));
         self.connect(at);
     }
 
