@@ -82,7 +82,7 @@ pub(in crate::lights::hue) struct Scene {
     pub name: String,
     /// The room or zone that it belongs to.
     pub place: String,
-    /// What it makes of its lamps, as far as that is told and stays: of a dynamic scene nothing.
+    /// What it makes of its lamps, as far as that is told and stays: of a dynamic scene which of them are on.
     pub lamps: Vec<Lamp>,
 }
 

@@ -69,11 +69,15 @@ impl Item {
     }
 }
 
-/// What a scene makes of its lamps; of a dynamic one nothing, since its lamps change by themselves.
+/// What a scene makes of its lamps, as far as that stays: the lamps of a dynamic one change their colours by
+/// themselves, but none goes on or off.
 fn lasting(scene: &Value) -> Vec<Lamp> {
     let is_dynamic = scene.get("auto_dynamic") == Some(&Value::Bool(true));
-    let actions = scene.get("actions").and_then(Value::as_array).filter(|_| !is_dynamic);
-    actions.into_iter().flatten().filter_map(action).collect()
+    let actions = scene.get("actions").and_then(Value::as_array).into_iter().flatten().filter_map(action);
+    match is_dynamic {
+        true => actions.map(|lamp| Lamp { id: lamp.id, on: lamp.on, ..Lamp::default() }).collect(),
+        false => actions.collect(),
+    }
 }
 
 /// What an action makes of its lamp: under an effect the colour and the brightness are the lamp's own, and a
