@@ -11,6 +11,9 @@ use super::{Remedy, Trouble};
 /// How long nothing is asked after Entra saw a loop (AADSTS50196).
 const AFTER_A_LOOP: Duration = Duration::from_secs(15 * 60);
 
+/// Of who turned back, where Entra says no more than that.
+const TURNED_BACK: &str = "the sign-in was broken off on Microsoft's page";
+
 /// The longest piece of Entra's own text that is shown, in characters.
 const LONGEST: usize = 300;
 
@@ -65,21 +68,21 @@ impl Refusal {
         })
     }
 
-    /// From an error that a browser brought. `cancelled`: the person turned back on Entra's page.
-    pub(super) fn posted(error: &str, description: &str, cancelled: bool) -> Self {
+    /// From an error that a browser brought.
+    pub(super) fn posted(error: &str, description: &str, subcode: Option<&str>) -> Self {
         let description = plain(description);
         let after = |label: &str| {
             let (_, rest) = description.split_once(label)?;
             rest.split_whitespace().next().map(str::to_owned)
         };
         Self {
-            error: plain(if cancelled { "authorization_declined" } else { error }),
-            suberror: None,
-            numbers: number_in(&description).filter(|_| !cancelled).into_iter().collect(),
+            error: plain(error),
+            suberror: subcode.filter(|subcode| *subcode == codes::CANCEL).map(str::to_owned),
+            numbers: number_in(&description).into_iter().collect(),
             trace: after("Trace ID: "),
             correlation: after("Correlation ID: "),
             claims: None,
-            description: if cancelled { "AADSTS70017: the person declined".to_owned() } else { description },
+            description,
         }
     }
 
@@ -88,15 +91,24 @@ impl Refusal {
         let code = codes::known(&self.numbers);
         let kind = codes::kind(&self.error, self.suberror.as_deref(), code);
         let shown = self.without(secrets);
-        let why = code.map_or_else(|| shown.own_words(), |code| code.words.replace(codes::SECRET, &subject.secret));
+        let why = match code {
+            Some(code) => code.words.replace(codes::SECRET, &subject.secret),
+            None if kind == Kind::TurnedBack && self.description.is_empty() => TURNED_BACK.to_owned(),
+            None => shown.own_words(),
+        };
         let Subject { who, sign_in, consent_url, then, browser, .. } = subject;
         let details = shown.details();
         let say = |remedy: &str| format!("{who}: {why}{remedy}{details}");
         match kind {
             Kind::SignIn => Trouble::sign_in_at(say(""), sign_in.as_str()),
-            Kind::Consent => Trouble::Consent {
+            Kind::Consent | Kind::TurnedBack => Trouble::Consent {
                 url: consent_url.clone(),
-                reason: say(&format!("; an administrator can consent at {consent_url}")),
+                reason: say(&match kind {
+                    Kind::TurnedBack => {
+                        format!("; if an administrator's approval was asked for there, it is given at {consent_url}")
+                    }
+                    _ => format!("; an administrator can consent at {consent_url}"),
+                }),
                 remedy: Some(Remedy::new(format!("then {sign_in}"))),
             },
             Kind::Blocked => Trouble::Blocked {

@@ -254,7 +254,7 @@ async fn redeem(tokens: &Tokens, errand: &Errand, ticket: Ticket, posted: Posted
     let Some(code) = posted.code.filter(|_| posted.error.is_none()) else {
         let error = posted.error.unwrap_or_else(|| "no_code".to_owned());
         let description = posted.error_description.unwrap_or_default();
-        let refusal = Refusal::posted(&error, &description, posted.error_subcode.as_deref() == Some("cancel"));
+        let refusal = Refusal::posted(&error, &description, posted.error_subcode.as_deref());
         return Err(refusal.trouble(&asking.subject, &[], None));
     };
     let (issued, confidential) =

@@ -13,11 +13,17 @@ pub(super) const SECRET: &str = "{secret}";
 /// The application is a confidential client here, and shows its credential.
 pub(super) const CONFIDENTIAL: u32 = 7_000_218;
 
+/// In the place of a `suberror`: the `error_subcode` of who turns back on one of Entra's pages.
+pub(super) const CANCEL: &str = "cancel";
+
 /// What an error comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     SignIn,
     Consent,
+    /// The person came back from Entra's pages without having signed in. It may have asked for an administrator's
+    /// approval there: then it has nothing but the way back, and Entra does not tell which it was.
+    TurnedBack,
     Blocked,
     Misconfigured,
     Retry,
@@ -40,8 +46,9 @@ const ERRORS: &[(&str, Kind)] = &[
     ("slow_down", Kind::Retry),
 ];
 
-/// What is meant where neither `suberror` nor a number says more.
+/// What is meant where neither an `error` or `suberror` of the tables above nor a number says more.
 const OPEN: &[(&str, Kind)] = &[
+    (CANCEL, Kind::TurnedBack),
     ("invalid_grant", Kind::SignIn),
     ("interaction_required", Kind::SignIn),
     ("login_required", Kind::SignIn),
@@ -205,6 +212,7 @@ pub(super) fn kind(error: &str, suberror: Option<&str>, code: Option<&Code>) -> 
     find(ERRORS, error)
         .or_else(|| suberror.and_then(|word| find(SUBERRORS, word)))
         .or_else(|| code.map(|code| code.usually))
+        .or_else(|| suberror.and_then(|word| find(OPEN, word)))
         .or_else(|| find(OPEN, error))
         .unwrap_or(Kind::Retry)
 }
@@ -225,6 +233,11 @@ mod tests {
             ("interaction_required", None, 50076, Kind::SignIn),
             ("consent_required", None, 50076, Kind::Consent),
             ("access_denied", None, 65004, Kind::Consent),
+            ("access_denied", Some(CANCEL), 65004, Kind::Consent),
+            ("access_denied", Some(CANCEL), 90094, Kind::Consent),
+            ("access_denied", Some(CANCEL), 0, Kind::TurnedBack),
+            ("access_denied", None, 0, Kind::SignIn),
+            ("server_error", Some(CANCEL), 0, Kind::Retry),
             ("invalid_client", None, 7_000_222, Kind::Misconfigured),
             ("invalid_client", Some("bad_token"), 50173, Kind::Misconfigured),
             ("temporarily_unavailable", None, 50173, Kind::Retry),

@@ -31,8 +31,9 @@ await go({
   async 'who turns back is told so'() {
     const { context, page, complaints } = await open({});
     await atEntra(page, 'alex@contoso.com', 'Cancel');
-    await sees(page, 'the person declined');
-    await shoot(page, 'declined');
+    await sees(page, 'broken off on Microsoft');
+    await sees(page, 'For administrators: consent at Microsoft');
+    await shoot(page, 'turned-back');
     await page.getByRole('link', { name: 'Try again' }).click();
     await sees(page, 'Sign in at Microsoft');
     return { context, complaints };
@@ -116,13 +117,13 @@ await go({
     return { context, complaints };
   },
 
-  async 'who declines to enrol or never did is told so'() {
+  async 'who turns back from enrolling or never did is told so'() {
     const { context, page, complaints } = await open({});
     await page.goto(`${home}/enrol`);
     await page.getByRole('button', { name: 'Sign in at Microsoft and enrol' }).click();
     await page.getByRole('button', { name: 'Cancel' }).click();
-    await sees(page, 'the person declined');
-    await shoot(page, 'enrol-declined');
+    await sees(page, 'broken off on Microsoft');
+    await shoot(page, 'enrol-turned-back');
     await page.goto(`${home}/leave`);
     await page.getByRole('button', { name: 'Sign in at Microsoft and leave' }).click();
     await page.selectOption('select[name=user]', 'kim@contoso.com');

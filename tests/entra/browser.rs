@@ -149,13 +149,23 @@ async fn a_guest_elsewhere_under_the_same_name_is_somebody_else() {
 }
 
 #[tokio::test]
-async fn who_turns_back_or_declines_is_told_so() {
+async fn who_turns_back_or_declines_is_told_so_and_where_an_administrator_consents() {
     let world = world().await;
     let tokens = world.start(&world.settings(&["alex"])).await;
     let sign_ins = tokens.sign_ins();
-    let post = visitor::answer(&begin(&sign_ins), &upn("alex"), "cancel").await.unwrap();
-    let trouble = outcome(&sign_ins, &sign_ins.receive(posted(&post)).unwrap()).await.unwrap_err();
-    assert!(trouble.to_string().contains("declined"), "{trouble}");
+    let page = format!("{}/contoso.com/adminconsent?client_id={CLIENT}", world.cloud.authority());
+    // What Entra sends of a bare "back" is a subcode. It has no number, so none is shown.
+    for (answer, words, is_said) in
+        [("cancel", "if an administrator's approval was asked for", false), ("decline", "declined to consent", true)]
+    {
+        let post = visitor::answer(&begin(&sign_ins), &upn("alex"), answer).await.unwrap();
+        assert_eq!(post.fields.contains_key("error_description"), is_said, "{post:?}");
+        let trouble = outcome(&sign_ins, &sign_ins.receive(posted(&post)).unwrap()).await.unwrap_err();
+        assert!(matches!(&trouble, Trouble::Consent { url, .. } if *url == page), "{trouble:?}");
+        assert!(trouble.to_string().contains(words) && trouble.to_string().contains(&page), "{trouble}");
+        assert_eq!(trouble.to_string().contains("AADSTS65004"), is_said, "{trouble}");
+        assert!(!trouble.to_string().contains("AADSTS7"), "{trouble}");
+    }
 
     world.cloud.withdraw_consent(CLIENT, "contoso.com");
     let url = begin(&sign_ins);
@@ -170,21 +180,26 @@ async fn each_error_that_entra_lets_a_browser_post_says_what_to_do() {
     let world = world().await;
     let tokens = world.start(&world.settings(&["alex"])).await;
     let sign_ins = tokens.sign_ins();
-    for (error, description, words) in [
-        ("access_denied", "AADSTS65004: User declined", "declined to consent"),
-        ("consent_required", "AADSTS65001: x", "adminconsent"),
-        ("server_error", "AADSTS90033: x", "begin again"),
-        ("temporarily_unavailable", "", "begin again"),
-        ("login_required", "AADSTS50058: x", "sign in again"),
-        ("interaction_required", "AADSTS53003: x Trace ID: trace-1 Correlation ID: corr-1", "Conditional Access"),
-        ("invalid_resource", "AADSTS500011: x", "AADSTS500011"),
-        ("unauthorized_client", "AADSTS700016: x", "entra.client_id"),
-        ("<script>", "<b>\u{1b}", "Entra says"),
+    for (error, subcode, description, words) in [
+        ("access_denied", "", "AADSTS65004: User declined", "declined to consent"),
+        ("access_denied", "cancel", "AADSTS65004: User declined", "declined to consent"),
+        ("access_denied", "cancel", "AADSTS90094: x", "only an administrator may consent"),
+        ("access_denied", "cancel", "The user has cancelled", "Entra says: The user has cancelled; if an admin"),
+        ("access_denied", "other", "", "Entra says: access_denied"),
+        ("consent_required", "", "AADSTS65001: x", "adminconsent"),
+        ("server_error", "", "AADSTS90033: x", "begin again"),
+        ("temporarily_unavailable", "", "", "begin again"),
+        ("login_required", "", "AADSTS50058: x", "sign in again"),
+        ("interaction_required", "", "AADSTS53003: x Trace ID: trace-1 Correlation ID: corr-1", "Conditional Access"),
+        ("invalid_resource", "", "AADSTS500011: x", "AADSTS500011"),
+        ("unauthorized_client", "", "AADSTS700016: x", "entra.client_id"),
+        ("<script>", "", "<b>\u{1b}", "Entra says"),
     ] {
         let state = begin(&sign_ins).query_pairs().find(|(key, _)| key == "state").unwrap().1.into_owned();
-        let fields = [("state", &*state), ("error", error), ("error_description", description)];
-        let fields = fields.map(|(key, value)| (key.to_owned(), value.to_owned()));
-        let post = Post { to: BACK.to_owned(), fields: fields.into() };
+        let said = [("error", error), ("error_subcode", subcode), ("error_description", description)];
+        let said = said.into_iter().filter(|(_, value)| !value.is_empty());
+        let fields = said.chain([("state", &*state)]).map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let post = Post { to: BACK.to_owned(), fields: fields.collect() };
         let reason = outcome(&sign_ins, &sign_ins.receive(posted(&post)).unwrap()).await.unwrap_err().to_string();
         assert!(reason.contains(words) && !reason.contains('\u{1b}'), "{error}: {reason}");
         assert_eq!(reason.contains("corr-1"), error == "interaction_required", "{reason}");

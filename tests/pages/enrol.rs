@@ -136,7 +136,7 @@ async fn without_consent_nobody_enrols() {
     installation.cloud.withdraw_consent(crate::browser::CLIENT, "contoso.com");
     let browser = installation.browser();
     let to = browser.press("/enrol", "start").await.location().parse().unwrap();
-    let post = visitor::answer(&to, "sam@contoso.com", "cancel").await.unwrap();
+    let post = visitor::answer(&to, "sam@contoso.com", "decline").await.unwrap();
     let back = browser.post_from_entra(&post).await;
     browser.get(back.location()).await.says(403, "declined").says(403, "href=\"/enrol\"");
     assert!(installation.grants().await.is_empty());

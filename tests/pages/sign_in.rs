@@ -92,7 +92,8 @@ async fn every_error_that_entra_lets_a_browser_post_ends_in_a_page_that_says_wha
     let installation = Installation::new().await;
     let browser = installation.browser();
     let back = browser.post_from_entra(&at_entra(&browser, "alex", "cancel").await).await;
-    browser.get(back.location()).await.says(403, "declined").says(403, "Try again");
+    let page = browser.get(back.location()).await.says(403, "broken off on Microsoft's page").says(403, "Try again");
+    page.says(403, "For administrators: consent at Microsoft");
     for (error, description, status, words) in [
         ("access_denied", "AADSTS65004: x", 403, "declined to consent"),
         ("consent_required", "AADSTS90094: x", 403, "adminconsent"),

@@ -17,8 +17,8 @@ impl Post {
     }
 }
 
-/// The person opens Entra's page and answers it: `sign_in`, `consent` or `cancel`. An error where Entra
-/// keeps the person: its page.
+/// The person opens Entra's page and answers it: `sign_in`, `consent`, `decline` (to consent) or `cancel`. An
+/// error where Entra keeps the person: its page.
 pub async fn answer(url: &Url, person: &str, answer: &str) -> Result<Post, String> {
     let http = reqwest::Client::builder().tls_certs_only([]).no_proxy().build().unwrap();
     let page = http.get(url.clone()).send().await.unwrap().text().await.unwrap();

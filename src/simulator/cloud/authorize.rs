@@ -139,8 +139,10 @@ impl World {
             Ok(scopes) => scopes,
             Err(fail) => return request.back(&fail),
         };
-        if form.get("answer") == Some("cancel") {
-            return request.back(&Fail::cancelled());
+        match form.get("answer") {
+            Some("cancel") => return request.turned_back(),
+            Some("decline") => return request.back(&Fail::consent_declined()),
+            _ => {}
         }
         let user = form.get("user").unwrap_or_default();
         let Some(person) = self.directory.person(user) else { return page_of(&Fail::no_such_person(user)) };
@@ -259,6 +261,11 @@ impl Request<'_> {
         self.send_back(&[("error", error), ("error_description", &description)])
     }
 
+    /// Who turns back on a page that offers nothing else is told of by a subcode alone: neither number nor description.
+    fn turned_back(&self) -> Response {
+        self.send_back(&[("error", "access_denied"), ("error_subcode", "cancel")])
+    }
+
     /// Back to the application, in the way that it asked for.
     fn send_back(&self, answer: &[(&str, &str)]) -> Response {
         let state = self.form.get("state").map(|state| ("state", state));
@@ -313,13 +320,20 @@ fn for_admins(permission: &str) -> bool {
 
 fn consent_page(tenant: &str, form: &Form, user: &str, missing: &[String]) -> Response {
     let wanted: String = missing.iter().map(|name| format!("<li>{}</li>", escape(name))).collect();
-    let (title, accept) = match missing.iter().any(|name| for_admins(name)) {
-        true => ("Need admin approval", ""),
-        false => ("Permissions requested", "<button name=\"answer\" value=\"consent\">Accept</button> "),
+    let (title, buttons) = match missing.iter().any(|name| for_admins(name)) {
+        true => (
+            "Need admin approval",
+            "<button name=\"answer\" value=\"cancel\">Return to the application without granting consent</button>",
+        ),
+        false => (
+            "Permissions requested",
+            "<button name=\"answer\" value=\"consent\">Accept</button> \
+             <button name=\"answer\" value=\"decline\">Cancel</button>",
+        ),
     };
     show(&format!(
         "<h2>{title}</h2><ul>{wanted}</ul><form method=\"post\" action=\"/{}/login\">{}{}\
-         <p>{accept}<button name=\"answer\" value=\"cancel\">Cancel</button></p></form>",
+         <p>{buttons}</p></form>",
         escape(tenant),
         carried(form),
         hidden("user", user),

@@ -246,7 +246,7 @@ impl Fail {
         Self::bad("login_required", 50_058, "Session information is not sufficient for single-sign-on.")
     }
 
-    pub(super) fn cancelled() -> Self {
+    pub(super) fn consent_declined() -> Self {
         Self::bad("access_denied", 65_004, "User declined to consent to access the app.")
     }
 
