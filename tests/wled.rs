@@ -29,6 +29,16 @@ async fn hubs(lights: &str) -> (Vec<lights::Hub>, TempDir) {
     (lights::hubs(&settings, &store), folder)
 }
 
+async fn until(strip: &Wled, what: &str, such: impl Fn(&Wled) -> bool) {
+    let until = async {
+        while !such(strip) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(WAIT, until).await;
+    assert!(in_time.is_ok(), "{what}: {}", strip.state());
+}
+
 async fn show(hub: &lights::Hub, look: Look) -> Result<lights::Obeyed, Trouble> {
     hub.lights[0].1.show(look, false).await
 }
@@ -47,7 +57,8 @@ async fn a_strip_shows_colours_effects_and_presets_and_what_it_showed_before() {
     assert_eq!((&state["seg"][1]["col"][0], &state["seg"][1]["fx"]), (&json!([255, 0, 0]), &json!(2)));
     assert_eq!(strip.commands()[0]["tt"], 10);
     show(&hub, Look::Scene { name: "relax".into(), brightness: None, transition: Duration::ZERO }).await.unwrap();
-    assert_eq!(strip.state()["ps"], 4);
+    until(&strip, "the preset", |strip| strip.state()["ps"] == 4).await;
+    assert_eq!(strip.drawn(), ["#ff7828", "#ff5014"]);
     show(&hub, Look::Off).await.unwrap();
     assert_eq!(strip.state()["on"], false);
     show(&hub, RED).await.unwrap();
@@ -66,10 +77,84 @@ async fn a_segment_is_a_light_of_its_own() {
     show(&hub, RED).await.unwrap();
     let state = strip.state();
     assert_eq!((&state["seg"][0]["col"][0], &state["seg"][1]["col"][0]), (&json!([255, 160, 0]), &json!([255, 0, 0])));
-    show(&hub, Look::Off).await.unwrap();
-    assert_eq!((&strip.state()["on"], &strip.state()["seg"][1]["on"]), (&json!(true), &json!(false)));
     let (missing, _folder) = light(&strip, ", target: Door").await;
     assert!(matches!(show(&missing, RED).await, Err(Trouble::Light { reason }) if reason.contains("\"Door\"")));
+}
+
+/// Two lights, each a segment of one strip.
+async fn two(strip: &Wled) -> (lights::Hub, TempDir) {
+    let light = |name: &str, segment: &str| {
+        format!("  {name}: {{ wled: \"{}\", target: {segment}, follow: alex }}\n", strip.address())
+    };
+    let (mut hubs, folder) = hubs(&(light("left", "0") + &light("right", "Sign"))).await;
+    (hubs.remove(0), folder)
+}
+
+/// The segments' own switches, and the strip's.
+fn switches(strip: &Wled) -> [bool; 3] {
+    let state = strip.state();
+    [&state["on"], &state["seg"][0]["on"], &state["seg"][1]["on"]].map(|on| on == true)
+}
+
+#[tokio::test]
+async fn a_segment_alone_is_lit_of_a_strip_that_was_off() {
+    let strip = Wled::start().await.unwrap();
+    let (hub, _folder) = light(&strip, ", target: Sign").await;
+    show(&hub, RED).await.unwrap();
+    assert_eq!((strip.drawn(), strip.commands().len()), (vec!["dark".into(), "#ff0000".to_owned()], 1));
+    show(&hub, Look::Off).await.unwrap();
+    assert_eq!(switches(&strip), [false, true, true], "as it was before");
+    show(&hub, Look::Off).await.unwrap();
+    strip.hand(&json!({"on": true}));
+    assert_eq!(strip.drawn(), ["#ffa000", "#ff0000"], "whoever switches it on finds what they had");
+    show(&hub, RED).await.unwrap();
+    show(&hub, Look::Off).await.unwrap();
+    assert_eq!(strip.drawn(), ["#ffa000", "dark"], "the strip is a person's now");
+}
+
+#[tokio::test]
+async fn two_segments_of_one_strip_come_and_go_by_themselves() {
+    let strip = Wled::start().await.unwrap();
+    let (hub, _folder) = two(&strip).await;
+    let [left, right] = [0, 1].map(|light| &hub.lights[light].1);
+    let before = left.read().await.unwrap();
+    left.show(RED, false).await.unwrap();
+    right.show(Look::plain(Shade::Rgb([0, 0, 255])), false).await.unwrap();
+    assert_eq!(strip.drawn(), ["#ff0000", "#0000ff"]);
+    right.show(Look::Off, false).await.unwrap();
+    assert_eq!(strip.drawn(), ["#ff0000", "dark"]);
+    left.show(Look::Seen(before.clone().into()), false).await.unwrap();
+    assert_eq!(switches(&strip), [false, true, true], "nothing is lit any more");
+    assert_eq!(left.read().await.unwrap(), before);
+    right.show(RED, false).await.unwrap();
+    left.show(Look::Seen(before.into()), false).await.unwrap();
+    assert_eq!(strip.drawn(), ["dark", "#ff0000"]);
+    right.flash().await.unwrap();
+    assert_eq!(strip.drawn(), ["dark", "#ff0000"]);
+}
+
+#[tokio::test]
+async fn what_one_member_darkened_another_gives_back() {
+    let strip = Wled::start().await.unwrap();
+    let ((one, _folder), (other, _other_folder)) =
+        (light(&strip, ", target: Sign").await, light(&strip, ", target: Sign").await);
+    other.lights[0].1.read().await.unwrap();
+    show(&one, RED).await.unwrap();
+    other.lights[0].1.read().await.unwrap();
+    show(&other, Look::Off).await.unwrap();
+    assert_eq!(switches(&strip), [false, true, true]);
+}
+
+#[tokio::test]
+async fn a_segment_flashes_alone_and_the_strip_is_off_again() {
+    let strip = Wled::start().await.unwrap();
+    let (hub, _folder) = light(&strip, ", target: Sign").await;
+    let before = strip.state();
+    let flash = async { hub.lights[0].1.flash().await.unwrap() };
+    let flashes = until(&strip, "it flashes", |strip| strip.drawn() == ["dark", "#ffffff blinking"]);
+    tokio::join!(flash, flashes);
+    let look = |state: &serde_json::Value| json!([state["on"], state["bri"], state["seg"]]);
+    assert_eq!(look(&strip.state()), look(&before));
 }
 
 #[tokio::test]

@@ -79,7 +79,14 @@ async fn a_segment_follows_and_the_rest_of_the_strip_is_let_alone() {
     let actuator = world.run(sign(&world, &strip, ", target: Sign")).await;
     world.presence("alex", "Away").await;
     until(&strip, "the segment is blue", |state| state["seg"][1]["col"][0] == json!(BLUE)).await;
+    assert_eq!(strip.drawn(), ["dark", "#0000ff"]);
     assert_eq!(strip.state()["seg"][0]["col"][0], json!(ORANGE));
+    world.presence("alex", "Offline").await;
+    until(&strip, "as it was before", |state| {
+        state["on"] == false
+            && (0..2).all(|at| state["seg"][at]["on"] == true && state["seg"][at]["col"][0] == json!(ORANGE))
+    })
+    .await;
     actuator.stop().await;
 }
 

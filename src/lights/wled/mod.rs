@@ -5,6 +5,7 @@
 //! of WLED's is. Source: WLED's pages "JSON API" and "Presets".
 
 mod client;
+mod rest;
 mod state;
 
 use std::pin::Pin;
@@ -15,6 +16,7 @@ use serde_json::Value;
 use tokio::sync::mpsc::Sender;
 
 use self::client::Client;
+use self::rest::Rest;
 use super::stopped::was_stopped;
 use super::{Asked, Event, Lamp, Light, Limits, Load, Look, Obeyed, Seen, Source, Trouble};
 use crate::presence::Name;
@@ -28,30 +30,44 @@ const FLASH: Duration = Duration::from_secs(4);
 
 /// One device, with all lights that are on it.
 pub struct Strip {
-    client: Arc<Client>,
+    device: Arc<Device>,
+}
+
+/// What its lights share.
+struct Device {
+    client: Client,
+    rest: Rest,
+}
+
+impl Device {
+    async fn state(&self) -> Result<Value, Trouble> {
+        let state = self.client.get("/json/state").await?;
+        self.rest.read(&state);
+        Ok(state)
+    }
 }
 
 impl Strip {
     /// `name` is the name in the configuration of one of its lights: what is wrong with the device is said of that.
     pub fn new(name: &Name, host: &str) -> Self {
-        Self { client: Arc::new(Client::new(name, host)) }
+        Self { device: Arc::new(Device { client: Client::new(name, host), rest: Rest::default() }) }
     }
 
     /// A light of it. `name` is its name in the configuration; `segment` a segment's number or name, or the whole strip.
     pub fn light(&self, name: &Name, segment: Option<String>) -> WledLight {
-        WledLight { name: name.clone(), client: self.client.clone(), segment, ends: Mutex::default() }
+        WledLight { name: name.clone(), device: self.device.clone(), segment, ends: Mutex::default() }
     }
 
     /// What it tells by itself of its lights' segments: nothing, so that it is asked.
     pub fn watch(&self, segments: Vec<Option<String>>) -> WledWatch {
-        WledWatch { client: self.client.clone(), segments }
+        WledWatch { device: self.device.clone(), segments }
     }
 }
 
 /// A strip, or one segment of it.
 pub struct WledLight {
     name: Name,
-    client: Arc<Client>,
+    device: Arc<Device>,
     segment: Option<String>,
     /// The look whose effect ends by itself, and when.
     ends: Mutex<Option<(Look, Instant)>>,
@@ -59,11 +75,11 @@ pub struct WledLight {
 
 impl WledLight {
     async fn state(&self) -> Result<Value, Trouble> {
-        self.client.get("/json/state").await
+        self.device.state().await
     }
 
     async fn post(&self, body: &Value) -> Result<(), Trouble> {
-        self.client.post(&self.name, body).await
+        self.device.client.post(&self.name, body).await
     }
 
     /// What is asked of it cannot be done.
@@ -76,19 +92,48 @@ impl WledLight {
         let segments = state::segments(&state, self.segment.as_deref()).map_err(|what| self.impossible(&what))?;
         let ended = self.has_ended(&look);
         let body = match &look {
-            Look::Off => state::off(&segments, self.segment.is_some()),
+            Look::Off if self.segment.is_none() => state::off(),
+            // Its own switch stays as it is: whoever switches the strip on finds what they had.
+            Look::Off if !state::is_on(&state) => return Ok(Obeyed::default()),
+            Look::Off => self.device.rest.put_back(&state, &segments).unwrap_or_else(|| state::dark(&segments)),
             Look::On { shade, brightness, transition, effect } => {
                 let effect = effect.filter(|_| !ended);
                 state::on(&segments, self.segment.is_some(), *shade, *brightness, *transition, effect)
             }
             Look::Scene { name, brightness, .. } => {
-                let presets = self.client.get("/presets.json").await?;
+                let presets = self.device.client.get("/presets.json").await?;
                 state::preset(&presets, name, *brightness).map_err(|what| self.impossible(&what))?
             }
-            Look::Seen(seen) => state::again(seen),
+            Look::Seen(seen) => self.again(seen, &state, &segments),
         };
-        self.post(&body).await?;
+        self.light(body, &state, &segments).await?;
         Ok(Obeyed { again: self.effect_ends(look, ended), ..Obeyed::default() })
+    }
+
+    /// Sends a command. Where it lights a segment of a strip that was off, the others stay dark.
+    async fn light(&self, mut body: Value, state: &Value, segments: &[u64]) -> Result<(), Trouble> {
+        let lights_strip = self.segment.is_some() && !state::is_on(state) && body["on"] == true;
+        if lights_strip {
+            rest::keep_dark(&mut body, state, segments);
+        }
+        self.post(&body).await?;
+        if lights_strip {
+            self.device.rest.lit();
+        }
+        Ok(())
+    }
+
+    /// What shows again what was seen. A segment that was dark leaves the strip as it is where others are lit on it.
+    fn again(&self, seen: &Seen, state: &Value, segments: &[u64]) -> Value {
+        let body = state::again(seen);
+        if self.segment.is_none() || body["on"] == true {
+            return body;
+        }
+        match self.device.rest.put_back(state, segments) {
+            Some(back) => rest::with_look(back, &body),
+            None if state::is_on(state) => state::darkened(body),
+            None => body,
+        }
     }
 
     fn has_ended(&self, look: &Look) -> bool {
@@ -116,9 +161,11 @@ impl WledLight {
     async fn test(&self) -> Result<Obeyed, Trouble> {
         let before = self.state().await?;
         let segments = state::segments(&before, self.segment.as_deref()).map_err(|what| self.impossible(&what))?;
-        self.post(&state::blinking(&segments)).await?;
+        self.light(state::blinking(&segments, self.segment.is_some()), &before, &segments).await?;
         tokio::time::sleep(FLASH).await;
-        self.post(&state::again(&state::seen(&before, self.segment.as_deref()))).await?;
+        let seen = state::seen(&before, self.segment.as_deref());
+        let body = self.again(&seen, &self.state().await?, &segments);
+        self.post(&body).await?;
         Ok(Obeyed::default())
     }
 }
@@ -163,7 +210,7 @@ impl Light for WledLight {
 
 /// A strip, asked again and again: one reading for all of its lights.
 pub struct WledWatch {
-    client: Arc<Client>,
+    device: Arc<Device>,
     /// Of each of its lights.
     segments: Vec<Option<String>>,
 }
@@ -172,7 +219,7 @@ impl WledWatch {
     async fn ask(&self, events: &Sender<Event>) {
         let (mut before, mut is_lost) = (None::<Vec<Vec<Lamp>>>, false);
         loop {
-            let now: Option<Vec<Vec<Lamp>>> = match self.client.get("/json/state").await {
+            let now: Option<Vec<Vec<Lamp>>> = match self.device.state().await {
                 Ok(state) => {
                     let lamps = |segment: &Option<String>| state::seen(&state, segment.as_deref()).0;
                     Some(self.segments.iter().map(lamps).collect())

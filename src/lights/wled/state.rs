@@ -18,20 +18,38 @@ const KEPT: [&str; 10] = ["id", "on", "bri", "cct", "col", "fx", "sx", "ix", "pa
 /// The longest transition, in tenths of a second.
 const LONGEST: u128 = 65_535;
 
+/// Whether the strip is on, whatever its segments' own switches say.
+pub(super) fn is_on(state: &Value) -> bool {
+    state.get("on").and_then(Value::as_bool).unwrap_or(true)
+}
+
+/// The segments of a state.
+pub(super) fn parts(state: &Value) -> impl Iterator<Item = &Value> {
+    state.get("seg").and_then(Value::as_array).into_iter().flatten()
+}
+
+/// A segment's number.
+pub(super) fn number(part: &Value) -> Option<u64> {
+    part.get("id").and_then(Value::as_u64)
+}
+
+/// A segment's own switch, which counts while the strip is on.
+pub(super) fn switch(part: &Value) -> bool {
+    part.get("on").and_then(Value::as_bool).unwrap_or(true)
+}
+
 /// The segments of a state that are meant: of a number or name, or all.
 pub(super) fn segments(state: &Value, segment: Option<&str>) -> Result<Vec<u64>, String> {
-    let all = state.get("seg").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let number = |it: &Value| it.get("id").and_then(Value::as_u64);
     let is_meant = |it: &&Value| {
         segment.is_none_or(|segment| {
             let name = it.get("n").and_then(Value::as_str).is_some_and(|name| name.eq_ignore_ascii_case(segment));
             name || number(it).is_some_and(|number| number.to_string() == segment)
         })
     };
-    let numbers: Vec<u64> = all.iter().filter(is_meant).filter_map(number).collect();
+    let numbers: Vec<u64> = parts(state).filter(is_meant).filter_map(number).collect();
     match segment {
         Some(segment) if numbers.is_empty() => {
-            let known: Vec<String> = all.iter().filter_map(number).map(|number| number.to_string()).collect();
+            let known: Vec<String> = parts(state).filter_map(number).map(|number| number.to_string()).collect();
             Err(format!("WLED has no segment {segment:?}; it has {}", known.join(", ")))
         }
         _ => Ok(numbers),
@@ -47,9 +65,14 @@ fn of_each(segments: &[u64], part: &Value) -> Value {
     segments.iter().map(each).collect()
 }
 
-/// Off: the segment, where one is meant, else the strip.
-pub(super) fn off(segments: &[u64], is_part: bool) -> Value {
-    if is_part { json!({"seg": of_each(segments, &json!({"on": false}))}) } else { json!({"on": false}) }
+/// Off: the strip.
+pub(super) fn off() -> Value {
+    json!({"on": false})
+}
+
+/// Off: segments alone.
+pub(super) fn dark(segments: &[u64]) -> Value {
+    json!({"seg": of_each(segments, &json!({"on": false}))})
 }
 
 /// A colour. Of a strip the brightness is its own, of a segment the segment's.
@@ -84,10 +107,17 @@ fn bri(percent: u8) -> u64 {
     (u64::from(percent) * 255).div_ceil(100).clamp(1, 255)
 }
 
-/// What blinks in white, whatever was shown.
-pub(super) fn blinking(segments: &[u64]) -> Value {
-    let part = json!({"on": true, "col": [[255, 255, 255], [0, 0, 0], [0, 0, 0]], "fx": BLINK, "sx": 200});
-    json!({"on": true, "bri": 200, "tt": 0, "seg": of_each(segments, &part)})
+/// What blinks in white, whatever was shown. Of a strip the brightness is its own, of a segment the segment's.
+pub(super) fn blinking(segments: &[u64], is_part: bool) -> Value {
+    let mut part = json!({"on": true, "col": [[255, 255, 255], [0, 0, 0], [0, 0, 0]], "fx": BLINK, "sx": 200});
+    let (mut body, bri) = (json!({"on": true, "tt": 0}), json!(200));
+    if is_part {
+        part["bri"] = bri;
+    } else {
+        body["bri"] = bri;
+    }
+    body["seg"] = of_each(segments, &part);
+    body
 }
 
 /// A preset, by number or name.
@@ -111,14 +141,12 @@ pub(super) fn preset(presets: &Value, name: &str, brightness: Option<u8>) -> Res
 /// What a state shows: the strip and its segments as one lamp.
 pub(super) fn seen(state: &Value, segment: Option<&str>) -> Seen {
     let meant = segments(state, segment).unwrap_or_default();
-    let all = state.get("seg").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let is_meant = |it: &&Value| it.get("id").and_then(Value::as_u64).is_some_and(|number| meant.contains(&number));
+    let is_meant = |it: &&Value| number(it).is_some_and(|number| meant.contains(&number));
     let kept = |segment: &Value| {
         let kept = KEPT.iter().filter_map(|key| Some(((*key).to_owned(), segment.get(*key)?.clone())));
         Value::Object(kept.collect::<Map<String, Value>>())
     };
-    let parts: Vec<Value> = all.iter().filter(is_meant).map(kept).collect();
-    let is_on = |it: &Value| it.get("on").and_then(Value::as_bool).unwrap_or(true);
+    let parts: Vec<Value> = parts(state).filter(is_meant).map(kept).collect();
     let strip_on = state.get("on").and_then(Value::as_bool);
     let bri = match segment {
         None => state.get("bri"),
@@ -131,7 +159,7 @@ pub(super) fn seen(state: &Value, segment: Option<&str>) -> Seen {
     }
     Seen(vec![Lamp {
         id: segment.unwrap_or("strip").into(),
-        on: strip_on.map(|on| on && parts.iter().any(is_on)),
+        on: strip_on.map(|on| on && parts.iter().any(switch)),
         brightness: percent,
         xy: None,
         mirek: None,
@@ -139,20 +167,20 @@ pub(super) fn seen(state: &Value, segment: Option<&str>) -> Seen {
     }])
 }
 
-/// Shows again what was seen.
+/// Shows again what was seen. A dark segment's own switch is as it was, which is for a strip that is off.
 pub(super) fn again(seen: &Seen) -> Value {
     let Some(lamp) = seen.0.first() else { return json!({}) };
     let mut body = lamp.other.clone().unwrap_or_else(|| json!({}));
     let is_strip = body.get("bri").is_some();
-    match (lamp.on, is_strip) {
-        (Some(false), true) => body["on"] = json!(false),
-        (Some(true), _) => body["on"] = json!(true),
-        // The strip stays on for its other segments.
-        (Some(false), false) => {
-            body["seg"].as_array_mut().into_iter().flatten().for_each(|segment| segment["on"] = json!(false));
-        }
-        (None, _) => {}
+    if let Some(on) = lamp.on.filter(|on| *on || is_strip) {
+        body["on"] = json!(on);
     }
+    body
+}
+
+/// The same for segments of a strip that stays on.
+pub(super) fn darkened(mut body: Value) -> Value {
+    body["seg"].as_array_mut().into_iter().flatten().for_each(|segment| segment["on"] = json!(false));
     body
 }
 
@@ -230,8 +258,9 @@ mod tests {
         assert_eq!((&body["bri"], &body["on"], &body["seg"][1]["fx"]), (&json!(128), &json!(true), &json!(9)));
         assert!(body["seg"][0].get("start").is_none(), "segments stay where they are");
         assert_eq!(seen(&state(), Some("3")).0[0].on, Some(false));
-        let dark = seen(&json!({"on": false, "seg": state()["seg"]}), Some("0"));
-        assert_eq!(again(&dark)["seg"][0]["on"], false, "its strip was off, and may be on by now for others");
+        let dark = again(&seen(&json!({"on": false, "seg": state()["seg"]}), Some("0")));
+        assert!(dark.get("on").is_none() && dark["seg"][0]["on"] == true, "its strip was off: {dark}");
+        assert_eq!(darkened(dark)["seg"][0]["on"], false, "and is on by now for others");
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! A WLED strip: its JSON API over http.
 
+mod device;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{self, ConnectInfo, Request};
 use axum::middleware::{Next, from_fn_with_state};
@@ -13,9 +15,13 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
+use self::device::Device;
 use super::fallible::fallible;
 use super::fault::Faults;
 use super::server::{Conn, Server};
+
+/// How long after the command a preset is read from the flash and shown.
+const LOADING: Duration = Duration::from_millis(150);
 
 /// A strip. Cheap to clone; the listener ends with the last clone.
 #[derive(Clone)]
@@ -27,16 +33,15 @@ pub struct Wled {
 fallible!(Wled);
 
 struct Shared {
-    state: Mutex<Value>,
-    presets: Value,
+    device: Mutex<Device>,
     commands: Mutex<Vec<(Instant, Value)>>,
     readings: AtomicUsize,
     faults: Faults,
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, Value> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn device(&self) -> MutexGuard<'_, Device> {
+        self.device.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn commands(&self) -> MutexGuard<'_, Vec<(Instant, Value)>> {
@@ -44,19 +49,23 @@ impl Shared {
     }
 }
 
+/// Takes a command over; a preset of it is loaded later.
+fn obey(shared: &Arc<Shared>, command: &Value) {
+    if shared.device().obey(command) {
+        let shared = shared.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(LOADING).await;
+            shared.device().turn();
+        });
+    }
+}
+
 impl Wled {
-    /// A strip of two segments, `0` and `Sign`, off, with a preset `Relax`; on a free port of 127.0.0.1.
+    /// A strip of two segments, `0` and `Sign`, off, whose own switches are on as they are from the factory; with presets
+    /// `Relax` (saved with its brightness), `Work` (without) and `Party` (a playlist). On a free port of 127.0.0.1.
     pub async fn start() -> io::Result<Self> {
-        let segment = |id: u64, name: &str| {
-            json!({"id": id, "n": name, "start": 10 * id, "stop": 10 * id + 10, "on": true, "bri": 255,
-                "col": [[255, 160, 0], [0, 0, 0], [0, 0, 0]], "fx": 0, "sx": 128, "ix": 128, "pal": 0, "frz": false})
-        };
-        let state =
-            json!({"on": false, "bri": 128, "transition": 7, "ps": -1, "seg": [segment(0, ""), segment(1, "Sign")]});
-        let presets = json!({"0": {}, "4": {"n": "Relax", "on": true, "bri": 50}});
         let shared = Arc::new(Shared {
-            state: Mutex::new(state),
-            presets,
+            device: Mutex::new(Device::new()),
             commands: Mutex::default(),
             readings: AtomicUsize::default(),
             faults: Faults::default(),
@@ -77,7 +86,12 @@ impl Wled {
 
     /// What it shows, as its API tells it.
     pub fn state(&self) -> Value {
-        self.shared.state().clone()
+        self.shared.device().state.clone()
+    }
+
+    /// What the lamps of each segment do: `dark`, `#ff0000`, `#ff0000 breathing`, `palette 11 breathing`.
+    pub fn drawn(&self) -> Vec<String> {
+        self.shared.device().drawn()
     }
 
     /// Every command, as it came.
@@ -97,7 +111,7 @@ impl Wled {
 
     /// Somebody changes it by an app; `part` is what a command would hold.
     pub fn hand(&self, part: &Value) {
-        change(&mut self.shared.state(), part);
+        obey(&self.shared, part);
     }
 }
 
@@ -115,31 +129,15 @@ async fn watch(
 
 async fn read(extract::State(shared): extract::State<Arc<Shared>>) -> Json<Value> {
     shared.readings.fetch_add(1, Ordering::Relaxed);
-    Json(shared.state().clone())
+    Json(shared.device().state.clone())
 }
 
 async fn presets_of(extract::State(shared): extract::State<Arc<Shared>>) -> Json<Value> {
-    Json(shared.presets.clone())
+    Json(shared.device().presets.clone())
 }
 
 async fn write(extract::State(shared): extract::State<Arc<Shared>>, Json(part): Json<Value>) -> Json<Value> {
     shared.commands().push((Instant::now(), part.clone()));
-    change(&mut shared.state(), &part);
+    obey(&shared, &part);
     Json(json!({"success": true}))
-}
-
-/// Takes a part over: members of the strip, and of segments by their ids. `tt` holds for this command alone.
-fn change(state: &mut Value, part: &Value) {
-    for (name, value) in
-        part.as_object().into_iter().flatten().filter(|(name, _)| !["seg", "tt"].contains(&name.as_str()))
-    {
-        state[name] = value.clone();
-    }
-    for segment in part.get("seg").and_then(Value::as_array).into_iter().flatten() {
-        let known = state["seg"].as_array_mut().into_iter().flatten().find(|known| known["id"] == segment["id"]);
-        let Some(known) = known else { continue };
-        for (name, value) in segment.as_object().into_iter().flatten() {
-            known[name] = value.clone();
-        }
-    }
 }
