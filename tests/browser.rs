@@ -36,12 +36,12 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-async fn cloud() -> Cloud {
+async fn cloud(port: u16) -> Cloud {
     let cloud = Cloud::start().await.unwrap();
     cloud.add_tenant("contoso.com");
     let application = Application::public(CLIENT, "contoso.com").delegated(&["Presence.Read"]);
-    // The port of localhost does not count.
-    cloud.add_application(application.redirect(Platform::Desktop, "http://localhost/sign-in/callback"));
+    let callback = format!("http://localhost:{port}/sign-in/callback");
+    cloud.add_application(application.redirect(Platform::Desktop, &callback));
     for (upn, name) in [("alex@contoso.com", "Alex"), ("kim@contoso.com", "Kim"), ("sam@contoso.com", "Sam")] {
         cloud.add_person(upn, name);
         cloud.set_presence(upn, "Available", "Available");
@@ -80,7 +80,8 @@ async fn walk(chromium: &Path, script: &str, port: u16, more: &[&str], program: 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_way_of_signing_in_works_in_a_real_browser() {
     let Some(chromium) = browser() else { return };
-    let (cloud, broker, port) = (cloud().await, Broker::start(), free_port());
+    let (broker, port) = (Broker::start(), free_port());
+    let cloud = cloud(port).await;
     let home = Home::new(&format!(
         "mqtt: {{ url: '{}' }}\n\
          entra: {{ authority: '{}', tenant: contoso.com, client_id: {CLIENT} }}\n\
@@ -94,7 +95,7 @@ async fn every_way_of_signing_in_works_in_a_real_browser() {
     let mut program = home.start(&["run"]);
     program.hears("the bridge is online");
     let walks = walk(&chromium, "walk.mjs", port, &[], &program).await;
-    assert_eq!(walks.len(), 10, "{walks:?}");
+    assert_eq!(walks.len(), 11, "{walks:?}");
     program.stop();
     let log = program.said();
     for secret in cloud.secrets() {

@@ -86,6 +86,13 @@ impl Refusal {
         }
     }
 
+    /// What Entra says, where nobody stands behind it for whom there is more to say.
+    pub(super) fn words(&self) -> String {
+        let known =
+            codes::known(&self.numbers).map(|code| code.words.replace(codes::SECRET, "the application's secret"));
+        known.unwrap_or_else(|| self.own_words()) + &self.details()
+    }
+
     /// What it comes to. `secrets` are what was sent: none of them is ever shown, whatever Entra echoes.
     pub(super) fn trouble(&self, subject: &Subject, secrets: &[&str], after: Option<Duration>) -> Trouble {
         let code = codes::known(&self.numbers);

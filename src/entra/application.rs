@@ -290,6 +290,8 @@ impl Application {
         configured.tenant.as_deref().unwrap_or(&self.tenant)
     }
 
+    /// Where administrators consent to what stands under API permissions. Not `/v2.0/adminconsent`, though it could ask
+    /// for less: it wants a registered redirect URI, and an application for codes alone has none.
     pub(super) fn consent_url(&self, tenant: &str) -> String {
         let mut url = self.at(tenant, &["adminconsent"]);
         url.query_pairs_mut().append_pair("client_id", &self.client_id);

@@ -103,6 +103,28 @@ impl fmt::Debug for Posted {
     }
 }
 
+/// What a browser brings in its URL from Entra's admin consent page. Anybody can write such a URL: nothing of it is
+/// proven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Consented {
+    /// An administrator has consented.
+    Given,
+    /// What Entra says instead, in words.
+    Refused(String),
+}
+
+impl Consented {
+    /// From the fields of the URL; none where they say neither.
+    pub fn from_fields(admin_consent: &str, error: &str, description: &str) -> Option<Self> {
+        match (admin_consent, error) {
+            ("", "") => None,
+            (given, "") if given.eq_ignore_ascii_case("true") => Some(Self::Given),
+            (_, "") => Some(Self::Refused("no administrator has consented".to_owned())),
+            _ => Some(Self::Refused(Refusal::posted(error, description, None).words())),
+        }
+    }
+}
+
 /// A browser came with something that nobody waits for. Nothing was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unexpected {

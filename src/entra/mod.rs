@@ -45,7 +45,7 @@ mod trouble;
 mod way_in;
 mod writers;
 
-pub use browser::{Arrival, Browser, Errand, Posted, SignedIn, Unexpected};
+pub use browser::{Arrival, Browser, Consented, Errand, Posted, SignedIn, Unexpected};
 pub use caches::{Answer, Caches};
 pub use claims::is_claims_request;
 pub use device::Prompt;

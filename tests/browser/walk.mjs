@@ -39,6 +39,25 @@ await go({
     return { context, complaints };
   },
 
+  async 'an administrator consents, or does not, and is told what comes next'() {
+    const { context, page, complaints } = await open({});
+    for (const [answer, title, picture] of [
+      ['Cancel', 'Consent was not given', 'consent-refused'],
+      ['Accept', 'Consent was given', 'consent-given'],
+    ]) {
+      await atEntra(page, 'alex@contoso.com', 'Cancel');
+      await page.getByRole('link', { name: 'For administrators: consent at Microsoft' }).click();
+      await sees(page, 'Review for your organization');
+      await page.selectOption('select[name=user]', 'kim@contoso.com');
+      await page.getByRole('button', { name: answer }).click();
+      await sees(page, title);
+      await shoot(page, picture);
+    }
+    await page.setViewportSize(phone);
+    await shoot(page, 'consent-given-phone');
+    return { context, complaints };
+  },
+
   async 'the wrong person is refused'() {
     const { context, page, complaints } = await open({ viewport: phone });
     await atEntra(page, 'kim@contoso.com', 'Sign in');

@@ -4,6 +4,7 @@
 #![cfg(all(test, feature = "demo"))]
 
 mod browser;
+mod consent;
 mod device;
 mod enrol;
 mod enrol_code;

@@ -4,6 +4,7 @@
 
 mod assertion;
 mod certificate;
+mod consent;
 mod entra;
 mod graph;
 mod hub;

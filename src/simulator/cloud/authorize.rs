@@ -345,7 +345,7 @@ fn carried(form: &Form) -> String {
     CARRIED.iter().filter_map(|name| Some(hidden(name, form.get(name)?))).collect()
 }
 
-fn page_of(fail: &Fail) -> Response {
+pub(super) fn page_of(fail: &Fail) -> Response {
     let (_, description) = fail.for_redirect();
     let page = show(&format!("<p>Sorry, but we’re having trouble signing you in.</p><p>{}</p>", escape(&description)));
     (StatusCode::BAD_REQUEST, page).into_response()

@@ -225,6 +225,10 @@ impl Fail {
         Self::bad("invalid_request", 50_011, text)
     }
 
+    pub(super) fn no_reply_address() -> Self {
+        Self::bad("invalid_request", 500_113, "No reply address is registered for the application.")
+    }
+
     pub(super) fn single_page() -> Self {
         Self::bad(
             "invalid_request",

@@ -8,6 +8,7 @@
 mod assertion;
 mod authorize;
 mod calls;
+mod consent;
 mod control;
 mod device;
 mod directory;
@@ -144,6 +145,7 @@ impl Cloud {
         });
         let app = Router::new()
             .merge(authorize::routes())
+            .merge(consent::routes())
             .merge(entra::routes())
             .merge(device::routes())
             .merge(graph::routes())

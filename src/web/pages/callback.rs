@@ -14,7 +14,7 @@ use maud::{Markup, html};
 use super::frame::{Page, redirect};
 use super::status::{label, signs_in};
 use super::{Entrance, Shared, password};
-use crate::entra::{Arrival, Browser, Errand, Posted, SignedIn, Trouble, Unexpected};
+use crate::entra::{Arrival, Browser, Consented, Errand, Posted, SignedIn, Trouble, Unexpected};
 use crate::presence::AccountName;
 use crate::web::form::{self, ENTRAS, Refused};
 
@@ -25,6 +25,19 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub(super) struct Came {
     #[serde(default)]
     back: String,
+    #[serde(default)]
+    admin_consent: String,
+    #[serde(default)]
+    error: String,
+    #[serde(default)]
+    error_description: String,
+}
+
+impl Came {
+    /// From Entra's page where administrators consent, as far as anybody can tell.
+    fn consented(&self) -> Option<Consented> {
+        Consented::from_fields(&self.admin_consent, &self.error, &self.error_description)
+    }
 }
 
 /// Takes what Entra lets the browser post. It comes from another site by its nature: the state is the proof.
@@ -48,7 +61,11 @@ pub(super) async fn arrived(
     came: Result<Query<Came>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
-    let Some(Query(Came { back })) = came.ok().filter(|Query(came)| !came.back.is_empty()) else {
+    let came = came.ok().map(|Query(came)| came);
+    let Some(Came { back, .. }) = came.as_ref().filter(|came| !came.back.is_empty()) else {
+        if let Some(consented) = came.and_then(|came| came.consented()) {
+            return entrance.shared.page(after_consent(&entrance.shared, &consented));
+        }
         // An account may have this name. Its page is behind the lock as every account's is.
         if let Some(page) = password::asked_for(&entrance.shared, &headers, "/sign-in/callback") {
             return page;
@@ -59,7 +76,7 @@ pub(super) async fn arrived(
         };
     };
     let visitor = entrance.shared.cookies.visitor(&headers);
-    match entrance.bridge.sign_ins.arrive(&back, Browser::of(&visitor.id), PATIENCE).await {
+    match entrance.bridge.sign_ins.arrive(back, Browser::of(&visitor.id), PATIENCE).await {
         Err(unexpected) => entrance.shared.page(stale(unexpected)),
         Ok(Arrival { errand, outcome }) => entrance.shared.page(came_back(&entrance, &errand, outcome.as_ref())),
     }
@@ -155,6 +172,44 @@ fn failed(shared: &Shared, errand: &Errand, name: &str, again: &str, trouble: &T
     let body = html! {
         section.card.bad { (shared.trouble(trouble)) }
         p { a.button href=(shared.link(again)) { "Try again" } }
+    };
+    Page::new(title, body).status(status)
+}
+
+/// Entra sends an administrator here who has consented, or would not: nobody whom this program knows, so nothing is
+/// believed of it and nothing is changed.
+fn after_consent(shared: &Shared, consented: &Consented) -> Page {
+    let enrols = !shared.settings.web.enrol.is_empty();
+    let (title, status, words) = match consented {
+        Consented::Given => (
+            "Consent was given",
+            StatusCode::OK,
+            html! {
+                section.card.good {
+                    p { "Microsoft sends word that an administrator has consented for the organisation." }
+                    p.soft {
+                        "Nothing changes by that alone: next, whoever was to sign in does so" @if enrols { ", or enrols" }
+                        ", which shows whether everything is granted. What needs no sign-in is tried again by itself. "
+                        "You can close this page."
+                    }
+                }
+            },
+        ),
+        Consented::Refused(words) => (
+            "Consent was not given",
+            StatusCode::FORBIDDEN,
+            html! {
+                section.card.bad {
+                    p { "Microsoft sends an error instead of a consent: " (words) }
+                    p.soft { "Nothing was changed. The consent page can be opened again by whoever may consent." }
+                }
+            },
+        ),
+    };
+    let body = html! {
+        (words)
+        p { a.button.second href=(shared.link("/")) { "How it stands" } }
+        @if enrols { p { a.button.second href=(shared.link("/enrol")) { "Enrol" } } }
     };
     Page::new(title, body).status(status)
 }
