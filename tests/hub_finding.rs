@@ -92,6 +92,12 @@ struct Place {
 
 impl Place {
     async fn paired(hub: &Hub, at: SocketAddr) -> Self {
+        let place = Self::new(at).await;
+        place.pair(hub, at).await;
+        place
+    }
+
+    async fn new(at: SocketAddr) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let yaml = format!(
             "hubs: {{ office: {{ host: '{at}' }} }}\nlights: {{ desk: {{ hub: office, target: Desk, follow: alex }} }}\n"
@@ -99,6 +105,11 @@ impl Place {
         let settings = settings::from_yaml(&yaml, folder.path()).unwrap();
         let url = format!("sqlite://{}", folder.path().join("store.db").display());
         let store = Store::open(&url, &folder.path().join("store.key")).await.unwrap();
+        Self { _folder: folder, store, settings }
+    }
+
+    /// What pairing keeps.
+    async fn pair(&self, hub: &Hub, at: SocketAddr) {
         let key = HubKey {
             hub_id: hub.bridge_id(),
             name: "office".into(),
@@ -106,11 +117,10 @@ impl Place {
             paired_at: jiff::Timestamp::now(),
             key: hub.key().into(),
         };
-        store.put_hub_key(&key).await.unwrap();
+        self.store.put_hub_key(&key).await.unwrap();
         let pin: Vec<u8> =
             (0..32).map(|at| u8::from_str_radix(&hub.certificate_sha256()[2 * at..2 * at + 2], 16).unwrap()).collect();
-        store.set_hub_pin(&hub.bridge_id(), pin.try_into().unwrap()).await.unwrap();
-        Self { _folder: folder, store, settings }
+        self.store.set_hub_pin(&hub.bridge_id(), pin.try_into().unwrap()).await.unwrap();
     }
 
     /// Its lights, with the events listened to, as a running actuator does.
@@ -248,4 +258,15 @@ async fn whoever_announces_itself_under_the_id_and_says_by_http_that_it_is_anoth
     assert!(survey.hubs[0].error.is_some(), "it is another hub");
     let asked: Vec<String> = other.requests().all().into_iter().map(|it| it.route).collect();
     assert_eq!(asked, ["GET /api/config"], "it was found, and asked who it is without the key");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_that_was_replaced_is_told_until_the_new_one_is_paired_under_its_name() {
+    let (old, new) = (hub("001788fffe000001").await, hub("c42996fffe000002").await);
+    let place = Place::paired(&old, new.address()).await;
+    let (running, _listening) = place.lights();
+    let Err(Trouble::Hub { reason, .. }) = running.lights[0].1.show(RED, false).await else { panic!("another hub") };
+    assert!(reason.contains("graph2mqtt pair office"), "{reason}");
+    place.pair(&new, new.address()).await;
+    shows_red(&running, &new).await;
 }

@@ -299,6 +299,11 @@ pub(super) fn bridge_id(text: &str) -> Parsed<String> {
     wrong("is not a bridge id", remedy)
 }
 
+/// Whether it can be a hub's application key, which in CLIP v1 is a part of the path.
+pub(super) fn is_application_key(text: &str) -> bool {
+    text.trim().bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_~.".contains(&byte))
+}
+
 pub(super) fn sha256(text: &str) -> Parsed<[u8; 32]> {
     let digits: Vec<u32> = text.chars().filter(|c| *c != ':').map(|c| c.to_digit(16).unwrap_or(16)).collect();
     if digits.len() != 64 || digits.contains(&16) {

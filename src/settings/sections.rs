@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use secrecy::ExposeSecret;
 use url::Url;
 
 use super::accounts;
@@ -180,6 +181,10 @@ fn hub(reader: &mut Reader, name: &Name) -> Option<Hub> {
     let host = reader.required(&key("host"), "a hub is reached by its address", parse::hub_host);
     let id = reader.value(&key("id"), parse::bridge_id);
     let application_key = reader.secret(&key("key"));
+    if application_key.as_ref().is_some_and(|key| !parse::is_application_key(key.expose_secret())) {
+        let remedy = "Copy it anew, as pair printed it: letters, digits, and - . _ ~ alone.";
+        reader.clash(&key("key"), "holds characters that no application key has", remedy);
+    }
     let certificate_sha256 = reader.value(&key("certificate_sha256"), parse::sha256);
     let api = reader.value(&key("api"), |text| parse::choice(text, keys::APIS));
     let api = api.map(|at| [Api::V2, Api::V1][at]);

@@ -201,7 +201,8 @@ fn what_is_shown_reads_back_as_the_same_configuration() {
     let loaded = load_with(COMPLETE, &[("GRAPH2MQTT_MQTT__BASE_TOPIC", "env")], &[]).unwrap();
     let shown = show(&loaded);
     assert!(shown.contains("# GRAPH2MQTT_MQTT__BASE_TOPIC") && shown.contains("# graph2mqtt.yaml:13"), "{shown}");
-    let again = from_yaml(&shown, Path::new("/etc/g")).unwrap();
+    // What stands in a secret's place is no application key.
+    let again = from_yaml(&shown.replace("key: \"<hidden>\"", "key: abc"), Path::new("/etc/g")).unwrap();
     assert_eq!(format!("{again:?}"), format!("{:?}", loaded.settings));
 }
 

@@ -39,10 +39,14 @@ pub(super) struct Known {
 }
 
 /// Why a certificate is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Taken {
     /// Signify vouches for the id. To be kept too: from then on no hub that signed itself is taken for it.
-    Vouched(Pin),
+    Vouched {
+        pin: Pin,
+        /// The bridge id, where the certificate is not held to one.
+        id: Box<str>,
+    },
     /// It is the one known.
     Pinned,
     /// It names the configured id, and nothing was known: to be kept.
@@ -106,8 +110,9 @@ impl Refused {
 
     fn another(hub: &str, id: &str, seen: &Seen) -> Self {
         let text = format!(
-            "another hub answers there: it calls itself {seen}, and hubs.{hub}.id is {id}. Correct hubs.{hub}.host or \
-             hubs.{hub}.id; if it is yours and does not tell its id, set hubs.{hub}.certificate_sha256 to {}",
+            "another hub answers there: it calls itself {seen}, and hubs.{hub}.id is {id}, or as that it was \
+             paired. Correct hubs.{hub}.host or hubs.{hub}.id; where the hub was replaced, pair the new one: graph2mqtt pair \
+             {hub}; if it is yours and does not tell its id, set hubs.{hub}.certificate_sha256 to {}",
             hex(&seen.pin)
         );
         Self::new(Against::Another, text)
@@ -157,11 +162,12 @@ fn judge(
     let name = seen.name.as_deref().unwrap_or_default();
     if known.any {
         let vouched = is_hub_id(name) && is_vouched(leaf, intermediates, roots, now);
-        return Ok(if vouched { Taken::Vouched(seen.pin) } else { Taken::First(seen.pin) });
+        let (pin, id) = (seen.pin, name.into());
+        return Ok(if vouched { Taken::Vouched { pin, id } } else { Taken::First(pin) });
     }
     let names_the_hub = known.id.as_deref().map_or_else(|| is_hub_id(name), |id| id.eq_ignore_ascii_case(name));
     if names_the_hub && is_vouched(leaf, intermediates, roots, now) {
-        return Ok(Taken::Vouched(seen.pin));
+        return Ok(Taken::Vouched { pin: seen.pin, id: name.into() });
     }
     match (&known.kept, &known.id) {
         (Some(kept), _) if *kept == seen.pin => Ok(Taken::Pinned),

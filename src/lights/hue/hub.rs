@@ -195,7 +195,7 @@ impl HueHub {
     /// First contact: a question that needs no key, then the certificate is kept before the key is sent.
     async fn meet(&self, client: &Client, id: &str) -> Result<(), Trouble> {
         let answer = client.ask(Method::GET, "/api/config", None).await;
-        if let Some(Ok(Taken::First(pin) | Taken::Vouched(pin))) = client.judged() {
+        if let Some(Ok(Taken::First(pin) | Taken::Vouched { pin, .. })) = client.judged() {
             client.hold_to(pin);
             self.store.set_hub_pin(id, pin).await.map_err(|error| self.stored(&error))?;
             tracing::info!(
@@ -222,17 +222,17 @@ impl HueHub {
         Ok(Acquaintance { id, host, key, is_configured })
     }
 
-    /// What pairing kept of it: by its id, else by its name, else by its address.
+    /// What pairing kept of it: by its id, else by its name, else by its address. Where a hub has taken another's
+    /// place, it is the one that was paired last.
     async fn paired(&self) -> Result<Option<HubKey>, StoreError> {
-        let mut kept = self.store.hub_keys().await?;
-        let at = match &self.settings.id {
-            Some(id) => kept.iter().position(|hub| hub.hub_id.eq_ignore_ascii_case(id)),
-            None => {
-                let by_name = kept.iter().position(|hub| hub.name == self.name);
-                by_name.or_else(|| kept.iter().position(|hub| hub.host == self.settings.host))
-            }
+        let kept = self.store.hub_keys().await?;
+        let last = |is_it: &dyn Fn(&HubKey) -> bool| {
+            kept.iter().filter(|hub| is_it(hub)).max_by_key(|hub| hub.paired_at).cloned()
         };
-        Ok(at.map(|at| kept.swap_remove(at)))
+        Ok(match &self.settings.id {
+            Some(id) => last(&|hub| hub.hub_id.eq_ignore_ascii_case(id)),
+            None => last(&|hub| hub.name == self.name).or_else(|| last(&|hub| hub.host == self.settings.host)),
+        })
     }
 
     /// Reads what the hub holds now. Until that is known, what was known serves the other lights.

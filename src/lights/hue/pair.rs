@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::certificate::{Known, Pin, Taken, hex, is_hub_id};
+use super::certificate::{Known, Pin, Refused, Taken, hex, is_hub_id};
 use super::client::{Answer, Client, Place};
 use super::find::{self, Told};
 use super::v1::answer::{NOT_PRESSED, has_error, refusal};
@@ -132,11 +132,13 @@ pub async fn pair(
         );
         return Err(NotPaired::Unable(what));
     }
-    let (pin, by_itself) = match client.judged() {
-        Some(Ok(Taken::First(pin))) => (Some(pin), Some(pin)),
-        Some(Ok(Taken::Vouched(pin))) => (Some(pin), None),
-        _ => (None, None),
-    };
+    let Pins { shown: pin, by_itself } = pins(client.judged(), &id).map_err(|there| {
+        let what = format!(
+            "the certificate at {host} is hub {there}'s, and who answers there says that it is hub {id}: somebody may \
+             stand between, or the address is another hub's"
+        );
+        NotPaired::Unable(what)
+    })?;
     let before = store.hub_pin(&id).await.map_err(|error| NotPaired::Unable(error.to_string()))?;
     progress(Pairing::Found { id: id.clone(), name: told.name.clone() });
     if let (Some(before), Some(now)) = (before, by_itself)
@@ -155,6 +157,26 @@ pub async fn pair(
     let api = api(hub, &client).await;
     let certificate_sha256 = by_itself.map(|pin| hex(&pin));
     Ok(Paired { id, host, name: told.name, key, api, certificate_sha256, pin })
+}
+
+/// What a hub showed.
+#[derive(Debug, Default, PartialEq)]
+struct Pins {
+    /// The certificate.
+    shown: Option<Pin>,
+    /// The same, where nobody but the hub vouches for it.
+    by_itself: Option<Pin>,
+}
+
+/// From how the certificate of a hub that says that it is this one was judged. Another hub's id where Signify vouches
+/// for that one.
+fn pins(judged: Option<Result<Taken, Refused>>, id: &str) -> Result<Pins, Box<str>> {
+    match judged {
+        Some(Ok(Taken::First(pin))) => Ok(Pins { shown: Some(pin), by_itself: Some(pin) }),
+        Some(Ok(Taken::Vouched { id: there, .. })) if !there.eq_ignore_ascii_case(id) => Err(there),
+        Some(Ok(Taken::Vouched { pin, .. })) => Ok(Pins { shown: Some(pin), by_itself: None }),
+        _ => Ok(Pins::default()),
+    }
 }
 
 impl Paired {
@@ -291,5 +313,19 @@ async fn api(hub: &settings::Hub, client: &Client) -> Api {
     match asked {
         Ok(Answer { status: StatusCode::NOT_FOUND, .. }) => Api::V1,
         _ => Api::V2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_shows_a_certificate_that_signify_made_for_another_hub_is_not_paired() {
+        let (pin, id) = ([7; 32], "001788fffe010203");
+        let judged = || Some(Ok(Taken::Vouched { pin, id: id.to_uppercase().into() }));
+        assert_eq!(pins(judged(), id), Ok(Pins { shown: Some(pin), by_itself: None }));
+        assert_eq!(pins(judged(), "001788fffe999999"), Err(id.to_uppercase().into()));
+        assert_eq!(pins(Some(Ok(Taken::First(pin))), id), Ok(Pins { shown: Some(pin), by_itself: Some(pin) }));
     }
 }

@@ -71,6 +71,9 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ("mqtt: { keep_alive: 30 parsecs }", &["unit that is not known"]),
     ("mqtt: { url: 'mqtts://b', client_certificate_file: Cargo.toml }", &["client_key_file"]),
     ("mqtt: { url: 'mqtts://b', ca_file: nowhere.pem }", &["\"nowhere.pem\" cannot be read"]),
+    ("colors: { Offline: black }", &["colors.Offline \"black\" is no light", "Write off"]),
+    ("colors: { Offline: '#000000' }", &["colors.Offline", "is no light"]),
+    ("hubs: { a: { host: x, key: 'not one' } }", &["hubs.a.key holds characters that no application key has", "pair"]),
     ("mqtt: { password: '' }", &["mqtt.password is empty"]),
     ("mqtt: { username: a, password_file: no/where }", &["mqtt.password_file \"no/where\" cannot be read"]),
     (

@@ -45,6 +45,10 @@ fn refusal(known: &Known, leaf: &CertificateDer<'_>) -> String {
     judged(known, leaf).unwrap_err().to_string()
 }
 
+fn vouched(leaf: &CertificateDer<'_>) -> Taken {
+    Taken::Vouched { pin: fingerprint(leaf), id: ID.into() }
+}
+
 fn known_id() -> Known {
     Known { id: Some(ID.into()), first: true, ..Known::default() }
 }
@@ -56,14 +60,10 @@ fn a_chain_to_the_root_with_the_id_as_its_name_is_taken() {
     let leaf = signed_by(&authority, named(ID));
     let roots = [root];
     let judged = |known: &Known| judge("office", known, &leaf, &[], &roots, now());
-    assert_eq!(judged(&known_id()), Ok(Taken::Vouched(fingerprint(&leaf))));
-    assert_eq!(judged(&Known::default()), Ok(Taken::Vouched(fingerprint(&leaf))), "without an id the name must be one");
+    assert_eq!(judged(&known_id()), Ok(vouched(&leaf)));
+    assert_eq!(judged(&Known::default()), Ok(vouched(&leaf)), "without an id the name must be one");
     let kept = Known { kept: Some([0; 32]), ..known_id() };
-    assert_eq!(
-        judged(&kept),
-        Ok(Taken::Vouched(fingerprint(&leaf))),
-        "a hub that signed itself may get a certificate of Signify's"
-    );
+    assert_eq!(judged(&kept), Ok(vouched(&leaf)), "a hub that signed itself may get a certificate of Signify's");
     let another = Known { id: Some("001788fffe999999".into()), ..Known::default() };
     assert!(judged(&another).unwrap_err().to_string().contains("hubs.office.id is 001788fffe999999"));
     let configured = Known { configured: Some([7; 32]), ..known_id() };
@@ -77,9 +77,9 @@ fn a_chain_for_another_use_or_of_another_root_vouches_for_nothing() {
     let mut for_clients = named(ID);
     for_clients.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     let leaf = signed_by(&authority, for_clients);
-    assert_ne!(judge("office", &known_id(), &leaf, &[], &[root], now()), Ok(Taken::Vouched(fingerprint(&leaf))));
+    assert_ne!(judge("office", &known_id(), &leaf, &[], &[root], now()), Ok(vouched(&leaf)));
     let leaf = signed_by(&authority, named(ID));
-    assert_ne!(judged(&known_id(), &leaf), Ok(Taken::Vouched(fingerprint(&leaf))));
+    assert_ne!(judged(&known_id(), &leaf), Ok(vouched(&leaf)));
 }
 
 #[test]

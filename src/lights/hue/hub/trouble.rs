@@ -20,8 +20,15 @@ impl HueHub {
 
     pub(super) fn is_another(&self, there: &str, meant: &str) -> Trouble {
         let hub = &self.name;
-        let what =
-            format!("this is hub {there}, and hubs.{hub}.id is {meant}: correct hubs.{hub}.host or hubs.{hub}.id");
+        let what = match &self.settings.id {
+            Some(_) => {
+                format!("this is hub {there}, and hubs.{hub}.id is {meant}: correct hubs.{hub}.host or hubs.{hub}.id")
+            }
+            None => format!(
+                "this is hub {there}, and {meant} was paired: correct hubs.{hub}.host, or, where it was replaced, pair \
+                 the new one: graph2mqtt pair {hub}"
+            ),
+        };
         busy(hub, None, &what)
     }
 

@@ -119,8 +119,8 @@ impl Watch {
                         () = self.hub.mended() => {}
                     }
                     events.send(Event::Mended).await.map_err(|_| Unheard)?;
+                    // Should it be no better than before, that is not asked without a pause.
                     pause = FIRST_RETRY;
-                    continue;
                 }
                 Err(trouble) => {
                     tracing::debug!("no events: {trouble}");
@@ -202,6 +202,7 @@ impl Watch {
                 () = events.closed() => return Err(Unheard),
                 chunk = timeout_at(until, stream.chunk()) => chunk,
             };
+            let mut replay_is_over = false;
             if was_stopped(began, TURN) {
                 (goes_on, is_again, replay_ends) = (false, true, Some(Instant::now() + REPLAY));
             }
@@ -222,9 +223,9 @@ impl Watch {
                 }
                 Ok(Ok(None) | Err(_)) => return Ok(()),
                 Err(_) if until == silent => return Ok(()),
-                Err(_) => {}
+                // Only now: what waited for us when the time was over is old as well.
+                Err(_) => replay_is_over = replay_ends.take_if(|at| *at <= Instant::now()).is_some(),
             }
-            let replay_is_over = replay_ends.take_if(|at| *at <= Instant::now()).is_some();
             let is_due = looks_again.take_if(|at| *at <= Instant::now()).is_some();
             if (is_due || replay_is_over && is_again) && !self.look_again(place, events).await? {
                 looks_again = Some(Instant::now() + LATER);
