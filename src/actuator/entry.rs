@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use self::others::Others;
 use self::seen::Told;
-use super::common::{Common, Inputs, Until, Which, covers, merge};
+use super::common::{Common, Inputs, Which, covers, merge};
 use super::converge::Aim;
 use super::duty::Duty;
 use super::payload::Report;
@@ -142,8 +142,10 @@ pub(super) struct Entry {
     against: Told,
     /// What was wanted when a person's hand came between.
     overruled: Option<Look>,
-    /// When that was seen.
-    hand_seen: Option<Instant>,
+    /// When that was seen, and by which presences the other look was wanted.
+    hand_seen: Option<(Instant, Inputs)>,
+    /// When the light came back, such as after a loss of power.
+    back: Option<Instant>,
     /// When a member that knew less sent a command.
     set_back: Option<Instant>,
     news: Option<News>,
@@ -249,14 +251,12 @@ impl Entry {
     /// What a member published, perhaps ourselves (`me`).
     pub fn read(&mut self, report: Report, me: &str, grace: Duration, now: Now) -> Effects {
         let lacks = !report.common.covers(&self.common);
-        let hand = self.common.hand.version;
+        let is_no_hand = self.doubts_the_hand(&report);
         self.common.merge(&report.common);
-        // What they take for a person's hand is our own command, come late.
-        let is_ours = self.duty.owes() && self.common.hand.version > hand && self.common.hand.until != Until::Over;
-        if is_ours {
+        if is_no_hand {
             self.end_hand(now);
         }
-        let mut effects = Effects { act: false, publish: lacks || is_ours };
+        let mut effects = Effects { act: false, publish: lacks || is_no_hand };
         match report.commands_of(me) {
             Some(commands) => self.duty.came_back(commands),
             None => {

@@ -339,7 +339,7 @@ fn hand_holds(
     }
     let holds = match &entry.common.hand.until {
         Until::Over => return false,
-        Until::Time(until) => *until > now.time,
+        Until::Time(until) => *until > now.time && !entry.came_before_the_news(&wish.inputs, now),
         Until::Change(which) => {
             let nothing_to_show = wish.status.is_none() && light.offline == Color::Keep;
             *which == wish.which() || nothing_to_show

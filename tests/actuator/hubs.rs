@@ -143,6 +143,22 @@ async fn a_lamp_that_comes_back_gets_its_look_once_more() {
     actuator.stop().await;
 }
 
+#[tokio::test]
+async fn what_a_lamp_shows_when_it_has_power_again_is_no_persons_hand() {
+    for look_first in [true, false] {
+        let (mut world, actuator) = World::overruled().await;
+        world.presence("alex", "Away").await;
+        world.shows("Desk", BLUE).await;
+        world.hub.unreachable("Desk");
+        world.published("desk", |light| light["reachable"] == false).await;
+        world.hub.has_power_again("Desk", look_first);
+        world.published("desk", |light| light["reachable"] == true && light["shown"] == light["wanted"]).await;
+        world.shows("Desk", BLUE).await;
+        world.published("desk", |light| light["hand"]["until"].is_null()).await;
+        actuator.stop().await;
+    }
+}
+
 /// A hub with one lamp.
 async fn small_hub(number: usize) -> Hub {
     let plan = Hub::plan().bridge_id(&format!("001788fffe0000{number:02}"));

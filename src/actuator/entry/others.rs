@@ -10,7 +10,7 @@ use crate::lights::Look;
 /// How many members are told from one another.
 const MEMBERS: usize = 8;
 /// How far apart a member's report of a command comes, and what the hub tells of it as it happens.
-const ABOUT: Duration = Duration::from_secs(3);
+pub(super) const ABOUT: Duration = Duration::from_secs(3);
 /// What members call themselves is shorter.
 const LONGEST_NAME: usize = 64;
 
@@ -70,14 +70,14 @@ impl Entry {
         if self.wish.as_ref().is_some_and(|wish| wish.look.is_some()) {
             self.doubt();
             self.duty.doubt(now.instant, grace);
-        } else if by_hand && has_commanded && is_recent(self.hand_seen, now.instant) {
+        } else if by_hand && has_commanded && self.has_just_seen_a_hand(now.instant) {
             self.end_hand(now);
         }
     }
 
     /// Whether a member that knew less has lately sent a command.
     pub(super) fn is_set_back(&self, now: Instant) -> bool {
-        is_recent(self.set_back, now)
+        self.set_back.is_some_and(|at| now < at + ABOUT)
     }
 
     /// Another member shows what is wanted. While it keeps an effect going, nobody else needs to, until it is
@@ -111,10 +111,6 @@ impl Entry {
     pub(super) fn forget_effect(&mut self) {
         (self.renews, self.others.keeper) = (None, None);
     }
-}
-
-fn is_recent(at: Option<Instant>, now: Instant) -> bool {
-    at.is_some_and(|at| now < at + ABOUT)
 }
 
 fn moves(look: &Look) -> bool {

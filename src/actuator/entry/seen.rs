@@ -3,10 +3,15 @@
 use std::ops::BitOrAssign;
 use std::time::{Duration, Instant};
 
-use super::super::common::{Before, Hand, Until, next_version};
+use super::super::common::{Before, Hand, Inputs, Until, covers, next_version};
+use super::super::payload::Report;
+use super::others::ABOUT;
 use super::{Effects, Entry, News, Now, Shown, Why};
 use crate::lights::{Look, Seen};
 use crate::settings::OnHand;
+
+/// How far apart a hub tells that a lamp is back, and in which look.
+const RETURN: Duration = Duration::from_secs(5);
 
 impl Entry {
     /// Whether what it showed before we touch it is to be read first.
@@ -58,7 +63,8 @@ impl Entry {
         if agrees(&look) {
             return self.agreed(&look, told, now);
         }
-        let echo = self.is_set_back(now.instant) || self.is_wanted(&agrees, now.instant);
+        let returns = self.back.is_some_and(|at| now.instant < at + RETURN);
+        let echo = returns || self.is_set_back(now.instant) || self.is_wanted(&agrees, now.instant);
         if echo || on_hand == OnHand::Ignore {
             self.against |= told;
             self.mend(grace, now)
@@ -77,11 +83,39 @@ impl Entry {
         Effects { act: true, publish: false }
     }
 
-    /// A lamp is back, in whatever look it has after a loss of power.
+    /// A lamp is back, in whatever look it has after a loss of power. Hubs tell that look before or after.
     pub fn is_back(&mut self, grace: Duration, now: Now) -> Effects {
         (self.asked, self.unreachable) = (true, false);
         self.error = None;
+        self.back = Some(now.instant);
+        let by_hand = self.wish.as_ref().is_some_and(|wish| wish.why == Why::Hand);
+        if by_hand && self.hand_seen.as_ref().is_some_and(|(at, _)| now.instant < *at + RETURN) {
+            self.end_hand(now);
+            return Effects { act: true, publish: false };
+        }
+        // The command under way may have come too early.
+        self.against = if self.duty.is_under_way() { Told::ALL } else { self.against };
         self.mend(grace, now)
+    }
+
+    /// Whether what another member takes for a person's hand is none: it is our own command, come late, or what
+    /// members made of a presence that has not reached that one. Where it is one, we see it too.
+    pub(super) fn doubts_the_hand(&self, report: &Report) -> bool {
+        let (ours, theirs) = (&self.common.hand, &report.common.hand);
+        let knows_less = || self.wish.as_ref().is_some_and(|wish| !covers(&report.common.inputs, &wish.inputs));
+        let lasts_too_long = || matches!(theirs.until, Until::Time(_)) && ours.until == Until::Over && knows_less();
+        theirs.version > ours.version && theirs.until != Until::Over && (self.duty.owes() || lasts_too_long())
+    }
+
+    /// Whether a hand was seen just now.
+    pub(super) fn has_just_seen_a_hand(&self, now: Instant) -> bool {
+        self.hand_seen.as_ref().is_some_and(|(at, _)| now < *at + ABOUT)
+    }
+
+    /// Whether what was taken for a hand just now may be what another member made of a presence that reached it
+    /// first.
+    pub fn came_before_the_news(&self, inputs: &Inputs, now: Now) -> bool {
+        self.has_just_seen_a_hand(now.instant) && self.hand_seen.as_ref().is_some_and(|(_, then)| !covers(then, inputs))
     }
 
     /// An event tells what is wanted: where another one spoke against it, this is the later one.
@@ -124,7 +158,8 @@ impl Entry {
             OnHand::Ignore => return Effects::NONE,
         };
         self.common.hand = Hand { version: next_version(self.common.hand.version, now.time), until };
-        (self.overruled, self.hand_seen) = (self.last.clone(), Some(now.instant));
+        let inputs = self.wish.as_ref().map(|wish| wish.inputs.clone()).unwrap_or_default();
+        (self.overruled, self.hand_seen) = (self.last.clone(), Some((now.instant, inputs)));
         self.against = told;
         self.must_tell = true;
         Effects { act: true, publish: false }
@@ -140,6 +175,8 @@ pub(super) struct Told {
 }
 
 impl Told {
+    const ALL: Self = Self { on: true, brightness: true, color: true };
+
     fn of(Seen(lamps): &Seen) -> Self {
         Self {
             on: lamps.iter().any(|lamp| lamp.on.is_some()),

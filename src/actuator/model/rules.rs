@@ -20,6 +20,8 @@ const SKEW: Duration = Duration::from_secs(5);
 pub(super) struct Rules {
     pub show: Show,
     pub hours: Hours,
+    /// Whether a person's hand counts for an hour, and not until the next status.
+    pub lasting_hand: bool,
 }
 
 /// The light's hours.
@@ -30,12 +32,13 @@ pub(super) enum Hours {
     End,
 }
 
-pub(super) const PLAIN: Rules = Rules { show: Show::Latest, hours: Hours::All };
+pub(super) const PLAIN: Rules = Rules { show: Show::Latest, hours: Hours::All, lasting_hand: false };
 
 pub(super) fn rules() -> impl Strategy<Value = Rules> {
     let show = prop_oneof![2 => Just(Show::Latest), 1 => Just(Show::Busiest), 1 => Just(Show::First)];
     let hours = prop_oneof![2 => Just(Hours::All), 1 => Just(Hours::Begin), 1 => Just(Hours::End)];
-    (show, hours).prop_map(|(show, hours)| Rules { show, hours })
+    let rules = (show, hours, proptest::bool::weighted(0.25));
+    rules.prop_map(|(show, hours, lasting_hand)| Rules { show, hours, lasting_hand })
 }
 
 impl Rules {
@@ -52,9 +55,10 @@ impl Rules {
             Hours::Begin => hours("11:07", "13:00"),
             Hours::End => hours("09:00", "11:07"),
         };
+        let hand = if self.lasting_hand { "1h" } else { "until_change" };
         let yaml = format!(
             "hubs: {{ office: {{ host: h }} }}\n\
-             lights: {{ desk: {{ hub: office, target: light/Desk, follow: [alex, sam], show: {show}{hours} }} }}\n\
+             lights: {{ desk: {{ hub: office, target: light/Desk, follow: [alex, sam], show: {show}, hand: {hand}{hours} }} }}\n\
              colors: {{ Available: '#00ff00', Busy: '#ff0000', Away: '#0000ff', DoNotDisturb: '#ff00ff' }}\n"
         );
         settings::from_yaml(&yaml, std::path::Path::new("")).unwrap_or_else(|mistakes| panic!("{mistakes}"))

@@ -15,7 +15,7 @@ use crate::actuator::mind::{Came, Mind, Todo};
 use crate::actuator::topics::{About, Topics};
 use crate::lights::{Lamp, Load, Look, Obeyed, Seen, Trouble};
 use crate::mqtt::Wanted;
-use crate::settings::{OnHand, Settings};
+use crate::settings::Settings;
 
 /// How many actuators share the location.
 pub(super) const MEMBERS: usize = 3;
@@ -251,10 +251,6 @@ impl World {
             self.report(at, 0);
             return true;
         }
-        if member.reads.take_if(|at| *at <= time).is_some() {
-            member.read(shown.as_ref(), now);
-            return true;
-        }
         if let Some((_, told)) = member.told.pop_front_if(|(told, _)| *told <= time) {
             if member.reads.is_some() {
                 return true;
@@ -263,15 +259,19 @@ impl World {
             if self.conditions.events == Events::Asked && member.has_read.replace(look.clone()) == Some(look.clone()) {
                 return true;
             }
-            let grace = member.board.grace();
+            let (grace, on_hand) =
+                (member.board.grace(), self.settings.lights.values().next().expect("there is one").hand);
             let agrees = |other: &Look| other.looks_like(&look);
-            let effects =
-                member.board.light(0, |entry| entry.changed(&seen(), agrees, OnHand::UntilChange, grace, now));
+            let effects = member.board.light(0, |entry| entry.changed(&seen(), agrees, on_hand, grace, now));
             let mut todo = member.mind.look(now);
             if effects.publish {
                 todo.publish.push(0);
             }
             self.apply(at, todo);
+            return true;
+        }
+        if member.reads.take_if(|at| *at <= time).is_some() {
+            member.read(shown.as_ref(), now);
             return true;
         }
         if let Some(letter) = member.inbox.pop_front_if(|letter| letter.arrives <= time) {

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::certificate::{Certificate, Root};
 use super::command::{check, obey};
@@ -62,6 +62,21 @@ impl Hub {
     /// The lamp is back, and shows what it showed before.
     pub fn reachable(&self, lamp: &str) {
         self.reach(lamp, true);
+    }
+
+    /// The lamp has power again, and shows what lamps show then: warm white, as bright as it can. Hubs tell that it is
+    /// there before they tell what it shows, or behind it.
+    pub fn has_power_again(&self, lamp: &str, look_first: bool) {
+        let warm = json!({"on": {"on": true}, "dimming": {"brightness": 100.0}, "color_temperature": {"mirek": 366}});
+        if look_first {
+            let index = self.shared.state().named(lamp);
+            self.shared.state().lamps[index].reachable = true;
+            self.hand(lamp, &warm);
+        }
+        self.reach(lamp, true);
+        if !look_first {
+            self.hand(lamp, &warm);
+        }
     }
 
     fn reach(&self, lamp: &str, reachable: bool) {
