@@ -1,6 +1,6 @@
 //! `graph2mqtt accounts`: who is configured, who signed in; and to remove a sign-in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use clap::Subcommand;
 use serde::Serialize;
@@ -44,8 +44,11 @@ pub(super) async fn run(global: &Global, arguments: Arguments) -> Result<(), Fai
 async fn list(settings: &Settings, json: bool) -> Result<(), Failure> {
     let store = parts::store(settings).await?;
     let grants = store.grants().await.map_err(anyhow::Error::new)?;
-    let mut rows = rows(settings, grants);
+    let client_id = settings.entra.as_ref().map_or("", |entra| &entra.client_id);
+    let applications = store.applications(client_id).await.map_err(anyhow::Error::new)?;
+    let mut rows = rows(settings, grants, &applications);
     mark_altered(&mut rows, store.altered().await.map_err(anyhow::Error::new)?, &WayIn::of(settings));
+    lean_on_readers(&mut rows, settings);
     if json {
         return parts::print(&serde_json::to_string_pretty(&rows).map_err(anyhow::Error::new)?);
     }
@@ -110,6 +113,10 @@ fn removed(account: &str, origin: Option<Origin>, json: bool) -> Result<(), Fail
     })
 }
 
+/// All is well, as far as is known.
+const SIGNED_IN: &str = "signed in";
+const NO_SIGN_IN: &str = "needs no sign-in";
+
 /// What is known of an account without asking Entra.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Row {
@@ -128,7 +135,7 @@ struct Row {
     last_refresh: Option<jiff::Timestamp>,
 }
 
-fn rows(settings: &Settings, grants: Vec<Grant>) -> Vec<Row> {
+fn rows(settings: &Settings, grants: Vec<Grant>, applications: &HashMap<String, Standing>) -> Vec<Row> {
     let mut grants: BTreeMap<AccountName, Grant> =
         grants.into_iter().map(|grant| (grant.account.clone(), grant)).collect();
     let default_tenant = settings.entra.as_ref().map_or("", |entra| &entra.tenant);
@@ -138,13 +145,20 @@ fn rows(settings: &Settings, grants: Vec<Grant>) -> Vec<Row> {
             User::Name(name) => name.to_string(),
             User::Id(id) => id.as_str(),
         };
-        let (via, state) = match &account.via {
-            Via::SignIn => ("sign_in".to_owned(), signed_in(&account.user, grant.as_ref())),
-            Via::App => ("app".to_owned(), "needs no sign-in"),
-            Via::Account(reader) => (reader.to_string(), "needs no sign-in"),
-        };
         let tenant = account.tenant.as_deref().unwrap_or(default_tenant).to_owned();
-        row(name, user, tenant, via, state, grant)
+        match &account.via {
+            Via::SignIn => {
+                let state = signed_in(&account.user, grant.as_ref());
+                row(name, user, tenant, "sign_in".to_owned(), state, grant)
+            }
+            Via::App => {
+                let reason = applications.get(&tenant).and_then(Standing::words);
+                // Nobody's sign-in mends it, whatever it is.
+                let state = if reason.is_some() { "blocked" } else { NO_SIGN_IN };
+                Row { reason, ..row(name, user, tenant, "app".to_owned(), state, grant) }
+            }
+            Via::Account(reader) => row(name, user, tenant, reader.to_string(), NO_SIGN_IN, grant),
+        }
     });
     let configured: Vec<Row> = configured.collect();
     let others = grants.into_iter().map(|(name, grant)| {
@@ -155,6 +169,23 @@ fn rows(settings: &Settings, grants: Vec<Grant>) -> Vec<Row> {
         row(&name, user, grant.tenant_id.as_str(), "sign_in".to_owned(), state, Some(grant))
     });
     configured.into_iter().chain(others).collect()
+}
+
+/// Who is read by another's right is as well as that one's sign-in.
+fn lean_on_readers(rows: &mut [Row], settings: &Settings) {
+    let readers: HashMap<String, (&'static str, Option<String>)> = rows
+        .iter()
+        .filter(|row| row.via == "sign_in" && row.state != SIGNED_IN)
+        .map(|row| (row.account.clone(), (row.state, row.reason.clone())))
+        .collect();
+    for row in rows {
+        let via = settings.accounts.get(row.account.as_str()).map(|account| &account.via);
+        let Some(Via::Account(reader)) = via else { continue };
+        let Some((state, reason)) = readers.get(reader.as_str()) else { continue };
+        row.state = state;
+        let unsaid = || format!("account {}: it is read by {reader}'s right, which {state}", row.account);
+        row.reason = Some(reason.clone().unwrap_or_else(unsaid));
+    }
 }
 
 /// Those whose sign-in is there, but does not open.
@@ -193,7 +224,7 @@ fn signed_in(user: &User, grant: Option<&Grant>) -> &'static str {
 /// What Entra said of a grant last: whether it is good is known at its next refresh.
 fn standing(grant: &Grant) -> &'static str {
     match grant.standing {
-        Standing::Ok => "signed in",
+        Standing::Ok => SIGNED_IN,
         Standing::Needed { .. } => "needs sign-in",
         Standing::Blocked(_) => "blocked",
     }
@@ -238,7 +269,8 @@ fn table(rows: &[Row]) -> String {
         let cells = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     });
-    // Each begins with the account's name.
-    let reasons = rows.iter().filter_map(|row| row.reason.clone());
+    // Each names whom it is about, and stands once: a thousand accounts may be read by one right.
+    let mut told = HashSet::new();
+    let reasons = rows.iter().filter_map(|row| row.reason.clone()).filter(|reason| told.insert(reason.clone()));
     text.chain(reasons).collect::<Vec<_>>().join("\n")
 }

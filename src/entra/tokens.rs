@@ -1,30 +1,28 @@
-//! The tokens of every principal: handed out, refreshed in time, and durable before they are used.
+//! The tokens of every principal: handed out, refreshed in time, and durable before they are used. `fresh` gets new ones.
+
+mod fresh;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
-use super::application::{Application, Issued};
+use self::fresh::Failed;
+use super::application::Application;
 use super::browser::Journeys;
-use super::cache::Cache;
 use super::caches::Caches;
 use super::sign_ins::{Registry, SignIns};
-use super::slot::{Look, Slot, Start, due_after};
+use super::slot::{Look, Slot};
 use super::writers::Writers;
-use super::{Trouble, WayIn, person, scopes};
+use super::{Trouble, WayIn};
 use crate::presence::AccountName;
 use crate::settings::Settings;
-use crate::store::{Grant, News, Origin, Store, StoreError};
-
-/// How often a refresh is begun anew because another process changed the grant meanwhile.
-const ATTEMPTS: u32 = 4;
+use crate::store::{News, Origin, Store};
 
 /// By whose right Graph is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -67,24 +65,6 @@ struct Inner {
 impl fmt::Debug for Tokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Tokens")
-    }
-}
-
-/// How a refresh failed, and whether Entra was asked for it.
-struct Failed {
-    trouble: Trouble,
-    asked_entra: bool,
-}
-
-impl From<Trouble> for Failed {
-    fn from(trouble: Trouble) -> Self {
-        Self { trouble, asked_entra: false }
-    }
-}
-
-impl From<StoreError> for Failed {
-    fn from(error: StoreError) -> Self {
-        Trouble::from(error).into()
     }
 }
 
@@ -301,99 +281,5 @@ impl Inner {
                 Err(trouble)
             }
         }
-    }
-
-    async fn own_token(
-        &self,
-        tenant: &str,
-        claims: Option<&str>,
-    ) -> Result<(SecretString, Duration, Duration), Failed> {
-        let issued = self.application.own_token(tenant, claims).await;
-        let issued = issued.map_err(|trouble| Failed { trouble, asked_entra: true })?;
-        tracing::debug!(tenant, life = ?issued.life, "the application has a new token");
-        Ok((issued.access, issued.life, due_after(issued.life, fastrand::f64())))
-    }
-
-    /// From the store where another process or an earlier start left a good one, from Entra otherwise.
-    async fn account_token(
-        &self,
-        account: &AccountName,
-        slot: &Slot,
-        start: &Start,
-    ) -> Result<(SecretString, Duration, Duration), Failed> {
-        for _ in 0..ATTEMPTS {
-            let row = match self.caches.read(account).await {
-                Err(error @ StoreError::Altered { .. }) => {
-                    return Err(self.application.altered(account, &error).into());
-                }
-                read => read?,
-            };
-            slot.uses_row(start, row.as_ref().map(|grant| grant.id.clone()));
-            let Some(grant) = row else { return Err(self.application.not_signed_in(account).into()) };
-            let party = self.application.party(&grant)?;
-            person::must_fit(&grant, &party.user, self.application.way_in())?;
-            let cache = Cache::read(&grant.cache).ok_or_else(|| self.application.unreadable(&grant, &party))?;
-            // Only what was granted is asked for again: an older sign-in goes on without the right to write.
-            let writes = party.writes && cache.writes();
-            let permissions: Vec<&str> =
-                party.reads.permissions().iter().copied().chain(writes.then_some(scopes::WRITE)).collect();
-            self.writers.note(account, writes);
-            if let Some((token, left)) = cache.still_good(&permissions, start.replacing.as_ref(), (self.clock)()) {
-                return Ok((token, left, due_after(left, fastrand::f64())));
-            }
-            let claims = start.claims.as_deref().or(grant.standing.claims());
-            match self.application.refresh(&grant, &party, writes, cache.refresh_token(), claims).await {
-                Ok((issued, confidential)) => {
-                    let grant = Grant { confidential, ..grant };
-                    if let Some(fresh) = self.save(grant, &cache, issued, &permissions).await {
-                        return Ok(fresh);
-                    }
-                }
-                Err(trouble) if !self.was_changed(&grant).await => {
-                    self.note(&grant, &trouble).await;
-                    return Err(Failed { trouble, asked_entra: true });
-                }
-                Err(_) => {}
-            }
-        }
-        Err(Trouble::later(format!("account {account}: other processes keep changing its grant; it is tried again"))
-            .into())
-    }
-
-    /// Makes what was issued durable. `None`: another process was first, and what it got is to be used.
-    async fn save(
-        &self,
-        grant: Grant,
-        old: &Cache,
-        issued: Issued,
-        permissions: &[&str],
-    ) -> Option<(SecretString, Duration, Duration)> {
-        let now = (self.clock)();
-        let cache = Cache::new(&issued, Some(old.refresh_token()), permissions, now)?;
-        let row = Grant { cache: cache.write(), refreshed_at: now, ..grant };
-        let account = &row.account;
-        match self.caches.save(&row).await {
-            Err(StoreError::Conflict) => return None,
-            // The old refresh token stays on disk, and Entra does not revoke it: the presence goes on.
-            Err(error) => tracing::warn!(%account, reason = %error, "a new token could not be kept"),
-            Ok(_) => tracing::debug!(%account, life = ?issued.life, "the account has a new token"),
-        }
-        let due = due_after(issued.life, fastrand::f64());
-        Some((issued.access, issued.life, due))
-    }
-
-    /// Lets whoever lists the accounts know what Entra says of a grant. What passes by itself is not noted.
-    async fn note(&self, grant: &Grant, trouble: &Trouble) {
-        let claims = self.application.claims().of(&grant.account);
-        let Some(standing) = trouble.standing(claims.as_deref()) else { return };
-        if let Err(error) = self.caches.mark(&grant.id, &standing).await {
-            tracing::debug!(account = %grant.account, %error, "how it stands with the grant could not be noted");
-        }
-    }
-
-    /// Whether another process refreshed, replaced or removed the grant since it was read.
-    async fn was_changed(&self, grant: &Grant) -> bool {
-        let now = self.caches.read(&grant.account).await;
-        now.is_ok_and(|now| now.is_none_or(|now| (now.id, now.version) != (grant.id.clone(), grant.version)))
     }
 }

@@ -314,7 +314,7 @@ impl Standing {
         }
     }
 
-    fn columns(&self) -> (&'static str, &str, &str, &str) {
+    pub(super) fn columns(&self) -> (&'static str, &str, &str, &str) {
         fn text(text: &Option<String>) -> &str {
             text.as_deref().unwrap_or_default()
         }
@@ -326,7 +326,7 @@ impl Standing {
     }
 
     /// A word of a later version stands for nothing known to be wrong.
-    fn from_columns(word: &str, reason: String, remedy: String, claims: String) -> Self {
+    pub(super) fn from_columns(word: &str, reason: String, remedy: String, claims: String) -> Self {
         let there = |text: String| Some(text).filter(|text| !text.is_empty());
         match word {
             "needed" => Self::Needed { reason, remedy: there(remedy), claims: there(claims) },

@@ -5,6 +5,7 @@
 //! Every write is durable when its call answers (`synchronous = FULL`), and is one statement or one
 //! transaction, so that other processes and a kill at any instant see all of it or nothing.
 
+mod applications;
 mod enrolment;
 mod error;
 mod grants;

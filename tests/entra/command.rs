@@ -4,24 +4,30 @@ use std::fs;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use graph2mqtt::simulator::{Call, Route};
+use graph2mqtt::entra::Principal;
+use graph2mqtt::simulator::{Application, Call, Route};
 use graph2mqtt::store::{Enrolment, Origin};
 use jiff::ToSpan;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::world::{CLIENT, World, person, upn};
+use crate::world::{CLIENT, SECRET, World, person, upn};
 
 const ACCOUNTS: &str = "  alex: { user: alex@contoso.com }\n  kim: { user: kim@contoso.com, via: alex }\n";
 
 fn start(world: &World, arguments: &[&str]) -> Child {
+    start_as(world, arguments, ACCOUNTS, "")
+}
+
+/// With these accounts, and further keys of `entra`.
+fn start_as(world: &World, arguments: &[&str], accounts: &str, entra: &str) -> Child {
     let (authority, endpoint) = (world.cloud.authority(), world.cloud.graph());
     let config = world.folder().join("graph2mqtt.yaml");
     fs::write(
         &config,
         format!(
-            "entra: {{ authority: \"{authority}\", tenant: contoso.com, client_id: {CLIENT} }}\n\
-             graph: {{ endpoint: \"{endpoint}\" }}\naccounts:\n{ACCOUNTS}"
+            "entra: {{ authority: \"{authority}\", tenant: contoso.com, client_id: {CLIENT}{entra} }}\n\
+             graph: {{ endpoint: \"{endpoint}\" }}\naccounts:\n{accounts}"
         ),
     )
     .unwrap();
@@ -137,6 +143,50 @@ async fn a_grant_that_entra_revoked_is_told_as_such_and_why() {
     world.sign_in(&tokens, "alex").await.unwrap();
     let (_, table, _) = run(&world, &["accounts"]).await;
     assert!(table.contains("signed in") && !table.contains("graph2mqtt login"), "{table}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_read_by_the_applications_right_or_anothers_is_listed_as_that_right_stands() {
+    const ALL: &str = "  alex: { user: alex@contoso.com }\n  kim: { user: kim@contoso.com, via: alex }\n  \
+                       sam: { user: sam@contoso.com, via: app }\n";
+    let application = Application::confidential(CLIENT, "contoso.com", SECRET).expired_secret("old");
+    let world = World::with(application.delegated(&["Presence.Read.All", "User.ReadBasic.All"])).await;
+    let settings =
+        |secret: &str| world.settings_of(&format!("accounts:\n{ALL}"), &format!(", client_secret: {secret}"));
+    let (own, proof) = (Principal::Application("contoso.com".into()), format!(", client_secret: {SECRET}"));
+    let listed = async || {
+        let (_, shown, _) = end(start_as(&world, &["accounts", "--json"], ALL, &proof)).await;
+        let rows: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        [0, 1, 2].map(|at| {
+            let words = |key: &str| rows[at][key].as_str().unwrap_or_default().to_owned();
+            (words("state"), words("reason"))
+        })
+    };
+    let [alex, kim, sam] = listed().await;
+    assert_eq!([&*alex.0, &kim.0, &sam.0], ["needs sign-in", "needs sign-in", "needs no sign-in"]);
+    assert_eq!(kim.1, "account kim: it is read by alex's right, which needs sign-in");
+
+    let tokens = world.start(&settings("old")).await;
+    let trouble = tokens.access(&own).await.unwrap_err().to_string();
+    let [.., sam] = listed().await;
+    assert_eq!(sam, ("blocked".to_owned(), trouble.clone()));
+    assert!(trouble.contains("client_secret has expired"), "{trouble}");
+    let (_, table, _) = end(start_as(&world, &["accounts"], ALL, &proof)).await;
+    assert!(table.contains("blocked") && table.contains(&trouble), "{table}");
+
+    let tokens = world.start(&settings(SECRET)).await;
+    world.sign_in(&tokens, "alex").await.unwrap();
+    tokens.access(&own).await.unwrap();
+    let well = ["signed in", "needs no sign-in", "needs no sign-in"].map(|state| (state.to_owned(), String::new()));
+    assert_eq!(listed().await, well);
+
+    world.cloud.revoke(&upn("alex"));
+    let token = tokens.access(&person("alex")).await.unwrap();
+    tokens.renew(&person("alex"), &token, None).await.unwrap_err();
+    let [alex, kim, _] = listed().await;
+    assert!(alex == kim && kim.0 == "needs sign-in" && kim.1.ends_with("graph2mqtt login alex"), "{kim:?}");
+    let (_, table, _) = end(start_as(&world, &["accounts"], ALL, &proof)).await;
+    assert_eq!(table.matches(&*kim.1).count(), 1, "{table}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

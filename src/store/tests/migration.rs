@@ -50,6 +50,7 @@ async fn a_store_of_the_version_before_is_brought_up_to_date_and_nothing_in_it_i
         assert_eq!(store.hub_pin("001788fffe010203").await.unwrap(), Some([7; 32]));
         let roll = store.roll().await.unwrap();
         assert_eq!((roll.revision, roll.came.len(), roll.gone.len()), (2, 0, 0));
+        assert!(store.applications("any").await.unwrap().is_empty());
     }
     let reserved = home.open().await.unwrap().reserve_sequences(1.try_into().unwrap(), 1).await.unwrap();
     assert_eq!(reserved.get(), 1_790_000_000_000);

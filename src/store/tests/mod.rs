@@ -1,5 +1,6 @@
 //! The store over real files: what survives, what is refused, and that nothing is ever overwritten.
 
+mod applications;
 mod durability;
 mod enrolment;
 mod grants;
