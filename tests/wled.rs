@@ -81,6 +81,34 @@ async fn a_segment_is_a_light_of_its_own() {
     assert!(matches!(show(&missing, RED).await, Err(Trouble::Light { reason }) if reason.contains("\"Door\"")));
 }
 
+#[tokio::test]
+async fn an_effect_is_in_its_own_colour_and_pace_whatever_was_left_of_others() {
+    let strip = Wled::start().await.unwrap();
+    let (hub, _folder) = light(&strip, "").await;
+    let rainbow = |id: u64| json!({"id": id, "fx": 9, "pal": 11, "sx": 255, "ix": 0});
+    strip.hand(&json!({"seg": [rainbow(0), rainbow(1)]}));
+    let before = hub.lights[0].1.read().await.unwrap();
+    for (motion, word) in [(Motion::Breathe, "breathing"), (Motion::Blink, "blinking")] {
+        let effect = Some(Effect { motion, lasting: None });
+        let look = Look::On { shade: Shade::Rgb([255, 0, 0]), brightness: 100, transition: Duration::ZERO, effect };
+        show(&hub, look.clone()).await.unwrap();
+        assert_eq!(strip.drawn(), vec![format!("#ff0000 {word}"); 2]);
+        let state = strip.state();
+        // A full speed is a strobe, and no intensity a flash between long darks.
+        assert!(state["seg"][1]["sx"].as_u64() < Some(200) && state["seg"][1]["ix"] == 128, "{state}");
+        let agrees = async || hub.lights[0].1.agrees(&look, &hub.lights[0].1.read().await.unwrap());
+        assert!(agrees().await);
+        strip.hand(&json!({"seg": [{"id": 0, "pal": 6}]}));
+        assert!(!agrees().await, "a person chose a palette");
+    }
+    show(&hub, Look::Seen(before.clone().into())).await.unwrap();
+    assert_eq!(hub.lights[0].1.read().await.unwrap(), before);
+    let flash = async { hub.lights[0].1.flash().await.unwrap() };
+    let flashes = until(&strip, "it flashes", |strip| strip.drawn() == ["#ffffff blinking", "#ffffff blinking"]);
+    tokio::join!(flash, flashes);
+    assert_eq!(hub.lights[0].1.read().await.unwrap(), before);
+}
+
 /// Two lights, each a segment of one strip.
 async fn two(strip: &Wled) -> (lights::Hub, TempDir) {
     let light = |name: &str, segment: &str| {

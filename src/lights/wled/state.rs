@@ -11,6 +11,10 @@ use crate::settings::{Effect, Motion, Shade};
 const SOLID: u64 = 0;
 const BLINK: u64 = 1;
 const BREATHE: u64 = 2;
+/// The palette that is the segment's own colours. Every other hides them in all effects but `SOLID`.
+const OWN_COLORS: u64 = 0;
+/// A segment's capability (`lc`) without which it has no palette.
+const COLORED: u64 = 1;
 /// How far a brightness, in hundredths of a percent, may be off.
 const BRIGHTNESS: u16 = 200;
 /// What of a segment is kept to be shown again.
@@ -85,13 +89,11 @@ pub(super) fn on(
     effect: Option<Effect>,
 ) -> Value {
     let [red, green, blue] = rgb(shade);
-    let number = match effect.map(|effect| effect.motion) {
-        None => SOLID,
-        Some(Motion::Blink) => BLINK,
-        Some(Motion::Breathe) => BREATHE,
-    };
     let bri = bri(brightness);
-    let mut part = json!({"on": true, "col": [[red, green, blue], [0, 0, 0], [0, 0, 0]], "fx": number, "frz": false});
+    let mut part = json!({"on": true, "col": [[red, green, blue], [0, 0, 0], [0, 0, 0]], "fx": SOLID, "frz": false});
+    if let Some(effect) = effect {
+        draw(&mut part, effect.motion, speed(effect.motion));
+    }
     if is_part {
         part["bri"] = json!(bri);
     }
@@ -103,13 +105,36 @@ pub(super) fn on(
     body
 }
 
+/// An effect as it is meant, whatever was left of others. `sx`: of `BLINK` 20 ms less a number, from 255 for strobe; of
+/// `BREATHE` every 8 numbers a little faster, from 0. `ix`: of `BLINK` the half that is lit.
+fn draw(part: &mut Value, motion: Motion, speed: u8) {
+    (part["fx"], part["pal"]) = (json!(effect_number(motion)), json!(OWN_COLORS));
+    (part["sx"], part["ix"]) = (json!(speed), json!(128));
+}
+
+fn effect_number(motion: Motion) -> u64 {
+    match motion {
+        Motion::Blink => BLINK,
+        Motion::Breathe => BREATHE,
+    }
+}
+
+/// A blink takes 1.5 s, a breath 2.5 s.
+fn speed(motion: Motion) -> u8 {
+    match motion {
+        Motion::Blink => 180,
+        Motion::Breathe => 128,
+    }
+}
+
 fn bri(percent: u8) -> u64 {
     (u64::from(percent) * 255).div_ceil(100).clamp(1, 255)
 }
 
 /// What blinks in white, whatever was shown. Of a strip the brightness is its own, of a segment the segment's.
 pub(super) fn blinking(segments: &[u64], is_part: bool) -> Value {
-    let mut part = json!({"on": true, "col": [[255, 255, 255], [0, 0, 0], [0, 0, 0]], "fx": BLINK, "sx": 200});
+    let mut part = json!({"on": true, "col": [[255, 255, 255], [0, 0, 0], [0, 0, 0]], "frz": false});
+    draw(&mut part, Motion::Blink, 200);
     let (mut body, bri) = (json!({"on": true, "tt": 0}), json!(200));
     if is_part {
         part["bri"] = bri;
@@ -143,7 +168,9 @@ pub(super) fn seen(state: &Value, segment: Option<&str>) -> Seen {
     let meant = segments(state, segment).unwrap_or_default();
     let is_meant = |it: &&Value| number(it).is_some_and(|number| meant.contains(&number));
     let kept = |segment: &Value| {
-        let kept = KEPT.iter().filter_map(|key| Some(((*key).to_owned(), segment.get(*key)?.clone())));
+        let has_palette = segment.get("lc").and_then(Value::as_u64).is_none_or(|it| it & COLORED != 0);
+        let kept = KEPT.iter().filter(|key| has_palette || **key != "pal");
+        let kept = kept.filter_map(|key| Some(((*key).to_owned(), segment.get(*key)?.clone())));
         Value::Object(kept.collect::<Map<String, Value>>())
     };
     let parts: Vec<Value> = parts(state).filter(is_meant).map(kept).collect();
@@ -196,10 +223,14 @@ pub(super) fn agrees(look: &Look, lamp: &Lamp) -> bool {
         Look::On { shade, brightness, effect, .. } => {
             let color = first().and_then(|segment| segment.pointer("/col/0"));
             let number = first().and_then(|segment| segment.get("fx")).and_then(Value::as_u64);
+            let palette = first().and_then(|segment| segment.get("pal")).and_then(Value::as_u64);
             lamp.on != Some(false)
                 && lamp.brightness.is_none_or(|it| it.abs_diff(u16::from(*brightness) * 100) <= BRIGHTNESS)
                 && color.is_none_or(|color| is_near(color, rgb(*shade)))
-                && (effect.is_some() || number.is_none_or(|number| number == SOLID))
+                && match effect {
+                    Some(_) => palette.is_none_or(|palette| palette == OWN_COLORS),
+                    None => number.is_none_or(|number| number == SOLID),
+                }
         }
     }
 }
@@ -261,6 +292,14 @@ mod tests {
         let dark = again(&seen(&json!({"on": false, "seg": state()["seg"]}), Some("0")));
         assert!(dark.get("on").is_none() && dark["seg"][0]["on"] == true, "its strip was off: {dark}");
         assert_eq!(darkened(dark)["seg"][0]["on"], false, "and is on by now for others");
+    }
+
+    #[test]
+    fn a_segment_without_colours_has_no_palette() {
+        let state = |lc: u64| json!({"on": true, "bri": 255, "seg": [{"id": 0, "lc": lc, "fx": 2, "col": [[255, 0, 0]], "pal": 11}]});
+        let effect = Some(Effect { motion: Motion::Breathe, lasting: None });
+        let red = Look::On { shade: Shade::Rgb([255, 0, 0]), brightness: 100, transition: Duration::ZERO, effect };
+        assert!(!agrees(&red, &seen(&state(3), None).0[0]) && agrees(&red, &seen(&state(2), None).0[0]));
     }
 
     #[test]
