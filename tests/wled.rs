@@ -202,6 +202,26 @@ async fn a_persons_hand_is_seen_and_an_echo_told_from_it() {
 }
 
 #[tokio::test]
+async fn a_hand_on_any_segment_of_a_strip_is_seen() {
+    let strip = Wled::start().await.unwrap();
+    let (hub, _folder) = light(&strip, "").await;
+    let hands = [json!({"col": [[0, 0, 255]]}), json!({"fx": 9}), json!({"on": false}), json!({"fx": 1, "pal": 0})];
+    let breathing = Some(Effect { motion: Motion::Breathe, lasting: None });
+    let plain =
+        |effect| Look::On { shade: Shade::Rgb([255, 0, 0]), brightness: 100, transition: Duration::ZERO, effect };
+    for (look, hand) in [None, breathing].map(plain).iter().flat_map(|look| hands.iter().map(move |hand| (look, hand)))
+    {
+        show(&hub, look.clone()).await.unwrap();
+        let agrees = async || hub.lights[0].1.agrees(look, &hub.lights[0].1.read().await.unwrap());
+        assert!(agrees().await, "{}", strip.state());
+        let mut part = hand.clone();
+        part["id"] = json!(1);
+        strip.hand(&json!({"seg": [part]}));
+        assert!(!agrees().await, "{look:?}, {hand}");
+    }
+}
+
+#[tokio::test]
 async fn what_a_process_that_was_stopped_reads_late_is_no_persons_hand() {
     let strip = Wled::start().await.unwrap();
     let (hub, _folder) = light(&strip, "").await;

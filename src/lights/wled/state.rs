@@ -13,8 +13,9 @@ const BLINK: u64 = 1;
 const BREATHE: u64 = 2;
 /// The palette that is the segment's own colours. Every other hides them in all effects but `SOLID`.
 const OWN_COLORS: u64 = 0;
-/// A segment's capability (`lc`) without which it has no palette.
-const COLORED: u64 = 1;
+/// What a segment's capabilities (`lc`) must have one of for a member to mean anything: colours for the palette,
+/// colours or a white channel for the colour, which is always white of what can but be switched.
+const NEEDED: [(&str, u64); 2] = [("pal", 1), ("col", 3)];
 /// How far a brightness, in hundredths of a percent, may be off.
 const BRIGHTNESS: u16 = 200;
 /// What of a segment is kept to be shown again.
@@ -168,8 +169,10 @@ pub(super) fn seen(state: &Value, segment: Option<&str>) -> Seen {
     let meant = segments(state, segment).unwrap_or_default();
     let is_meant = |it: &&Value| number(it).is_some_and(|number| meant.contains(&number));
     let kept = |segment: &Value| {
-        let has_palette = segment.get("lc").and_then(Value::as_u64).is_none_or(|it| it & COLORED != 0);
-        let kept = KEPT.iter().filter(|key| has_palette || **key != "pal");
+        let can = segment.get("lc").and_then(Value::as_u64);
+        let is_void =
+            |key: &str| NEEDED.iter().any(|(it, one_of)| *it == key && can.is_some_and(|can| can & one_of == 0));
+        let kept = KEPT.iter().filter(|key| !is_void(key));
         let kept = kept.filter_map(|key| Some(((*key).to_owned(), segment.get(*key)?.clone())));
         Value::Object(kept.collect::<Map<String, Value>>())
     };
@@ -211,9 +214,8 @@ pub(super) fn darkened(mut body: Value) -> Value {
     body
 }
 
-/// Whether what was seen is what a look makes of it.
+/// Whether what was seen is what a look makes of it, and of every segment that it was sent to.
 pub(super) fn agrees(look: &Look, lamp: &Lamp) -> bool {
-    let first = || lamp.other.as_ref().and_then(|other| other.pointer("/seg/0"));
     match look {
         Look::Off => lamp.on != Some(true),
         Look::Scene { .. } => true,
@@ -221,25 +223,28 @@ pub(super) fn agrees(look: &Look, lamp: &Lamp) -> bool {
             before.0.first().is_none_or(|before| before == lamp || (before.on, lamp.on) == (Some(false), Some(false)))
         }
         Look::On { shade, brightness, effect, .. } => {
-            let color = first().and_then(|segment| segment.pointer("/col/0"));
-            let number = first().and_then(|segment| segment.get("fx")).and_then(Value::as_u64);
-            let palette = first().and_then(|segment| segment.get("pal")).and_then(Value::as_u64);
+            let wanted = rgb(*shade);
             lamp.on != Some(false)
                 && lamp.brightness.is_none_or(|it| it.abs_diff(u16::from(*brightness) * 100) <= BRIGHTNESS)
-                && color.is_none_or(|color| is_near(color, rgb(*shade)))
-                && match effect {
-                    Some(_) => palette.is_none_or(|palette| palette == OWN_COLORS),
-                    None => number.is_none_or(|number| number == SOLID),
-                }
+                && lamp.other.iter().flat_map(parts).all(|part| draws(part, wanted, *effect))
         }
     }
 }
 
-fn is_near(color: &Value, wanted: [u8; 3]) -> bool {
-    wanted
-        .iter()
-        .enumerate()
-        .all(|(at, wanted)| color.get(at).and_then(Value::as_u64).is_none_or(|it| it.abs_diff(u64::from(*wanted)) <= 3))
+/// Whether a segment shows a colour with an effect, or without it, also where the effect is over.
+fn draws(part: &Value, wanted: [u8; 3], effect: Option<Effect>) -> bool {
+    let told = |key: &str| part.get(key).and_then(Value::as_u64);
+    let (number, palette) = (told("fx").unwrap_or(SOLID), told("pal").unwrap_or(OWN_COLORS));
+    let is_still = effect.is_none_or(|effect| effect.lasting.is_some()) && number == SOLID;
+    let moves = effect.is_some_and(|effect| number == effect_number(effect.motion)) && palette == OWN_COLORS;
+    switch(part) && (is_still || moves) && part.pointer("/col/0").is_none_or(|color| is_near(color, wanted))
+}
+
+/// A colour of three parts, or of four, of which the last is white.
+fn is_near(color: &Value, [red, green, blue]: [u8; 3]) -> bool {
+    let part = |at: usize| color.get(at).and_then(Value::as_u64);
+    let is_part = |(at, wanted): (usize, u8)| part(at).is_none_or(|it| it.abs_diff(u64::from(wanted)) <= 3);
+    [red, green, blue, 0].into_iter().enumerate().all(is_part)
 }
 
 /// A shade in sRGB, as strips have it.
@@ -295,11 +300,13 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_without_colours_has_no_palette() {
+    fn what_a_segment_cannot_show_tells_nothing() {
         let state = |lc: u64| json!({"on": true, "bri": 255, "seg": [{"id": 0, "lc": lc, "fx": 2, "col": [[255, 0, 0]], "pal": 11}]});
         let effect = Some(Effect { motion: Motion::Breathe, lasting: None });
         let red = Look::On { shade: Shade::Rgb([255, 0, 0]), brightness: 100, transition: Duration::ZERO, effect };
         assert!(!agrees(&red, &seen(&state(3), None).0[0]) && agrees(&red, &seen(&state(2), None).0[0]));
+        let blue = Look::On { shade: Shade::Rgb([0, 0, 255]), brightness: 100, transition: Duration::ZERO, effect };
+        assert!(!agrees(&blue, &seen(&state(2), None).0[0]) && agrees(&blue, &seen(&state(0), None).0[0]));
     }
 
     #[test]
