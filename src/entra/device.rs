@@ -53,6 +53,8 @@ pub(super) async fn sign_in(
     for _ in 0..codes {
         let mut asking = application.asking(errand)?;
         asking.subject.browser = application.way_in().browser(errand);
+        // Nobody is sent to Microsoft with a code that could not be redeemed.
+        application.transport(&asking.tenant, true).rehearse().await?;
         let details = ask_for_code(application, &asking).await?;
         show(&prompt(&asking.subject, &details)?);
         match wait(application, errand, &asking, &details).await {
@@ -122,8 +124,12 @@ async fn wait(
             tokio::time::sleep(interval.max(LEAST_INTERVAL).max(transport.retry_after().unwrap_or_default()))
         };
         let asked = client.exchange_device_access_token(details).set_max_backoff_interval(LONGEST_INTERVAL);
-        let Ok(answer) = tokio::time::timeout_at(end, asked.request_async(&transport, pause, None)).await else {
-            return Ended::Expired;
+        let asked = asked.request_async(&transport, pause, None);
+        let answer = tokio::select! {
+            answer = asked => answer,
+            // The crate takes it for a lost connection, and asks on.
+            trouble = transport.stuck() => return Ended::Failed(trouble),
+            () = tokio::time::sleep_until(end) => return Ended::Expired,
         };
         match answer {
             Ok(answer) => return Ended::SignedIn { answer: Box::new(answer), confidential },

@@ -9,6 +9,7 @@ use oauth2::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header}
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
 use reqwest::Request;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Notify;
 use url::{Url, form_urlencoded};
 
 use super::Trouble;
@@ -35,6 +36,8 @@ pub(super) struct Transport<'a> {
     claims: Option<&'a str>,
     watch: &'a Watch,
     last: Mutex<Last>,
+    /// Rings when the credential could not be shown.
+    troubled: Notify,
 }
 
 /// What proofs are made of and for.
@@ -62,7 +65,7 @@ pub(super) struct NoAnswer(String);
 
 impl<'a> Transport<'a> {
     pub(super) fn new(http: &'a reqwest::Client, watch: &'a Watch, proving: Option<Proving<'a>>) -> Self {
-        Self { http, proving, claims: None, watch, last: Mutex::default() }
+        Self { http, proving, claims: None, watch, last: Mutex::default(), troubled: Notify::new() }
     }
 
     /// With these claims (JSON) in each request.
@@ -78,6 +81,24 @@ impl<'a> Transport<'a> {
     /// Why the last request was not sent, where the credential cannot be shown.
     pub(super) fn own_trouble(&self) -> Option<Trouble> {
         self.last().own_trouble.clone()
+    }
+
+    /// What keeps the application from proving itself and is not mended by waiting, where it is so now.
+    pub(super) async fn rehearse(&self) -> Result<(), Trouble> {
+        match &self.proving {
+            Some(proving) => proving.proof().await.map(drop).or_else(|trouble| lasting(trouble).map_or(Ok(()), Err)),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends when a request was not sent for such a trouble. Whoever asks again and again would do so in vain.
+    pub(super) async fn stuck(&self) -> Trouble {
+        loop {
+            self.troubled.notified().await;
+            if let Some(trouble) = self.own_trouble().and_then(lasting) {
+                return trouble;
+            }
+        }
     }
 
     /// The application's secrets that the last request held.
@@ -114,8 +135,7 @@ impl<'a> Transport<'a> {
 
     /// The form with what proves the application.
     async fn prove(&self, proving: &Proving<'_>, url: &Url, form: &str) -> Result<(Proof, Request), NoAnswer> {
-        let purpose = Purpose { client_id: proving.client_id, token_endpoint: &proving.token_endpoint };
-        let proof = proving.credential.prove(purpose, (proving.clock)()).await;
+        let proof = proving.proof().await;
         let mut last = self.last();
         match proof {
             Ok(proof) => {
@@ -126,6 +146,7 @@ impl<'a> Transport<'a> {
             }
             Err(trouble) => {
                 last.own_trouble = Some(trouble);
+                self.troubled.notify_one();
                 Err(NoAnswer("was not asked".to_owned()))
             }
         }
@@ -152,6 +173,18 @@ impl<'a> Transport<'a> {
     fn last(&self) -> MutexGuard<'_, Last> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Proving<'_> {
+    async fn proof(&self) -> Result<Proof, Trouble> {
+        let purpose = Purpose { client_id: self.client_id, token_endpoint: &self.token_endpoint };
+        self.credential.prove(purpose, (self.clock)()).await
+    }
+}
+
+/// What waiting does not mend.
+fn lasting(trouble: Trouble) -> Option<Trouble> {
+    Some(trouble).filter(|trouble| !matches!(trouble, Trouble::Retry { .. }))
 }
 
 fn post(url: &Url, form: String) -> Request {

@@ -140,6 +140,40 @@ async fn an_expired_certificate_says_since_when_and_heals_without_a_restart() {
     assert_eq!(world.asked(), asked, "Entra is asked with what it cannot take");
 }
 
+/// Far less than a code's life.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
+
+#[tokio::test]
+async fn nobody_is_sent_for_a_code_that_the_application_could_not_redeem() {
+    let (der, pem) = certificate(KEY, 2024);
+    let world = World::with(registered(&[&der])).await;
+    fs::write(world.folder().join("entra.pem"), &pem).unwrap();
+    let tokens = world.start(&world.settings_of(OWN, ", certificate_file: entra.pem")).await;
+    let alex = crate::world::name("alex");
+    let trouble = tokens.sign_in(&alex, |_| panic!("a code is shown")).await.unwrap_err();
+    let text = trouble.to_string();
+    assert!(matches!(trouble, Trouble::Misconfigured { .. }) && text.contains("2024-01-01"), "{text}");
+}
+
+#[tokio::test]
+async fn what_becomes_unusable_while_a_code_is_out_ends_the_waiting_and_is_told() {
+    let application = Application::public(CLIENT, "contoso.com").trusts("pod").delegated(&["Presence.Read"]);
+    let world = World::with(application).await;
+    world.cloud.adjust(|rules| rules.interval = std::time::Duration::from_secs(1));
+    let file = world.folder().join("token");
+    fs::write(&file, world.cloud.federated_token("pod")).unwrap();
+    let tokens = world.start(&world.settings_of(OWN, ", federated_token_file: token")).await;
+    let alex = crate::world::name("alex");
+    let signing_in = tokens.sign_in(&alex, |_| fs::remove_file(&file).unwrap());
+    let trouble = tokio::time::timeout(PATIENCE, signing_in).await.expect("it ends").unwrap_err();
+    let text = trouble.to_string();
+    let is_told = text.contains("entra.federated_token_file") && text.contains("cannot be read");
+    assert!(matches!(trouble, Trouble::Misconfigured { .. }) && is_told, "{text}");
+
+    fs::write(&file, world.cloud.federated_token("pod")).unwrap();
+    world.sign_in(&tokens, "alex").await.unwrap();
+}
+
 #[tokio::test]
 async fn an_unusable_file_stops_the_start_and_is_named() {
     let world = World::with(registered(&[])).await;
