@@ -18,7 +18,7 @@ pub(super) enum Standing {
     Needed,
     /// A code waits to be used; `codes` tells which.
     Pending,
-    /// Signing in will not help: a policy, a missing right, the configuration.
+    /// Signing in as before will not help: a policy, a missing right, the configuration.
     Blocked,
 }
 
@@ -70,9 +70,12 @@ impl Obstacle {
             Graph::Token(Entra::Consent { url, reason, remedy }) => {
                 (Standing::Needed, reason, remedy.as_ref(), Some(url.as_str().into()))
             }
-            Graph::Forbidden { reason, remedy } => (Standing::Blocked, reason, remedy.as_ref(), None),
-            Graph::Token(Entra::Blocked { reason } | Entra::Misconfigured { reason })
-            | Graph::NoSuchUser { reason } => (Standing::Blocked, reason, None, None),
+            Graph::Forbidden { reason, remedy } | Graph::Token(Entra::Blocked { reason, remedy }) => {
+                (Standing::Blocked, reason, remedy.as_ref(), None)
+            }
+            Graph::Token(Entra::Misconfigured { reason }) | Graph::NoSuchUser { reason } => {
+                (Standing::Blocked, reason, None, None)
+            }
         };
         let remedy = remedy.map(|remedy| remedy.as_str().into());
         Some(Self { state, reason: reason.as_str().into(), remedy, url })
@@ -152,6 +155,16 @@ mod tests {
         assert_eq!(Obstacle::of(&passing), None);
         let entra = entra::Trouble::Retry { after: None, reason: "x".into() };
         assert_eq!(Obstacle::of(&entra.into()), None);
+    }
+
+    #[test]
+    fn what_is_blocked_keeps_the_other_way_that_may_be_let_in() {
+        let remedy = Some(entra::Remedy::new("a policy may let the browser's way in: http://x"));
+        let found = Obstacle::of(&entra::Trouble::Blocked { reason: "policy".into(), remedy }.into()).unwrap();
+        assert_eq!(
+            (found.state, found.remedy.as_deref()),
+            (Standing::Blocked, Some("a policy may let the browser's way in: http://x"))
+        );
     }
 
     #[test]

@@ -226,7 +226,7 @@ fn standing(grant: &Grant) -> &'static str {
     match grant.standing {
         Standing::Ok => SIGNED_IN,
         Standing::Needed { .. } => "needs sign-in",
-        Standing::Blocked(_) => "blocked",
+        Standing::Blocked { .. } => "blocked",
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) struct Subject {
     pub then: &'static str,
     /// Where the application's secret stands.
     pub secret: String,
-    /// The page from which a browser is sent, where a policy may forbid this way and let that one in.
+    /// Where a browser is sent from, in words, where a policy may forbid this way and let that one in.
     pub browser: Option<String>,
 }
 
@@ -118,14 +118,15 @@ impl Refusal {
                 }),
                 remedy: Some(Remedy::new(format!("then {sign_in}"))),
             },
-            Kind::Blocked => Trouble::Blocked {
-                reason: say(&match browser {
-                    Some(page) => format!(
-                        "; a policy may let the browser's way in: {page}; otherwise show this to an administrator"
-                    ),
-                    None => "; signing in again from here does not help: show this to an administrator".to_owned(),
-                }),
-            },
+            Kind::Blocked => {
+                let other = browser.as_ref().filter(|_| !code.is_some_and(|code| code.shuts_every_way()));
+                let told = match other {
+                    Some(_) => "; where the browser's way is blocked too, show this to an administrator",
+                    None => "; signing in again from here does not help: show this to an administrator",
+                };
+                let remedy = other.map(|page| Remedy::new(format!("a policy may let the browser's way in: {page}")));
+                Trouble::Blocked { reason: say(told), remedy }
+            }
             Kind::Misconfigured => Trouble::Misconfigured { reason: say("") },
             Kind::Retry => Trouble::Retry { after, reason: say(&format!("; {then}")) },
             Kind::RetryMuchLater => {
@@ -275,9 +276,14 @@ mod tests {
             let body = format!(r#"{{"error":"invalid_grant","error_codes":[{number}]}}"#);
             let refusal = Refusal::read(body.as_bytes()).unwrap();
             let subject = Subject { browser: Some("https://x.example/sign-in/alex".to_owned()), ..subject() };
-            let reason = refusal.trouble(&subject, &[], None).to_string();
-            assert!(reason.contains("let the browser's way in: https://x.example/sign-in/alex"), "{reason}");
+            let blocked = refusal.trouble(&subject, &[], None);
+            let remedy = blocked.remedy().unwrap().as_str();
+            assert!(remedy.ends_with("let the browser's way in: https://x.example/sign-in/alex"), "{remedy}");
+            assert!(blocked.reason().contains("administrator"), "{blocked}");
         }
+        let body = br#"{"error":"invalid_grant","error_codes":[50105]}"#;
+        let subject = Subject { browser: Some("https://x.example/sign-in/alex".to_owned()), ..subject() };
+        assert_eq!(Refusal::read(body).unwrap().trouble(&subject, &[], None).remedy(), None, "no way helps");
     }
 
     #[test]

@@ -76,11 +76,19 @@ pub(super) struct Code {
 }
 
 impl Code {
+    /// Whether it is about the person or the application, whichever way somebody signs in.
+    pub(super) fn shuts_every_way(&self) -> bool {
+        SHUT.contains(&self.number)
+    }
+
     /// Whether the configuration or the registration has to be changed.
     pub(super) fn is_of_configuration(&self) -> bool {
         self.usually == Kind::Misconfigured
     }
 }
+
+/// Blocked by whichever way, until an administrator does something.
+const SHUT: &[u32] = &[50105, 53002, 53011, 530034];
 
 const fn code(number: u32, usually: Kind, words: &'static str) -> Code {
     Code { number, usually, words }
@@ -192,6 +200,7 @@ const CODES: &[Code] = &[
     code(530032, Kind::Blocked, "a policy of the tenant blocks the sign-in"),
     code(530034, Kind::Blocked, "the person is blocked because of a risk"),
     code(530035, Kind::Blocked, "the tenant's security defaults block the sign-in"),
+    code(530036, Kind::Blocked, "a Conditional Access policy blocks what was signed in by a code"),
     code(50033, Kind::Retry, "a passing fault of Entra"),
     code(50087, Kind::Retry, "a passing fault of Entra"),
     code(90006, Kind::Retry, "a passing fault of Entra"),

@@ -6,6 +6,7 @@ use secrecy::ExposeSecret;
 use super::Trouble;
 use super::answers::Subject;
 use super::application::{Application, Configured};
+use super::browser::Errand;
 use super::transport::{NoAnswer, Transport};
 use crate::presence::AccountName;
 use crate::store::{Grant, Origin, StoreError};
@@ -39,11 +40,16 @@ impl Application {
     /// Of an account whose grant is used: it may have enrolled, and then signs in where it did.
     pub(super) fn subject_as(&self, name: &AccountName, party: &Configured) -> Subject {
         let subject = Subject { then: BY_ITSELF, ..self.subject(name) };
+        // Entra remembers of a grant that it came by a code, and refuses its refreshes where a policy forbids codes.
         if self.account(name).is_ok() {
-            return subject;
+            return Subject { browser: self.way_in().browser(&Errand::Account(name.clone())), ..subject };
         }
-        let sign_in = format!("sign in again: {}", self.way_in().enrolment());
-        Subject { sign_in, consent_url: self.consent_url(self.tenant_of(party)), ..subject }
+        Subject {
+            sign_in: format!("sign in again: {}", self.way_in().enrolment()),
+            consent_url: self.consent_url(self.tenant_of(party)),
+            browser: self.way_in().browser(&Errand::Enrol),
+            ..subject
+        }
     }
 
     /// Of the application's own right in a tenant.

@@ -62,10 +62,12 @@ pub enum Trouble {
         remedy: Option<Remedy>,
     },
     /// A policy forbids this way in.
-    #[error("{reason}")]
+    #[error("{reason}{}", Then(.remedy))]
     Blocked {
         /// For people.
         reason: String,
+        /// Another way, which the policy may let in.
+        remedy: Option<Remedy>,
     },
     /// The configuration or the application's registration is wrong.
     #[error("{reason}")]
@@ -104,6 +106,7 @@ impl Trouble {
         match self {
             Self::SignIn { reason, .. } => Self::SignIn { reason, remedy },
             Self::Consent { url, reason, .. } => Self::Consent { url, reason, remedy },
+            Self::Blocked { reason, .. } => Self::Blocked { reason, remedy },
             other => other,
         }
     }
@@ -114,7 +117,7 @@ impl Trouble {
             Self::Retry { reason, .. }
             | Self::SignIn { reason, .. }
             | Self::Consent { reason, .. }
-            | Self::Blocked { reason }
+            | Self::Blocked { reason, .. }
             | Self::Misconfigured { reason } => reason,
         }
     }
@@ -122,22 +125,25 @@ impl Trouble {
     /// Where somebody signs in so that it is mended.
     pub fn remedy(&self) -> Option<&Remedy> {
         match self {
-            Self::SignIn { remedy, .. } | Self::Consent { remedy, .. } => remedy.as_ref(),
-            Self::Retry { .. } | Self::Blocked { .. } | Self::Misconfigured { .. } => None,
+            Self::SignIn { remedy, .. } | Self::Consent { remedy, .. } | Self::Blocked { remedy, .. } => {
+                remedy.as_ref()
+            }
+            Self::Retry { .. } | Self::Misconfigured { .. } => None,
         }
     }
 
     /// How it stands with the grant that met it, where it does not go by itself. `claims` are what the next
     /// sign-in has to bring.
     pub(super) fn standing(&self, claims: Option<&str>) -> Option<Standing> {
+        let remedy = || self.remedy().map(|remedy| remedy.as_str().to_owned());
         match self {
             Self::Retry { .. } => None,
-            Self::SignIn { reason, remedy } | Self::Consent { reason, remedy, .. } => Some(Standing::Needed {
-                reason: reason.clone(),
-                remedy: remedy.as_ref().map(|remedy| remedy.as_str().to_owned()),
-                claims: claims.map(str::to_owned),
-            }),
-            Self::Blocked { reason } | Self::Misconfigured { reason } => Some(Standing::Blocked(reason.clone())),
+            Self::SignIn { reason, .. } | Self::Consent { reason, .. } => {
+                Some(Standing::Needed { reason: reason.clone(), remedy: remedy(), claims: claims.map(str::to_owned) })
+            }
+            Self::Blocked { reason, .. } | Self::Misconfigured { reason } => {
+                Some(Standing::Blocked { reason: reason.clone(), remedy: remedy() })
+            }
         }
     }
 

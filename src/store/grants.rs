@@ -60,8 +60,13 @@ pub enum Standing {
         /// What that sign-in has to bring (a claims request, JSON), where Entra or Graph asked for more.
         claims: Option<String>,
     },
-    /// Signing in will not help; why.
-    Blocked(String),
+    /// Signing in as before will not help.
+    Blocked {
+        /// Why.
+        reason: String,
+        /// Where another way may be let in, in words.
+        remedy: Option<String>,
+    },
 }
 
 /// A reading of the rows, its tail chosen by the caller. [`Store::open_row`] takes them.
@@ -301,7 +306,7 @@ impl Standing {
     pub fn claims(&self) -> Option<&str> {
         match self {
             Self::Needed { claims, .. } => claims.as_deref(),
-            Self::Ok | Self::Blocked(_) => None,
+            Self::Ok | Self::Blocked { .. } => None,
         }
     }
 
@@ -309,8 +314,10 @@ impl Standing {
     pub fn words(&self) -> Option<String> {
         match self {
             Self::Ok => None,
-            Self::Needed { reason, remedy: Some(remedy), .. } => Some(format!("{reason}; {remedy}")),
-            Self::Needed { reason, .. } | Self::Blocked(reason) => Some(reason.clone()),
+            Self::Needed { reason, remedy, .. } | Self::Blocked { reason, remedy } => Some(match remedy {
+                Some(remedy) => format!("{reason}; {remedy}"),
+                None => reason.clone(),
+            }),
         }
     }
 
@@ -321,7 +328,7 @@ impl Standing {
         match self {
             Self::Ok => ("ok", "", "", ""),
             Self::Needed { reason, remedy, claims } => ("needed", reason, text(remedy), text(claims)),
-            Self::Blocked(reason) => ("blocked", reason, "", ""),
+            Self::Blocked { reason, remedy } => ("blocked", reason, text(remedy), ""),
         }
     }
 
@@ -330,7 +337,7 @@ impl Standing {
         let there = |text: String| Some(text).filter(|text| !text.is_empty());
         match word {
             "needed" => Self::Needed { reason, remedy: there(remedy), claims: there(claims) },
-            "blocked" => Self::Blocked(reason),
+            "blocked" => Self::Blocked { reason, remedy: there(remedy) },
             _ => Self::Ok,
         }
     }

@@ -98,6 +98,26 @@ fn person_of(id: graph2mqtt::presence::ObjectId) -> Principal {
 }
 
 #[tokio::test]
+async fn a_policy_against_codes_that_comes_later_stops_what_came_of_one_and_the_browser_mends_it() {
+    let world = crate::browser::world().await;
+    world.cloud.adjust(|rules| rules.access_token = SHORT);
+    let settings = world.settings(&["alex"]);
+    world.sign_in(&world.start(&settings).await, "alex").await.unwrap();
+    world.cloud.block_device_code("contoso.com", true);
+    let bridge = world.start(&settings).await;
+    let trouble = bridge.access(&person("alex")).await.unwrap_err();
+    assert_eq!(kind(&trouble), "blocked");
+    let remedy = trouble.remedy().expect("the browser's way").as_str();
+    assert!(remedy.contains("http://localhost:8480/sign-in/alex, in a browser on the machine"), "{trouble}");
+    let kept = world.store().await.grant(&name("alex")).await.unwrap().unwrap().standing.words();
+    assert!(kept.is_some_and(|words| words.ends_with(remedy)), "who lists the accounts is not told");
+
+    crate::browser::way(&bridge, "alex").await.unwrap();
+    bridge.access(&person("alex")).await.unwrap();
+    world.start(&settings).await.access(&person("alex")).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_lost_sign_in_heals_without_a_restart() {
     let world = signed_in().await;
     world.cloud.revoke(&upn("alex"));

@@ -201,6 +201,16 @@ async fn a_policy_can_forbid_device_codes() {
 }
 
 #[tokio::test]
+async fn a_policy_against_device_codes_holds_for_what_came_of_one_before() {
+    let cloud = world().await;
+    let granted = cloud.sign_in(PUBLIC, ALEX, SCOPE)["refresh_token"].clone();
+    cloud.block_device_code(TENANT, true);
+    assert_eq!(error(&refresh(&cloud, PUBLIC, &granted, &[]).await.1), ("invalid_grant", 53003));
+    cloud.block_device_code(TENANT, false);
+    assert_eq!(refresh(&cloud, PUBLIC, &granted, &[]).await.0, 200);
+}
+
+#[tokio::test]
 async fn a_secret_may_come_in_the_form_or_in_the_header() {
     let cloud = world().await;
     let scope = "https://graph.microsoft.com/.default";

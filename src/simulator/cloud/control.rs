@@ -177,7 +177,8 @@ impl Cloud {
         self.shared.world().grants.codes.expire();
     }
 
-    /// Device codes of people of this tenant are refused by policy (53003), or not any more.
+    /// Device codes of people of this tenant are refused by policy (53003), and the refreshes of what was signed in by
+    /// one; or not any more.
     pub fn block_device_code(&self, tenant: &str, blocked: bool) {
         let mut world = self.shared.world();
         let tenant = world.tenant(tenant);

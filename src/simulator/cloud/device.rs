@@ -119,8 +119,7 @@ impl World {
         let (scopes, realm, claims) = (device.scopes.clone(), device.realm, device.claims);
         let public = self.directory.applications[application].public;
         self.comes_as(public, base, tenant, form, application)?;
-        let tenant = &self.directory.tenants[self.directory.people[person].tenant];
-        if tenant.device_code_blocked {
+        if self.bars_codes(person) {
             return Err(Fail::refused(Refusal::Policy));
         }
         debug_assert!(realm == Realm::Any || realm == Realm::One(self.directory.people[person].tenant));

@@ -159,7 +159,7 @@ pub enum Refusal {
 pub(super) struct Tenant {
     pub id: String,
     pub domain: String,
-    /// By a policy on authentication flows.
+    /// By a policy on authentication flows, which holds for what came of codes too.
     pub device_code_blocked: bool,
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::World;
 use super::authorize::Codes;
 use super::device::Devices;
-use super::directory::{Consent, Directory};
+use super::directory::{Consent, Directory, Refusal};
 use super::errors::Fail;
 use super::tokens::{Access, AccessTokens, Holder, id_token, opaque};
 
@@ -177,13 +177,15 @@ impl World {
         scopes: Option<Scopes>,
         claims: bool,
     ) -> Result<Value, Fail> {
-        let known = self.grants.refresh.get_mut(token).ok_or_else(Fail::grant_unknown)?;
+        let known = self.grants.refresh.get(token).ok_or_else(Fail::grant_unknown)?;
         let index = known.grant;
         let grant = &self.grants.all[index];
         let fail = match () {
             () if grant.revoked => Some(Fail::grant_revoked()),
             () if known.expires <= Instant::now() => Some(Fail::grant_expired()),
             () if known.used && self.rules.revoke_used => Some(Fail::grant_unknown()),
+            // Microsoft's "Conditional Access: Authentication flows": protocol tracking is sustained through refreshes.
+            () if grant.by == By::Device && self.bars_codes(grant.person) => Some(Fail::refused(Refusal::Policy)),
             () => None,
         };
         if let Some(fail) = fail {
@@ -197,6 +199,11 @@ impl World {
             known.used = true;
         }
         Ok(answer)
+    }
+
+    /// Whether a policy of the person's tenant forbids device codes.
+    pub(super) fn bars_codes(&self, person: usize) -> bool {
+        self.directory.tenants[self.directory.people[person].tenant].device_code_blocked
     }
 
     fn issue(

@@ -92,9 +92,11 @@ async fn how_it_stands_with_a_grant_is_told_until_it_is_refreshed_and_hinders_no
         remedy: claims.map(|_| "sign in again: graph2mqtt login alex".to_owned()),
         claims: claims.map(str::to_owned),
     };
+    let blocked =
+        |remedy: Option<&str>| Standing::Blocked { reason: "policy".to_owned(), remedy: remedy.map(str::to_owned) };
     let claims = r#"{"access_token":{}}"#;
     let both = [needed("revoked", None), needed("revoked", Some(claims))];
-    for told in both.into_iter().chain([Standing::Blocked("policy".into()), Standing::Ok]) {
+    for told in both.into_iter().chain([blocked(None), blocked(Some("elsewhere")), Standing::Ok]) {
         ours.mark(&alex.id, &told).await.unwrap();
         assert_eq!(standing().await, told);
     }
