@@ -215,6 +215,27 @@ async fn many_who_are_refused_at_once_read_the_vault_once() {
 }
 
 #[tokio::test]
+async fn a_vault_that_is_set_up_wrongly_is_not_asked_by_everybody_and_heals_by_itself() {
+    let (world, keys) = vault(Application::confidential(CLIENT, "contoso.com", SECRET).multi_tenant()).await;
+    let tokens = world.start(&world.settings_in(BY_APP, &keys, &[(IMDS, &world.cloud.authority())])).await;
+    let principals: Vec<Principal> =
+        (0..20).map(|number| Principal::Application(format!("tenant{number}.example").into())).collect();
+    let all = async || {
+        for outcome in join_all(principals.iter().map(|who| tokens.access(who))).await {
+            misconfigured(&outcome.unwrap_err(), &["none of this name"]);
+        }
+    };
+    all().await;
+    assert_eq!((asked(&world, Route::Identity), asked(&world, Route::Vault)), (1, 1));
+
+    world.cloud.put_secret("graph2mqtt", SECRET);
+    tokio::time::pause();
+    tokio::time::advance(std::time::Duration::from_secs(40)).await;
+    tokio::time::resume();
+    own_token(&tokens).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_certificate_in_a_key_vault_comes_as_pem_or_pfx() {
     use rustls::pki_types::pem::PemObject;
     let pem = include_str!("keys/rsa.crt");

@@ -1,4 +1,5 @@
-//! Waits between questions to what serves the whole program: 1, 2, 4, 8, 16 s.
+//! Waits between questions to what serves the whole program: 1, 2, 4, 8, 16 s where it may pass by itself, longer where
+//! somebody has to mend it.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -10,6 +11,9 @@ use crate::entra::Trouble;
 const FIRST: Duration = Duration::from_secs(1);
 const DOUBLINGS: u32 = 4;
 
+/// How long what only people mend is told to all who ask, before it is looked at again.
+const UNTIL_MENDED: Duration = Duration::from_secs(30);
+
 /// Shared by everybody who would ask.
 #[derive(Default)]
 pub(super) struct Backoff(Mutex<State>);
@@ -17,7 +21,7 @@ pub(super) struct Backoff(Mutex<State>);
 #[derive(Default)]
 struct State {
     failures: u32,
-    pause: Option<(Instant, String)>,
+    pause: Option<(Instant, Trouble)>,
 }
 
 impl Backoff {
@@ -25,9 +29,12 @@ impl Backoff {
     pub(super) fn pass(&self) -> Result<(), Trouble> {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &state.pause {
-            Some((until, reason)) if *until > Instant::now() => {
-                Err(Trouble::Retry { after: Some(until.duration_since(Instant::now())), reason: reason.clone() })
-            }
+            Some((until, trouble)) if *until > Instant::now() => Err(match trouble.clone() {
+                Trouble::Retry { reason, .. } => {
+                    Trouble::Retry { after: Some(until.duration_since(Instant::now())), reason }
+                }
+                lasting => lasting,
+            }),
             _ => Ok(()),
         }
     }
@@ -36,12 +43,15 @@ impl Backoff {
     pub(super) fn note<T>(&self, outcome: &Result<T, Trouble>) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match outcome {
-            Err(Trouble::Retry { after, reason }) => {
+            Err(trouble @ Trouble::Retry { after, .. }) => {
                 let wait = FIRST.saturating_mul(1 << state.failures.min(DOUBLINGS)).max(after.unwrap_or_default());
-                state.pause = Some((Instant::now() + wait, reason.clone()));
+                state.pause = Some((Instant::now() + wait, trouble.clone()));
                 state.failures += 1;
             }
-            _ => *state = State::default(),
+            Err(lasting) => {
+                *state = State { failures: 0, pause: Some((Instant::now() + UNTIL_MENDED, lasting.clone())) }
+            }
+            Ok(_) => *state = State::default(),
         }
     }
 }
@@ -67,6 +77,17 @@ mod tests {
         backoff.note(&failed);
         let Err(Trouble::Retry { after: Some(wait), .. }) = backoff.pass() else { panic!("no pause") };
         assert_eq!(wait.as_secs(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_only_people_mend_is_told_to_all_for_half_a_minute() {
+        let backoff = Backoff::default();
+        let wrong = Trouble::misconfigured("there is none of this name");
+        backoff.note(&Err::<(), _>(wrong.clone()));
+        tokio::time::advance(UNTIL_MENDED - Duration::from_secs(1)).await;
+        assert_eq!(backoff.pass(), Err(wrong));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(backoff.pass(), Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
