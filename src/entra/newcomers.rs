@@ -100,10 +100,13 @@ impl Tokens {
 }
 
 impl Newcomers {
-    /// Who has this browser came in by another way: the code, if one is out, is not needed any more.
+    /// Who has this browser came in by another way: the code, if one is out, is not needed any more, and how one ended
+    /// before counts no more.
     pub(super) fn succeeded(&self, errand: &Errand, browser: Browser, signed_in: &SignedIn) {
         let is_it = |code: &Code| code.browser == browser && code.errand == *errand;
-        self.codes().end(is_it, &Progress::SignedIn(signed_in.clone()));
+        let mut codes = self.codes();
+        codes.all.retain(|code| code.ended.is_none() || !is_it(code));
+        codes.end(is_it, &Progress::SignedIn(signed_in.clone()));
     }
 
     fn waits(&self, number: u64, prompt: &Prompt) {

@@ -204,12 +204,30 @@ impl Default for Registry {
 }
 
 impl Registry {
-    /// An account was signed in, by whatever way: its code, if one is out, is not needed any more.
+    /// An account was signed in, by whatever way: its code, if one is out, is not needed any more, and how one ended
+    /// before counts no more.
     pub(super) fn succeeded(&self, grant: &Grant) {
-        self.end(&grant.account, Progress::SignedIn(grant.into()));
+        if !self.end(&grant.account, Progress::SignedIn(grant.into())) {
+            self.forget(&grant.account);
+        }
     }
 
-    /// Nobody waits for it any more, or another process signed the account in.
+    /// The same, by another process.
+    pub(super) fn succeeded_elsewhere(&self, account: &AccountName) {
+        if !self.cancel(account) {
+            self.forget(account);
+        }
+    }
+
+    /// Forgets how an account's code ended.
+    fn forget(&self, account: &AccountName) {
+        let mut out = self.out();
+        if out.get(account).is_some_and(|entry| entry.ended.is_some()) {
+            out.remove(account);
+        }
+    }
+
+    /// Nobody waits for it any more.
     pub(super) fn cancel(&self, account: &AccountName) -> bool {
         self.end(account, Progress::Cancelled)
     }

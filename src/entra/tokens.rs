@@ -144,7 +144,7 @@ impl Tokens {
             let slot = slots.get(&Principal::Account(holder.account.clone()));
             if slot.is_some_and(|slot| slot.follow(Some(&holder.id))) {
                 self.application().claims().ask(&holder.account, None);
-                self.inner.sign_ins.cancel(&holder.account);
+                self.inner.sign_ins.succeeded_elsewhere(&holder.account);
             }
         }
         for (account, origin) in &news.gone {

@@ -104,6 +104,29 @@ async fn who_fails_is_told_why_afterwards_too() {
 }
 
 #[tokio::test]
+async fn how_a_code_ended_is_forgotten_when_the_person_signs_in_otherwise() {
+    let world = crate::browser::world().await;
+    let settings = world.settings(&["alex"]);
+    let (tokens, alex) = (world.start(&settings).await, name("alex"));
+    let sign_ins = tokens.sign_ins();
+    tokens.access(&Principal::Account(alex.clone())).await.unwrap_err();
+    let fail = async || {
+        let mut progress = sign_ins.start(&alex).unwrap();
+        world.cloud.decline(&code(&mut progress, "").await).unwrap();
+        assert!(matches!(end(&mut progress).await, Progress::Failed(_)));
+    };
+    fail().await;
+    crate::browser::way(&tokens, "alex").await.unwrap();
+    assert_eq!(sign_ins.progress(&alex), None);
+
+    tokens.access(&Principal::Account(alex.clone())).await.unwrap();
+    fail().await;
+    world.sign_in(&world.start(&settings).await, "alex").await.unwrap();
+    tokens.reload(0).await.unwrap();
+    assert_eq!(sign_ins.progress(&alex), None, "another process signed alex in");
+}
+
+#[tokio::test]
 async fn an_account_that_does_not_sign_in_is_refused_and_so_is_one_too_many() {
     let world = World::new().await;
     let names: Vec<String> = (0..33).map(|number| format!("p{number}")).collect();
