@@ -133,4 +133,54 @@ mod tests {
             ["about 7 minutes behind", "about 2 hours ahead", "about 2 days behind"]
         );
     }
+
+    #[cfg(feature = "demo")]
+    #[tokio::test]
+    async fn a_token_in_memory_lives_by_the_monotonic_clock_wherever_the_wall_clock_is_set() {
+        use std::sync::atomic::{AtomicI64, Ordering};
+
+        use crate::entra::{Principal, Tokens};
+        use crate::simulator::{Application, Call, Cloud, Route};
+        use crate::store::Store;
+
+        const CLIENT: &str = "00000000-0000-4000-8000-0000000000c1";
+        static HOURS: AtomicI64 = AtomicI64::new(0);
+        fn wall() -> Timestamp {
+            Timestamp::now() + SignedDuration::from_hours(HOURS.load(Ordering::Relaxed))
+        }
+
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let (cloud, folder) = (Cloud::start().await.unwrap(), tempfile::tempdir().unwrap());
+        cloud.add_tenant("contoso.com");
+        cloud.add_application(Application::public(CLIENT, "contoso.com").delegated(&["Presence.Read"]));
+        cloud.add_person("alex@contoso.com", "Alex");
+        let yaml = format!(
+            "entra: {{ authority: \"{}\", tenant: contoso.com, client_id: {CLIENT} }}\n\
+             accounts: {{ alex: {{ user: alex@contoso.com }} }}\n",
+            cloud.authority()
+        );
+        let settings = crate::settings::from_yaml(&yaml, folder.path()).unwrap();
+        let url = format!("sqlite://{}", folder.path().join("g.db").display());
+        let store = Store::open(&url, &folder.path().join("key")).await.unwrap();
+        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+        let caches = std::sync::Arc::new(store.clone());
+        let tokens = Tokens::with_clock(&settings, http, store, caches, wall).unwrap();
+        let alex = "alex".parse().unwrap();
+        let approve = |prompt: &crate::entra::Prompt| cloud.approve(&prompt.user_code, "alex@contoso.com").unwrap();
+        tokens.sign_in(&alex, approve).await.unwrap();
+
+        let who = Principal::Account(alex);
+        let first = tokens.access(&who).await.unwrap().generation;
+        let asked = || cloud.calls().count(|call: &Call| call.route == Route::Token);
+        let before = asked();
+        for hours in [24, -24] {
+            HOURS.store(hours, Ordering::Relaxed);
+            assert_eq!((tokens.access(&who).await.unwrap().generation, asked()), (first, before), "{hours} h");
+        }
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(3_901)).await;
+        tokio::time::resume();
+        assert_ne!(tokens.access(&who).await.unwrap().generation, first, "its life is over");
+        assert_eq!(asked(), before + 1);
+    }
 }
