@@ -23,6 +23,9 @@ const CODES: u32 = 12;
 /// Codes that may be out at one time: each is a question to Entra every few seconds.
 const MOST: usize = 32;
 
+/// One at which nobody has looked for so long, the life of a code, is given up where somebody else needs its place.
+const UNSEEN: Duration = Duration::from_secs(900);
+
 /// How long it is remembered how one ended, for those who look in late.
 const REMEMBERED: Duration = Duration::from_secs(600);
 
@@ -82,8 +85,18 @@ pub(super) struct Registry {
 struct Entry {
     progress: watch::Sender<Progress>,
     task: AbortHandle,
+    /// When somebody last asked for it, or how far it is.
+    seen: Instant,
     /// When it ended.
     ended: Option<Instant>,
+}
+
+impl Entry {
+    /// For how long nobody has looked; none where somebody waits for it, or it has ended.
+    fn unseen(&self, now: Instant) -> Option<Duration> {
+        let is_left = self.ended.is_none() && self.progress.receiver_count() == 0;
+        is_left.then(|| now.duration_since(self.seen))
+    }
 }
 
 impl SignIns {
@@ -92,10 +105,11 @@ impl SignIns {
     }
 
     /// Starts a sign-in by device code, or joins the one that is under way. It goes on in a task of its
-    /// own until it succeeds, fails, is cancelled, or nobody used its codes for some hours.
+    /// own until it succeeds, fails, is cancelled, or nobody used its codes for three hours, or looked at
+    /// them for a quarter of one while others wait for a place.
     ///
-    /// Refused: an account that does not sign in itself ([`Trouble::Misconfigured`]), and one more
-    /// than 32 at a time ([`Trouble::Retry`]).
+    /// Refused: an account that does not sign in itself ([`Trouble::Misconfigured`]), and one more than 32 at a time
+    /// ([`Trouble::Retry`]), where somebody has looked at each of those within a quarter of an hour.
     pub fn start(&self, account: &AccountName) -> Result<watch::Receiver<Progress>, Trouble> {
         self.begin(account).map(|(progress, _)| progress)
     }
@@ -107,26 +121,51 @@ impl SignIns {
         let mut out = registry.out();
         let now = Instant::now();
         out.retain(|_, entry| entry.ended.is_none_or(|ended| now.duration_since(ended) < REMEMBERED));
-        if let Some(entry) = out.get(account).filter(|entry| entry.ended.is_none()) {
+        if let Some(entry) = out.get_mut(account).filter(|entry| entry.ended.is_none()) {
+            entry.seen = now;
             return Ok((entry.progress.subscribe(), true));
         }
         if out.values().filter(|entry| entry.ended.is_none()).count() >= MOST {
-            return Err(Trouble::later(format!(
-                "account {account}: {MOST} people are signing in by code at this moment; try again in some minutes"
-            )));
+            self.make_room(&mut out, account, now)?;
         }
         let (progress, receiver) = watch::channel(Progress::Starting);
         // The task waits for the lock before its first step: its entry is there by then.
         let task = tokio::spawn(by_device(self.tokens.clone(), account.clone())).abort_handle();
-        out.insert(account.clone(), Entry { progress, task, ended: None });
+        out.insert(account.clone(), Entry { progress, task, seen: now, ended: None });
         registry.tell(account, Progress::Starting);
         Ok((receiver, false))
     }
 
+    /// Gives up the code at which nobody has looked for longest, where that is long enough.
+    fn make_room(
+        &self,
+        out: &mut HashMap<AccountName, Entry>,
+        account: &AccountName,
+        now: Instant,
+    ) -> Result<(), Trouble> {
+        let idle = out.iter().filter_map(|(name, entry)| Some((entry.unseen(now)?, name.clone())));
+        match idle.max_by_key(|(unseen, _)| *unseen) {
+            Some((unseen, left)) if unseen >= UNSEEN => {
+                let unused = device::unused(self.tokens.application().subject(&left));
+                self.registry().end_in(out, &left, Progress::Failed(unused));
+                Ok(())
+            }
+            longest => {
+                let after = UNSEEN.saturating_sub(longest.map_or(Duration::ZERO, |(unseen, _)| unseen));
+                let minutes = after.as_secs().div_ceil(60);
+                let reason = format!(
+                    "account {account}: {MOST} people are signing in by code at this moment; try again in {minutes} min"
+                );
+                Err(Trouble::Retry { after: Some(after), reason })
+            }
+        }
+    }
+
     /// How far an account's sign-in is, or how it ended within the last ten minutes.
     pub fn progress(&self, account: &AccountName) -> Option<Progress> {
-        let out = self.registry().out();
-        let entry = out.get(account)?;
+        let mut out = self.registry().out();
+        let entry = out.get_mut(account)?;
+        entry.seen = Instant::now();
         let is_fresh = entry.ended.is_none_or(|ended| ended.elapsed() < REMEMBERED);
         is_fresh.then(|| entry.progress.borrow().clone())
     }
@@ -234,7 +273,10 @@ impl Registry {
 
     /// Ends what is under way. The task may be the caller: it goes on to its next pause.
     fn end(&self, account: &AccountName, progress: Progress) -> bool {
-        let mut out = self.out();
+        self.end_in(&mut self.out(), account, progress)
+    }
+
+    fn end_in(&self, out: &mut HashMap<AccountName, Entry>, account: &AccountName, progress: Progress) -> bool {
         let Some(entry) = out.get_mut(account).filter(|entry| entry.ended.is_none()) else { return false };
         entry.task.abort();
         entry.ended = Some(Instant::now());

@@ -138,7 +138,39 @@ async fn an_account_that_does_not_sign_in_is_refused_and_so_is_one_too_many() {
         sign_ins.start(&name(account)).unwrap();
     }
     let trouble = sign_ins.start(&name("p32")).unwrap_err();
-    assert!(matches!(&trouble, Trouble::Retry { reason, .. } if reason.contains("p32")), "{trouble}");
+    let is_told = |reason: &str| reason.contains("p32") && reason.contains("try again in 15 min");
+    assert!(matches!(&trouble, Trouble::Retry { after: Some(_), reason } if is_told(reason)), "{trouble}");
     sign_ins.cancel(&name("p7"));
     sign_ins.start(&name("p32")).unwrap();
+}
+
+#[tokio::test]
+async fn codes_at_which_nobody_looks_any_more_keep_nobody_out() {
+    let world = World::new().await;
+    let names: Vec<String> = (0..33).map(|number| format!("p{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let sign_ins = world.start(&world.settings(&names)).await.sign_ins();
+    let waiting = sign_ins.start(&name("p0")).unwrap();
+    let after = async |minutes: u64| {
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(60 * minutes)).await;
+        tokio::time::resume();
+    };
+    sign_ins.start(&name("p1")).unwrap();
+    after(1).await;
+    for account in &names[2..32] {
+        sign_ins.start(&name(account)).unwrap();
+    }
+    after(13).await;
+    assert!(sign_ins.progress(&name("p1")).is_some_and(|progress| !progress.has_ended()));
+    let trouble = sign_ins.start(&name("p32")).unwrap_err();
+    assert!(trouble.to_string().contains("try again in 2 min"), "{trouble}");
+    after(2).await;
+    sign_ins.start(&name("p32")).unwrap();
+    let given_up = |account: &&&str| sign_ins.progress(&name(account)).unwrap().has_ended();
+    let [left] = names[..32].iter().filter(given_up).collect::<Vec<_>>()[..] else { panic!("one is given up") };
+    assert!(!["p0", "p1"].contains(left), "somebody looks at that one");
+    let Some(Progress::Failed(trouble)) = sign_ins.progress(&name(left)) else { panic!() };
+    assert!(trouble.to_string().contains("nobody used the codes"), "{trouble}");
+    drop(waiting);
 }
