@@ -41,6 +41,15 @@ async fn outcome(sign_ins: &SignIns, handle: &str) -> Result<SignedIn, Trouble> 
     outcome.expect("Entra has answered")
 }
 
+/// The whole way of a person who enrols, and whether Entra was asked with claims.
+pub async fn enrol(sign_ins: &SignIns, who: &str) -> (Result<SignedIn, Trouble>, bool) {
+    let url = sign_ins.send(Errand::Enrol, browser(), HERE, &BACK.parse().unwrap()).unwrap();
+    let post = visitor::answer(&url, &upn(who), "sign_in").await.unwrap();
+    let handle = sign_ins.receive(posted(&post)).unwrap();
+    let outcome = sign_ins.arrive(&handle, browser(), PATIENCE).await.unwrap().outcome;
+    (outcome.expect("Entra has answered"), url.query_pairs().any(|(key, _)| key == "claims"))
+}
+
 /// The whole way of a person who signs in as `who`.
 pub async fn way(tokens: &Tokens, who: &str) -> Result<SignedIn, Trouble> {
     let sign_ins = tokens.sign_ins();

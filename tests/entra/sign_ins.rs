@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use graph2mqtt::entra::{Principal, Progress, Trouble};
+use graph2mqtt::entra::{Errand, Principal, Progress, Trouble};
 use graph2mqtt::simulator::{Call, Route};
 use tokio::sync::watch::Receiver;
 
@@ -124,6 +124,28 @@ async fn how_a_code_ended_is_forgotten_when_the_person_signs_in_otherwise() {
     world.sign_in(&world.start(&settings).await, "alex").await.unwrap();
     tokens.reload(0).await.unwrap();
     assert_eq!(sign_ins.progress(&alex), None, "another process signed alex in");
+}
+
+#[tokio::test]
+async fn how_a_newcomers_code_ended_is_forgotten_when_they_enrol_in_the_browser() {
+    let world = crate::browser::world().await;
+    let accounts = "accounts:\n  alex: { user: alex@contoso.com }\nweb: { enrol: { tenants: [contoso.com] } }\n";
+    let sign_ins = world.start(&world.settings_of(accounts, "")).await.sign_ins();
+    let browser = crate::browser::browser();
+    let until = async |fits: &dyn Fn(Progress) -> bool| {
+        let looking = async {
+            while !sign_ins.code_of(&Errand::Enrol, browser).is_some_and(fits) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, looking).await.expect("it comes so far");
+    };
+    sign_ins.ask_for_code(Errand::Enrol, browser, crate::browser::HERE).unwrap();
+    until(&|progress| matches!(progress, Progress::Waiting { .. })).await;
+    world.cloud.decline(&world.cloud.pending_codes()[0]).unwrap();
+    until(&|progress| matches!(progress, Progress::Failed(_))).await;
+    crate::browser::enrol(&sign_ins, "kim").await.0.unwrap();
+    assert_eq!(sign_ins.code_of(&Errand::Enrol, browser), None);
 }
 
 #[tokio::test]
