@@ -4,7 +4,7 @@ use super::Home;
 use crate::store::Standing;
 
 fn blocked(reason: &str) -> Standing {
-    Standing::Blocked(reason.to_owned())
+    Standing::Blocked { reason: reason.to_owned(), remedy: None }
 }
 
 #[tokio::test]
