@@ -24,7 +24,7 @@ fn folder_with_secrets() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("secrets")).unwrap();
     for secret in ["mqtt", "hue", "entra", "mqtt_password", "client_secret", "office_key"] {
-        fs::write(folder.path().join("secrets").join(secret), "a secret\n").unwrap();
+        fs::write(folder.path().join("secrets").join(secret), "a-secret\n").unwrap();
     }
     folder
 }
