@@ -74,6 +74,34 @@ fn the_image_and_the_secrets_of_compose_set_keys_that_there_are() {
 }
 
 #[test]
+fn the_pages_that_compose_opens_by_uncommenting_are_where_readme_says() {
+    let compose = read("docker-compose.yml");
+    let opened: String = compose
+        .lines()
+        .map(|line| {
+            let is_of_it = ["# environment:", "#   GRAPH2MQTT_WEB__LISTEN:", "# ports:"];
+            let it = is_of_it.iter().any(|start| line.trim_start().starts_with(start));
+            (if it { line.replacen("# ", "", 1) } else { line.to_owned() }) + "\n"
+        })
+        .collect();
+    let opened: serde_yaml::Value = serde_yaml::from_str(&opened).unwrap();
+    let service = &opened["services"]["graph2mqtt"];
+    assert_eq!(service["ports"][0], "127.0.0.1:8480:8480");
+    let listen = service["environment"]["GRAPH2MQTT_WEB__LISTEN"].as_str().unwrap();
+    let mut all = variables(&read(".env.example"));
+    all.push(("GRAPH2MQTT_WEB__LISTEN".into(), listen.into()));
+    let web = load(None, all).map_err(|mistakes| mistakes.to_string()).unwrap().settings.web;
+    assert!(web.listen.ip().is_unspecified() && web.listen.port() == 8480, "{listen}");
+    let readme = read("README.md");
+    let section = readme.split("## Docker Compose").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
+    for words in [web.public_url.redirect_uri().as_str(), "docker compose run --rm graph2mqtt login alex"] {
+        assert!(section.contains(words), "README does not say {words}");
+    }
+    let closed: serde_yaml::Value = serde_yaml::from_str(&compose).unwrap();
+    assert!(closed["services"]["graph2mqtt"]["ports"].is_null(), "they are open without a word");
+}
+
+#[test]
 fn the_configuration_that_readme_builds_up_is_one() {
     let folder = folder_with_secrets();
     let blocks = blocks(&read("README.md"), "yaml");
