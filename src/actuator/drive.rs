@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::board::{Board, slot};
 use super::complaints::Complaints;
 use super::converge::{Convergence, Step};
-use super::entry::{Effects, News, Now, Wish};
+use super::entry::{ECHO, Effects, LATE_ECHO, News, Now, Wish};
 use crate::lights::{Event, Hub, Look, Obeyed, Seen, Trouble};
 use crate::mqtt::Connection;
 use crate::settings::OnHand;
@@ -291,7 +291,8 @@ impl Drive {
     fn take(&self, convergence: &mut Convergence, event: &Event) {
         let now = self.board.now();
         let (light, effects) = match event {
-            Event::Changed { light, seen } => (*light, self.changed(*light, seen, now)),
+            Event::Changed { light, seen } => (*light, self.changed(*light, seen, ECHO, now)),
+            Event::ChangedBefore { light, seen } => (*light, self.changed(*light, seen, LATE_ECHO, now)),
             Event::Lost { light } => {
                 let lost = "a lamp is out of reach; does it have power?";
                 self.board.light(self.manners[*light].place, |entry| entry.unreachable(lost));
@@ -309,10 +310,10 @@ impl Drive {
         self.apply(light, effects);
     }
 
-    fn changed(&self, light: usize, seen: &Seen, now: Now) -> Effects {
+    fn changed(&self, light: usize, seen: &Seen, echo: Duration, now: Now) -> Effects {
         let (manner, it, grace) = (&self.manners[light], &self.hub.lights[light].1, self.board.grace());
         let agrees = |look: &Look| it.agrees(look, seen);
-        self.board.light(manner.place, |entry| entry.changed(seen, agrees, manner.on_hand, grace, now))
+        self.board.light(manner.place, |entry| entry.changed((seen, echo), agrees, manner.on_hand, grace, now))
     }
 
     fn apply(&self, light: usize, effects: Effects) {

@@ -22,7 +22,9 @@ use crate::presence::AccountName;
 use crate::settings::Color;
 
 /// How long what was wanted before is still taken for an echo: hubs tell late what lamps did.
-const RECENT: Duration = Duration::from_secs(10);
+pub(super) const ECHO: Duration = Duration::from_secs(10);
+/// The same of what is told of a time in which nobody listened.
+pub(super) const LATE_ECHO: Duration = Duration::from_secs(75);
 /// How many looks are remembered that long.
 const REMEMBERED: usize = 16;
 
@@ -136,7 +138,7 @@ pub(super) struct Entry {
     pub failures: u64,
     /// The look wanted last, however long ago; none after the light was left alone.
     last: Option<Look>,
-    /// Looks wanted before it, and until when they are echoes.
+    /// Looks wanted before it, and until when they were.
     recent: VecDeque<(Look, Instant)>,
     /// What an event told that is not the look wanted: until an event tells as much that is.
     against: Told,
@@ -228,11 +230,11 @@ impl Entry {
     }
 
     fn remember(&mut self, now: Instant) {
-        self.recent.retain(|(_, until)| *until > now);
+        self.recent.retain(|(_, until)| now < *until + LATE_ECHO);
         if self.recent.len() == REMEMBERED {
             self.recent.pop_front();
         }
-        self.recent.extend(self.last.take().map(|look| (look, now + RECENT)));
+        self.recent.extend(self.last.take().map(|look| (look, now)));
     }
 
     /// What the hub's loop is to aim at.

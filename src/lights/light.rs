@@ -120,6 +120,13 @@ pub enum Event {
         /// What was told.
         seen: Seen,
     },
+    /// The same, told late: of a time in which nobody listened.
+    ChangedBefore {
+        /// Which light.
+        light: usize,
+        /// What was told.
+        seen: Seen,
+    },
     /// A lamp of it is out of reach.
     Lost {
         /// Which light.

@@ -60,7 +60,7 @@ async fn after_every_gap_everything_is_read_anew_whether_the_hub_tells_what_was_
         }
         world.hub.up().await.unwrap();
         if tells {
-            let Event::Changed { .. } = next(&mut events).await else { panic!("what was missed comes first") };
+            let Event::ChangedBefore { .. } = next(&mut events).await else { panic!("what was missed comes first") };
         }
         assert_eq!(next(&mut events).await, Event::Missed, "{tells}");
         assert!(world.reads() > before, "{tells}");

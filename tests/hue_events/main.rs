@@ -125,7 +125,7 @@ async fn after_a_cut_of_the_stream_it_goes_on_behind_the_last_event() {
     world.hub.down().await;
     world.hub.hand("Desk", &hand());
     world.hub.up().await.unwrap();
-    let Event::Changed { seen, .. } = next(&mut events).await else { panic!("what was missed is caught up on") };
+    let Event::ChangedBefore { seen, .. } = next(&mut events).await else { panic!("what was missed is caught up on") };
     assert_eq!(seen.0[0].xy, Some((1700, 7000)));
 }
 

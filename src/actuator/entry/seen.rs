@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::super::common::{Before, Hand, Inputs, Until, covers, next_version};
 use super::super::payload::Report;
 use super::others::ABOUT;
-use super::{Effects, Entry, News, Now, Shown, Why};
+use super::{ECHO, Effects, Entry, News, Now, Shown, Why};
 use crate::lights::{Look, Seen};
 use crate::settings::OnHand;
 
@@ -24,7 +24,7 @@ impl Entry {
         // What was restored is no status: it is as people want it.
         let agrees = |look: &Look| !matches!(look, Look::Seen(_)) && agrees(look);
         let known = self.common.before.version;
-        let version = if !self.is_wanted(agrees, now.instant) {
+        let version = if !self.is_wanted(agrees, ECHO, now.instant) {
             next_version(known, now.time)
         } else if self.reported_done().is_none() {
             // It looks as if somebody of us had been there, which may be chance (a dark lamp that is to be off).
@@ -43,14 +43,16 @@ impl Entry {
         }
     }
 
-    fn is_wanted(&self, agrees: impl Fn(&Look) -> bool, now: Instant) -> bool {
-        self.last.as_ref().is_some_and(&agrees) || self.recent.iter().any(|(look, until)| *until > now && agrees(look))
+    fn is_wanted(&self, agrees: impl Fn(&Look) -> bool, echo: Duration, now: Instant) -> bool {
+        let is_echo = |(look, until): &(Look, Instant)| now < *until + echo && agrees(look);
+        self.last.as_ref().is_some_and(&agrees) || self.recent.iter().any(is_echo)
     }
 
-    /// The hub told that it changed. What any member lately wanted is an echo; anything else is a person's hand.
+    /// The hub told that it changed. What any member wanted so lately (see [`ECHO`]) is an echo; anything else is a
+    /// person's hand.
     pub fn changed(
         &mut self,
-        seen: &Seen,
+        (seen, echo): (&Seen, Duration),
         agrees: impl Fn(&Look) -> bool,
         on_hand: OnHand,
         grace: Duration,
@@ -64,8 +66,8 @@ impl Entry {
             return self.agreed(&look, told, now);
         }
         let returns = self.back.is_some_and(|at| now.instant < at + RETURN);
-        let echo = returns || self.is_set_back(now.instant) || self.is_wanted(&agrees, now.instant);
-        if echo || on_hand == OnHand::Ignore {
+        let is_echo = returns || self.is_set_back(now.instant) || self.is_wanted(&agrees, echo, now.instant);
+        if is_echo || on_hand == OnHand::Ignore {
             self.against |= told;
             self.mend(grace, now)
         } else {
@@ -195,5 +197,63 @@ impl BitOrAssign for Told {
         self.on |= other.on;
         self.brightness |= other.brightness;
         self.color |= other.color;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::actuator::entry::{LATE_ECHO, Wish};
+    use crate::lights::{Lamp, Obeyed};
+    use crate::settings::{Color, Shade};
+
+    const GRACE: Duration = Duration::from_secs(1);
+    const RED: Shade = Shade::Rgb([255, 0, 0]);
+    const BLUE: Shade = Shade::Rgb([0, 0, 255]);
+
+    fn at(seconds: u64) -> Now {
+        static BEGIN: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+        let later = Duration::from_secs(seconds);
+        Now { instant: *BEGIN.get_or_init(Instant::now) + later, time: Timestamp::UNIX_EPOCH + later }
+    }
+
+    /// A light that was to show red, and shows blue since.
+    fn blue_behind_red() -> Entry {
+        let mut entry = Entry::default();
+        for (shade, seconds) in [(RED, 0), (BLUE, 10)] {
+            let (look, color) = (Some(Look::plain(shade)), Color::Keep);
+            let wish = Wish { status: None, color, why: Why::Status, look, inputs: Inputs::new() };
+            entry.wish(Some(wish), true, GRACE, at(seconds));
+            entry.sent();
+            let wish = entry.wish.clone().unwrap();
+            entry.obeyed(&wish, true, &Obeyed::default(), GRACE, at(seconds));
+        }
+        entry
+    }
+
+    #[test]
+    fn what_is_told_late_may_be_what_was_wanted_then() {
+        let is_hand = |echo, shade| {
+            let mut entry = blue_behind_red();
+            let seen = Seen(vec![Lamp { on: Some(true), ..Lamp::default() }]);
+            let agrees = |look: &Look| look.looks_like(&Look::plain(shade));
+            entry.changed((&seen, echo), agrees, OnHand::UntilChange, GRACE, at(50));
+            entry.common.hand.until != Until::Over
+        };
+        assert!(is_hand(ECHO, RED) && !is_hand(LATE_ECHO, RED));
+        assert!(is_hand(LATE_ECHO, Shade::Rgb([1, 2, 3])), "nobody wanted that");
+    }
+
+    #[test]
+    fn a_lamp_that_comes_back_during_a_command_gets_it_once_more() {
+        let mut entry = blue_behind_red();
+        entry.take_news();
+        let wish = entry.wish.clone().unwrap();
+        entry.sent();
+        assert_eq!(entry.is_back(GRACE, at(60)), Effects::NONE, "it is under way");
+        entry.obeyed(&wish, true, &Obeyed { unreachable: true, ..Obeyed::default() }, GRACE, at(60));
+        assert_eq!((entry.take_news(), entry.is_done()), (Some(News::Doubt), false));
     }
 }

@@ -10,7 +10,7 @@ use super::member::{Letter, Member, Under};
 use super::{Conditions, Events, Reached};
 use crate::actuator::board::{Board, slot};
 use crate::actuator::converge::Step;
-use crate::actuator::entry::{News, Now};
+use crate::actuator::entry::{ECHO, News, Now};
 use crate::actuator::mind::{Came, Mind, Todo};
 use crate::actuator::topics::{About, Topics};
 use crate::lights::{Lamp, Load, Look, Obeyed, Seen, Trouble};
@@ -262,7 +262,7 @@ impl World {
             let (grace, on_hand) =
                 (member.board.grace(), self.settings.lights.values().next().expect("there is one").hand);
             let agrees = |other: &Look| other.looks_like(&look);
-            let effects = member.board.light(0, |entry| entry.changed(&seen(), agrees, on_hand, grace, now));
+            let effects = member.board.light(0, |entry| entry.changed((&seen(), ECHO), agrees, on_hand, grace, now));
             let mut todo = member.mind.look(now);
             if effects.publish {
                 todo.publish.push(0);

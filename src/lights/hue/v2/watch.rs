@@ -217,7 +217,7 @@ impl Watch {
                             looks_again.get_or_insert(heard + SETTLED);
                         }
                         if place.is_new(&frame) && !is_old {
-                            self.tell(&parts, &mut concerns, events).await?;
+                            self.tell(&parts, replay_ends.is_some(), &mut concerns, events).await?;
                         }
                     }
                 }
@@ -239,6 +239,7 @@ impl Watch {
     async fn tell(
         &self,
         parts: &[(String, Value)],
+        is_late: bool,
         concerns: &mut Concerns,
         events: &Sender<Event>,
     ) -> Result<(), Unheard> {
@@ -247,6 +248,10 @@ impl Watch {
         }
         for (_, part) in parts.iter().filter(|(kind, _)| kind == "update") {
             for event in concerns.of(part) {
+                let event = match event {
+                    Event::Changed { light, seen } if is_late => Event::ChangedBefore { light, seen },
+                    event => event,
+                };
                 events.send(event).await.map_err(|_| Unheard)?;
             }
         }
