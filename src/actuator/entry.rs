@@ -230,11 +230,18 @@ impl Entry {
     }
 
     fn remember(&mut self, now: Instant) {
-        self.recent.retain(|(_, until)| now < *until + LATE_ECHO);
+        let last = self.last.take();
+        self.others_may_want(last, now);
+    }
+
+    /// What others may want still is no hand for a while.
+    pub fn others_may_want(&mut self, look: Option<Look>, now: Instant) {
+        let Some(look) = look else { return };
+        self.recent.retain(|(known, until)| now < *until + LATE_ECHO && *known != look);
         if self.recent.len() == REMEMBERED {
             self.recent.pop_front();
         }
-        self.recent.extend(self.last.take().map(|look| (look, now)));
+        self.recent.push_back((look, now));
     }
 
     /// What the hub's loop is to aim at.

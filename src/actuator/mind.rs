@@ -318,6 +318,10 @@ fn outside(light: &Light, entry: &mut Entry, wish: &mut Wish, now: Now, turns_at
     *mark = (*mark).max(Mark { version: milliseconds(stretch.since), inside: stretch.inside });
     *turns_at = Some(stretch.until);
     if !stretch.inside {
+        if time < stretch.since + SKEW {
+            // Whoever's clock is behind does not know yet.
+            entry.others_may_want(Look::of(&wish.color), now.instant);
+        }
         (wish.color, wish.why) = (rule.outside.clone(), Why::Outside);
     }
 }

@@ -212,6 +212,7 @@ mod tests {
     const GRACE: Duration = Duration::from_secs(1);
     const RED: Shade = Shade::Rgb([255, 0, 0]);
     const BLUE: Shade = Shade::Rgb([0, 0, 255]);
+    const GREEN: Shade = Shade::Rgb([0, 255, 0]);
 
     fn at(seconds: u64) -> Now {
         static BEGIN: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
@@ -219,10 +220,10 @@ mod tests {
         Now { instant: *BEGIN.get_or_init(Instant::now) + later, time: Timestamp::UNIX_EPOCH + later }
     }
 
-    /// A light that was to show red, and shows blue since.
-    fn blue_behind_red() -> Entry {
+    /// A light that was to show red and blue, and shows green since.
+    fn green_behind_others() -> Entry {
         let mut entry = Entry::default();
-        for (shade, seconds) in [(RED, 0), (BLUE, 10)] {
+        for (shade, seconds) in [(RED, 0), (BLUE, 10), (GREEN, 25)] {
             let (look, color) = (Some(Look::plain(shade)), Color::Keep);
             let wish = Wish { status: None, color, why: Why::Status, look, inputs: Inputs::new() };
             entry.wish(Some(wish), true, GRACE, at(seconds));
@@ -236,7 +237,7 @@ mod tests {
     #[test]
     fn what_is_told_late_may_be_what_was_wanted_then() {
         let is_hand = |echo, shade| {
-            let mut entry = blue_behind_red();
+            let mut entry = green_behind_others();
             let seen = Seen(vec![Lamp { on: Some(true), ..Lamp::default() }]);
             let agrees = |look: &Look| look.looks_like(&Look::plain(shade));
             entry.changed((&seen, echo), agrees, OnHand::UntilChange, GRACE, at(50));
@@ -248,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_lamp_that_comes_back_during_a_command_gets_it_once_more() {
-        let mut entry = blue_behind_red();
+        let mut entry = green_behind_others();
         entry.take_news();
         let wish = entry.wish.clone().unwrap();
         entry.sent();
