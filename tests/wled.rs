@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use graph2mqtt::lights::{self, Event, Look, Trouble};
-use graph2mqtt::settings::{self, Effect, Motion, Shade};
+use graph2mqtt::settings::{self, Effect, Motion, Settings, Shade};
 use graph2mqtt::simulator::{Fault, What, Wled};
 use graph2mqtt::store::Store;
 use serde_json::json;
@@ -20,13 +20,17 @@ async fn light(strip: &Wled, keys: &str) -> (lights::Hub, TempDir) {
 }
 
 async fn hubs(lights: &str) -> (Vec<lights::Hub>, TempDir) {
+    let (settings, store, folder) = settings(&format!("lights:\n{lights}")).await;
+    (lights::hubs(&settings, &store), folder)
+}
+
+async fn settings(yaml: &str) -> (Settings, Store, TempDir) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let folder = tempfile::tempdir().unwrap();
-    let yaml = format!("lights:\n{lights}");
-    let settings = settings::from_yaml(&yaml, folder.path()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let settings = settings::from_yaml(yaml, folder.path()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     let url = format!("sqlite://{}", folder.path().join("store.db").display());
     let store = Store::open(&url, &folder.path().join("store.key")).await.unwrap();
-    (lights::hubs(&settings, &store), folder)
+    (settings, store, folder)
 }
 
 async fn until(strip: &Wled, what: &str, such: impl Fn(&Wled) -> bool) {
@@ -218,6 +222,74 @@ async fn a_hand_on_any_segment_of_a_strip_is_seen() {
         part["id"] = json!(1);
         strip.hand(&json!({"seg": [part]}));
         assert!(!agrees().await, "{look:?}, {hand}");
+    }
+}
+
+fn scene(name: &str, brightness: Option<u8>) -> Look {
+    Look::Scene { name: name.into(), brightness, transition: Duration::ZERO }
+}
+
+#[tokio::test]
+async fn a_preset_has_the_brightness_that_is_named_beside_it_whatever_it_was_saved_with() {
+    let strip = Wled::start().await.unwrap();
+    let (hub, _folder) = light(&strip, "").await;
+    for (name, drawn) in [("Relax", "#ff7828"), ("Work", "#ffffff")] {
+        show(&hub, scene(name, Some(80))).await.unwrap();
+        assert_eq!((&strip.drawn()[0][..], &strip.state()["bri"]), (drawn, &json!(204)), "{name}");
+        strip.hand(&json!({"ps": 4}));
+        until(&strip, "Relax, as it was saved", |strip| strip.state()["ps"] == 4 && strip.state()["bri"] == 50).await;
+    }
+    // As it is shown already, the strip does not load it again.
+    show(&hub, scene("Relax", Some(30))).await.unwrap();
+    assert_eq!((&strip.drawn()[0][..], &strip.state()["bri"]), ("#ff7828", &json!(77)));
+    let refused = show(&hub, scene("Party", Some(80))).await;
+    assert!(
+        matches!(&refused, Err(Trouble::Light { reason }) if reason.contains("leave brightness out")),
+        "{refused:?}"
+    );
+    show(&hub, scene("Party", None)).await.unwrap();
+    until(&strip, "the playlist", |strip| strip.state()["pl"] == 6).await;
+}
+
+#[tokio::test]
+async fn a_segment_shows_no_preset_which_would_be_the_whole_strips() {
+    let strip = Wled::start().await.unwrap();
+    let (hub, _folder) = light(&strip, ", target: Sign").await;
+    let refused = show(&hub, scene("Relax", None)).await;
+    let says = |reason: &str| {
+        ["light sign", "\"Relax\"", "segment \"Sign\"", "lights.sign.colors"].iter().all(|it| reason.contains(it))
+    };
+    assert!(matches!(&refused, Err(Trouble::Light { reason }) if says(reason)), "{refused:?}");
+    assert_eq!(strip.commands().len(), 0);
+}
+
+#[tokio::test]
+async fn check_asks_for_the_scenes_that_a_light_may_show() {
+    let strip = Wled::start().await.unwrap();
+    let cases = [
+        ("", "", Ok("WLED answers")),
+        ("", "Away: scene:Relax", Ok("WLED answers")),
+        ("", "Away: scene:Sunset", Err("no preset \"Sunset\"; it has Relax, Work, Party")),
+        (", target: Sign", "Away: scene:Relax", Err("lights.sign.colors")),
+        (", target: Sign, colors: { Away: scene:Relax }", "", Err("lights.sign.colors")),
+        (", target: Sign, colors: { Away: \"#ff0000\" }", "Away: scene:Relax", Ok("WLED answers")),
+        (", target: Sign, colors: { default: \"#ff0000\" }", "Away: scene:Relax", Ok("WLED answers")),
+        (", target: Door", "", Err("no segment \"Door\"; it has 0, 1")),
+    ];
+    for (keys, colors, expected) in cases {
+        let (settings, store, _folder) = settings(&format!(
+            "lights: {{ sign: {{ wled: \"{}\", follow: alex{keys} }} }}\ncolors: {{ {colors} }}\n",
+            strip.address()
+        ))
+        .await;
+        let found = lights::check(&settings, &store).await;
+        let outcome = found[0].outcome.as_deref().map_err(String::as_str);
+        let is_so = match (outcome, expected) {
+            (Ok(said), Ok(expected)) => said == expected,
+            (Err(said), Err(expected)) => said.contains(expected),
+            _ => false,
+        };
+        assert!(is_so && found.len() == 1, "{keys}, {colors}: {found:?}");
     }
 }
 

@@ -1,10 +1,14 @@
-//! `check`: tries each hub with its key, and looks each light's target up.
+//! `check`: tries each hub with its key, and looks each light's target up, and a strip's scenes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::join_all;
 
 use super::hue::HueHub;
+use super::segment;
+use super::wled::Strip;
 use crate::presence::Name;
-use crate::settings::Settings;
+use crate::settings::{Color, Settings};
 use crate::store::Store;
 
 /// What one try came to.
@@ -33,11 +37,30 @@ pub async fn check(settings: &Settings, store: &Store) -> Vec<Finding> {
             findings.push(Finding { subject: format!("light {light}"), outcome });
         }
     }
-    for hub in super::hubs(settings, store) {
-        for (light, it) in hub.lights.iter().filter(|(light, _)| settings.lights[light].wled.is_some()) {
-            let outcome = it.prepare().await.map(|()| "WLED answers".to_owned()).map_err(|trouble| trouble.to_string());
-            findings.push(Finding { subject: format!("light {light}"), outcome });
-        }
+    for (light, outcome) in strips(settings).await {
+        findings.push(Finding { subject: format!("light {light}"), outcome });
     }
     findings
+}
+
+/// Asks every WLED for the segments and presets that its lights need: different ones beside each other.
+pub(super) async fn strips(settings: &Settings) -> BTreeMap<&Name, Result<String, String>> {
+    let hosts: BTreeSet<&str> = settings.lights.values().filter_map(|light| light.wled.as_deref()).collect();
+    let of_host = async |host: &str| {
+        let mut outcomes = Vec::new();
+        for (name, light) in settings.lights.iter().filter(|(_, light)| light.wled.as_deref() == Some(host)) {
+            let scenes = settings.colors_of(light).filter_map(scene);
+            let checked = Strip::new(name, host).light(name, segment(light)).check(scenes).await;
+            outcomes.push((name, checked.map_err(|trouble| trouble.to_string())));
+        }
+        outcomes
+    };
+    join_all(hosts.into_iter().map(of_host)).await.into_iter().flatten().collect()
+}
+
+fn scene(color: &Color) -> Option<(&str, Option<u8>)> {
+    match color {
+        Color::Scene { name, brightness, .. } => Some((name, *brightness)),
+        _ => None,
+    }
 }

@@ -4,7 +4,7 @@
 //! |---|---|---|---|---|
 //! | `hue`, CLIP v2 | each lamp by itself, in its gamut; mixed groups too | by the hub's alert and signaling | of the target's room or zone | as they happen |
 //! | `hue`, CLIP v1 | as v2 | `breathe` alone, which `blink` becomes | of the target's room | asked for every 3 s |
-//! | `wled` | sRGB, the strip or a segment | WLED's effects | presets | asked for every 5 s |
+//! | `wled` | sRGB, the strip or a segment | WLED's effects | presets, of the whole strip | asked for every 5 s |
 //!
 //! One call is one step of a few commands within the hub's limits; where something is to follow (an effect
 //! behind its colour, an effect that must be renewed), the answer says when to call again.

@@ -76,11 +76,15 @@ fn strips(settings: &Settings) -> Vec<Hub> {
 
 fn strip(name: &Name, host: &str, lights: &[(&Name, &settings::Light)]) -> Hub {
     let strip = wled::Strip::new(name, host);
-    let segment = |light: &settings::Light| Some(light.target.name.clone()).filter(|segment| !segment.is_empty());
     let source = Arc::new(strip.watch(lights.iter().map(|(_, light)| segment(light)).collect()));
     let boxed = |(name, light): &(&Name, &settings::Light)| {
         let it: Box<dyn Light> = Box::new(strip.light(name, segment(light)));
         ((*name).clone(), it)
     };
     Hub { name: name.clone(), limits: wled::LIMITS, lights: lights.iter().map(boxed).collect(), source, together: None }
+}
+
+/// The segment that a light on a strip is; none where it is the strip.
+fn segment(light: &settings::Light) -> Option<String> {
+    Some(light.target.name.clone()).filter(|segment| !segment.is_empty())
 }

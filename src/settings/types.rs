@@ -46,10 +46,13 @@ impl Settings {
         !self.accounts.is_empty() || !self.web.enrol.is_empty()
     }
 
-    /// Every colour that the rules may give a light.
+    /// Every colour that the rules may give a light. Its own hide the installation's of the same word, its `default` all.
     pub fn colors_of<'a>(&'a self, light: &'a Light) -> impl Iterator<Item = &'a Color> {
         let outside = light.hours.iter().map(|hours| &hours.outside);
-        light.colors.0.values().chain(self.colors.0.values()).chain(outside).chain([&light.offline, &light.on_stop])
+        let own = &light.colors.0;
+        let is_hidden = |word: &str| own.contains_key(word) || own.contains_key("default");
+        let common = self.colors.0.iter().filter(move |(word, _)| !is_hidden(word)).map(|(_, color)| color);
+        own.values().chain(common).chain(outside).chain([&light.offline, &light.on_stop])
     }
 }
 

@@ -5,6 +5,7 @@
 //! of WLED's is. Source: WLED's pages "JSON API" and "Presets".
 
 mod client;
+mod presets;
 mod rest;
 mod state;
 
@@ -16,6 +17,7 @@ use serde_json::Value;
 use tokio::sync::mpsc::Sender;
 
 use self::client::Client;
+use self::presets::Preset;
 use self::rest::Rest;
 use super::stopped::was_stopped;
 use super::{Asked, Event, Lamp, Light, Limits, Load, Look, Obeyed, Seen, Source, Trouble};
@@ -27,6 +29,9 @@ pub const LIMITS: Limits = Limits { single: Duration::from_millis(250), group: D
 const PAUSE: Duration = Duration::from_secs(5);
 /// How long a test flash lasts.
 const FLASH: Duration = Duration::from_secs(4);
+/// How long a preset may take until it is loaded, and between two questions whether it is.
+const LOADING: Duration = Duration::from_secs(3);
+const LOAD_PAUSE: Duration = Duration::from_millis(100);
 
 /// One device, with all lights that are on it.
 pub struct Strip {
@@ -101,13 +106,48 @@ impl WledLight {
                 state::on(&segments, self.segment.is_some(), *shade, *brightness, *transition, effect)
             }
             Look::Scene { name, brightness, .. } => {
-                let presets = self.device.client.get("/presets.json").await?;
-                state::preset(&presets, name, *brightness).map_err(|what| self.impossible(&what))?
+                self.show_preset(name, *brightness).await?;
+                return Ok(Obeyed { again: self.effect_ends(look, ended), ..Obeyed::default() });
             }
             Look::Seen(seen) => self.again(seen, &state, &segments),
         };
         self.light(body, &state, &segments).await?;
         Ok(Obeyed { again: self.effect_ends(look, ended), ..Obeyed::default() })
+    }
+
+    async fn preset(&self, name: &str, brightness: Option<u8>) -> Result<Preset, Trouble> {
+        if let Some(segment) = &self.segment {
+            return Err(self.impossible(&presets::not_of_a_segment(name, segment, self.name.as_str())));
+        }
+        let presets = self.device.client.get("/presets.json").await?;
+        Preset::find(&presets, name, brightness).map_err(|what| self.impossible(&what))
+    }
+
+    /// A preset is loaded with the brightness that was saved in it: another one has to follow.
+    async fn show_preset(&self, name: &str, brightness: Option<u8>) -> Result<(), Trouble> {
+        let preset = self.preset(name, brightness).await?;
+        self.post(&preset.select()).await?;
+        let Some(brightness) = brightness else { return Ok(()) };
+        let asked = Instant::now();
+        loop {
+            let state = self.state().await?;
+            if preset.is_loaded(&state) || asked.elapsed() > LOADING {
+                return match presets::dimmed(&state, brightness) {
+                    Some(body) => self.post(&body).await,
+                    None => Ok(()),
+                };
+            }
+            tokio::time::sleep(LOAD_PAUSE).await;
+        }
+    }
+
+    /// Whether it is there, and can show these scenes. The text is for people.
+    pub(super) async fn check(&self, scenes: impl Iterator<Item = (&str, Option<u8>)>) -> Result<String, Trouble> {
+        self.prepare().await?;
+        for (name, brightness) in scenes {
+            self.preset(name, brightness).await?;
+        }
+        Ok("WLED answers".to_owned())
     }
 
     /// Sends a command. Where it lights a segment of a strip that was off, the others stay dark.

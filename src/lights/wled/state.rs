@@ -128,7 +128,8 @@ fn speed(motion: Motion) -> u8 {
     }
 }
 
-fn bri(percent: u8) -> u64 {
+/// A brightness as WLED has it.
+pub(super) fn bri(percent: u8) -> u64 {
     (u64::from(percent) * 255).div_ceil(100).clamp(1, 255)
 }
 
@@ -144,24 +145,6 @@ pub(super) fn blinking(segments: &[u64], is_part: bool) -> Value {
     }
     body["seg"] = of_each(segments, &part);
     body
-}
-
-/// A preset, by number or name.
-pub(super) fn preset(presets: &Value, name: &str, brightness: Option<u8>) -> Result<Value, String> {
-    let presets = presets.as_object().cloned().unwrap_or_default();
-    let title = |preset: &Value| preset.get("n").and_then(Value::as_str).map(str::to_owned);
-    let is_named = |preset: &Value| title(preset).is_some_and(|title| title.eq_ignore_ascii_case(name));
-    let found = presets.iter().find(|(number, preset)| *number != "0" && (*number == name || is_named(preset)));
-    let Some((number, _)) = found else {
-        let names: Vec<String> = presets.values().filter_map(title).collect();
-        let has = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        return Err(format!("WLED has no preset {name:?}; it has {has}"));
-    };
-    let mut body = json!({"on": true, "ps": number.parse::<u64>().unwrap_or_default()});
-    if let Some(brightness) = brightness {
-        body["bri"] = json!(bri(brightness));
-    }
-    Ok(body)
 }
 
 /// What a state shows: the strip and its segments as one lamp.
@@ -307,14 +290,6 @@ mod tests {
         assert!(!agrees(&red, &seen(&state(3), None).0[0]) && agrees(&red, &seen(&state(2), None).0[0]));
         let blue = Look::On { shade: Shade::Rgb([0, 0, 255]), brightness: 100, transition: Duration::ZERO, effect };
         assert!(!agrees(&blue, &seen(&state(2), None).0[0]) && agrees(&blue, &seen(&state(0), None).0[0]));
-    }
-
-    #[test]
-    fn presets_are_scenes() {
-        let presets = json!({"0": {}, "4": {"n": "Relax", "on": true}});
-        assert_eq!(preset(&presets, "relax", None), Ok(json!({"on": true, "ps": 4})));
-        assert_eq!(preset(&presets, "4", Some(50)).unwrap()["bri"], 128);
-        assert!(preset(&presets, "0", None).unwrap_err().contains("Relax"));
     }
 
     #[test]
