@@ -8,7 +8,7 @@ mod support;
 use std::process::Output;
 use std::time::Duration;
 
-use graph2mqtt::simulator::{Certificate, Gamut, Hub, Kind, Plan, Request};
+use graph2mqtt::simulator::{Certificate, Gamut, Hub, Kind, Plan, Request, Wled};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use support::{Home, Program};
@@ -286,4 +286,21 @@ async fn a_test_flash_shows_which_lamp_it_is_and_what_is_wrong_with_it() {
     hub.down().await;
     let (code, _, err) = run(&home, &["lights", "test", "desk"]).await;
     assert!(code == Some(1) && err.contains("is the hub on"), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lights_asks_strips_for_their_segments_and_whether_they_are_there() {
+    let (strip, away) = (Wled::start().await.unwrap(), Wled::start().await.unwrap());
+    let light =
+        |strip: &Wled, target: &str| format!("{{ wled: '{}', target: {target}, follow: alex }}", strip.address());
+    let home = |door: String| Home::new(&format!("lights: {{ sign: {}, door: {door} }}\n", light(&strip, "Sign")));
+    let (code, out, err) = run(&home(light(&strip, "0")), &["lights"]).await;
+    assert!(code == Some(0) && out.matches(": ok").count() == 2, "{out}\n{err}");
+    let (code, out, _) = run(&home(light(&strip, "Door")), &["lights"]).await;
+    assert!(code == Some(1) && out.contains("no segment \"Door\"; it has 0, 1"), "{out}");
+    away.down().await;
+    let (code, listed) = json(&home(light(&away, "0")), &["lights", "--json"]).await;
+    let [door, sign] = [0, 1].map(|at| &listed["lights"][at]);
+    assert!(door["error"].as_str().is_some_and(|error| error.contains("lights.door.wled")), "{listed}");
+    assert!(code == Some(1) && sign["error"].is_null(), "{listed}");
 }

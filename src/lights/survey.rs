@@ -1,7 +1,9 @@
 //! What the hubs hold and what is configured, for people; and hubs as people name them.
 
+use futures_util::future::join_all;
 use serde::Serialize;
 
+use super::check;
 use super::hue::{self, HubSurvey, HueHub};
 use crate::presence::Name;
 use crate::settings::{self, Settings, Target, TargetKind};
@@ -31,20 +33,21 @@ pub struct Configured {
     pub error: Option<String>,
 }
 
-/// Asks every hub, one beside the other.
+/// Asks every hub and every strip, one beside the other.
 ///
 /// # Errors
 /// The store's.
 pub async fn survey(settings: &Settings, store: &Store) -> Result<Survey, StoreError> {
     let hubs = known_hubs(settings, store).await?;
     let asked: Vec<HueHub> = hubs.into_iter().map(|(name, hub)| HueHub::called(&name, hub, store.clone())).collect();
-    let surveys = futures_util::future::join_all(asked.iter().map(hue::survey)).await;
+    let surveys = join_all(asked.iter().map(hue::survey));
+    let (surveys, mut strips) = futures_util::future::join(surveys, check::strips(settings)).await;
     let mut lights = Vec::new();
     for (light, it) in &settings.lights {
         let hub = asked.iter().find(|hub| it.wled.is_none() && hub.name() == it.hub.as_str());
         let error = match hub {
             Some(hub) => hub.check_target(&it.target).await.err().map(|trouble| trouble.to_string()),
-            None => None,
+            None => strips.remove(light).and_then(Result::err),
         };
         lights.push(Configured {
             light: light.to_string(),
