@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base64::Engine;
@@ -21,6 +21,7 @@ use url::Url;
 
 use super::answers::Refusal;
 use super::application::Issued;
+use super::claims::Whose;
 use super::newcomers::place;
 use super::redemption::Authorization;
 use super::{SignIns, Tokens, Trouble};
@@ -186,6 +187,19 @@ struct Ticket {
     redirect_uri: Url,
     verifier: SecretString,
     nonce: String,
+    /// With which claims the browser was sent.
+    brought: Option<Arc<str>>,
+}
+
+/// What a sign-in brought.
+pub(super) struct Came {
+    pub issued: Issued,
+    /// What the id token has to repeat, where a browser was sent.
+    pub nonce: Option<String>,
+    /// As which kind of client the application got it.
+    pub confidential: bool,
+    /// The claims that it was asked for with.
+    pub brought: Option<Arc<str>>,
 }
 
 impl SignIns {
@@ -196,12 +210,13 @@ impl SignIns {
     /// under way from one place, and a 1,025th in all.
     pub fn send(&self, errand: Errand, browser: Browser, from: IpAddr, redirect_uri: &Url) -> Result<Url, Trouble> {
         let application = self.tokens().application();
-        let asking = application.asking(&errand)?;
+        let asking = application.asking_in(&errand, Some(browser))?;
         let (state, nonce, verifier) = (random(), random(), random());
         let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
         let authorization = Authorization { redirect_uri, state: &state, nonce: &nonce, challenge: &challenge };
         let url = application.authorization_url(&asking, &authorization, None);
-        let ticket = Ticket { redirect_uri: redirect_uri.clone(), verifier: verifier.into(), nonce };
+        let (redirect_uri, brought) = (redirect_uri.clone(), asking.claims);
+        let ticket = Ticket { redirect_uri, verifier: verifier.into(), nonce, brought };
         let stage = Stage::Away { state, ticket };
         self.journeys().add(Journey { errand, browser, from: place(from), begun: Instant::now(), stage })?;
         Ok(url)
@@ -249,7 +264,7 @@ impl SignIns {
                 let (tokens, errand) = (self.tokens().clone(), journey.errand.clone());
                 // In a task of its own: what Entra answers is kept even if the browser is gone by then.
                 tokio::spawn(async move {
-                    let outcome = redeem(&tokens, &errand, ticket, posted).await;
+                    let outcome = redeem(&tokens, &errand, browser, ticket, posted).await;
                     if let Ok(signed_in) = &outcome {
                         tokens.newcomers().succeeded(&errand, browser, signed_in);
                     }
@@ -270,7 +285,13 @@ impl SignIns {
     }
 }
 
-async fn redeem(tokens: &Tokens, errand: &Errand, ticket: Ticket, posted: Posted) -> Result<SignedIn, Trouble> {
+async fn redeem(
+    tokens: &Tokens,
+    errand: &Errand,
+    browser: Browser,
+    ticket: Ticket,
+    posted: Posted,
+) -> Result<SignedIn, Trouble> {
     let application = tokens.application();
     let asking = application.asking(errand)?;
     let Some(code) = posted.code.filter(|_| posted.error.is_none()) else {
@@ -279,26 +300,28 @@ async fn redeem(tokens: &Tokens, errand: &Errand, ticket: Ticket, posted: Posted
         let refusal = Refusal::posted(&error, &description, posted.error_subcode.as_deref());
         return Err(refusal.trouble(&asking.subject, &[], None));
     };
-    let (issued, confidential) =
-        application.redeem(errand, &asking, &code.into(), &ticket.verifier, &ticket.redirect_uri).await?;
-    tokens.conclude(errand, &issued, Some(&ticket.nonce), confidential).await
+    let Ticket { redirect_uri, verifier, nonce, brought } = ticket;
+    let whose = Whose::of(errand, Some(browser));
+    let (issued, confidential) = application.redeem(whose, &asking, &code.into(), &verifier, &redirect_uri).await?;
+    tokens.conclude(errand, Some(browser), &Came { issued, nonce: Some(nonce), confidential, brought }).await
 }
 
 impl Tokens {
-    /// Does what somebody signed in for. `nonce` is what the id token has to repeat, where a browser was sent.
+    /// Does what somebody signed in for. `browser` is that of somebody whom the configuration does not name.
     pub(super) async fn conclude(
         &self,
         errand: &Errand,
-        issued: &Issued,
-        nonce: Option<&str>,
-        confidential: bool,
+        browser: Option<Browser>,
+        came: &Came,
     ) -> Result<SignedIn, Trouble> {
+        let Came { issued, nonce, confidential, .. } = came;
         match errand {
             Errand::Account(account) => {
-                self.keep(account, issued, nonce, confidential).await.map(|grant| (&grant).into())
+                let kept = self.keep(account, issued, nonce.as_deref(), *confidential).await;
+                kept.map(|grant| (&grant).into())
             }
-            Errand::Enrol => self.enrol(issued, nonce, confidential).await,
-            Errand::Leave => self.leave(issued, nonce).await,
+            Errand::Enrol => self.enrol(came, browser).await,
+            Errand::Leave => self.leave(issued, nonce.as_deref()).await,
         }
     }
 }

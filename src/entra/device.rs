@@ -10,8 +10,9 @@ use url::Url;
 
 use super::Trouble;
 use super::answers::Subject;
-use super::application::{Answer, Application, Issued};
-use super::browser::Errand;
+use super::application::{Answer, Application};
+use super::browser::{Browser, Came, Errand};
+use super::claims::Whose;
 use super::redemption::Asking;
 use super::transport::NoAnswer;
 
@@ -42,26 +43,30 @@ enum Ended {
     Failed(Trouble),
 }
 
-/// Signs a person in: a prompt for each code until one is used, of which there are so many; and says whether as a
-/// confidential client. Dropping the future cancels.
+/// Signs a person in: a prompt for each code until one is used, of which there are so many. `browser` is that of somebody
+/// who enrols. Dropping the future cancels.
 pub(super) async fn sign_in(
     application: &Application,
     errand: &Errand,
+    browser: Option<Browser>,
     codes: u32,
     mut show: impl FnMut(&Prompt),
-) -> Result<(Issued, bool), Trouble> {
+) -> Result<Came, Trouble> {
+    let whose = Whose::of(errand, browser);
     for _ in 0..codes {
-        let mut asking = application.asking(errand)?;
+        let mut asking = application.asking_in(errand, browser)?;
         asking.subject.browser = application.way_in().browser(errand);
         // Nobody is sent to Microsoft with a code that could not be redeemed.
         application.transport(&asking.tenant, true).rehearse().await?;
         let details = ask_for_code(application, &asking).await?;
         show(&prompt(&asking.subject, &details)?);
-        match wait(application, errand, &asking, &details).await {
-            Ended::SignedIn { answer, confidential } => return Ok((Issued::from(*answer), confidential)),
+        match wait(application, whose, &asking, &details).await {
+            Ended::SignedIn { answer, confidential } => {
+                return Ok(Came { issued: (*answer).into(), nonce: None, confidential, brought: asking.claims });
+            }
             Ended::Expired => tracing::debug!(?errand, "the device code has expired; asking for a new one"),
             Ended::Failed(trouble) => {
-                let wanted = application.asking(errand)?.claims;
+                let wanted = application.asking_in(errand, browser)?.claims;
                 if wanted.is_none() || wanted == asking.claims {
                     return Err(trouble);
                 }
@@ -110,7 +115,7 @@ fn prompt(subject: &Subject, details: &StandardDeviceAuthorizationResponse) -> R
 
 async fn wait(
     application: &Application,
-    errand: &Errand,
+    whose: Option<Whose<'_>>,
     asking: &Asking,
     details: &StandardDeviceAuthorizationResponse,
 ) -> Ended {
@@ -141,8 +146,8 @@ async fn wait(
             Err(error) => {
                 let secret = details.device_code().secret();
                 let trouble = application.trouble(&asking.subject, &transport, &[secret], error);
-                if let Errand::Account(account) = errand {
-                    application.remember_claims(account, &trouble, &transport, asking.claims.as_deref());
+                if let Some(whose) = whose {
+                    application.remember_claims(whose, &trouble, &transport, asking.claims.as_deref());
                 }
                 return Ended::Failed(trouble);
             }

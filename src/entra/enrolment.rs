@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::answers::Subject;
 use super::application::{Application, Issued};
-use super::browser::SignedIn;
+use super::browser::{Browser, Came, SignedIn};
 use super::cache::Cache;
 use super::identity::must_grant;
 use super::person::{self, Person};
@@ -21,18 +21,14 @@ const HELD: Duration = Duration::from_secs(600);
 impl Tokens {
     /// Makes an account of whoever signed in, or renews it. What Entra gave is held under a transient key
     /// until it is known whose it is, and becomes the account's when the account is made.
-    pub(super) async fn enrol(
-        &self,
-        issued: &Issued,
-        nonce: Option<&str>,
-        confidential: bool,
-    ) -> Result<SignedIn, Trouble> {
+    pub(super) async fn enrol(&self, came: &Came, browser: Option<Browser>) -> Result<SignedIn, Trouble> {
+        let (issued, nonce, confidential) = (&came.issued, came.nonce.as_deref(), came.confidential);
         let now = Timestamp::now();
         let cache = Cache::new(issued, None, Reads::Itself.permissions(), now).ok_or_else(|| {
             Trouble::misconfigured("Entra gave no refresh token; allow offline_access to the application")
         })?;
         let held = self.store().hold(&cache.write(), now, now + HELD).await?;
-        match self.admitted(issued, nonce, now).await {
+        match self.admitted(came, browser, now).await {
             Ok((person, None)) => self.make_account(held, person, confidential).await,
             Ok((person, Some(account))) => {
                 let signed_in = self.known(account, person, issued, nonce, confidential).await;
@@ -70,20 +66,47 @@ impl Tokens {
     /// Who it is that may enrol, and the account that is theirs already by the configuration.
     async fn admitted(
         &self,
-        issued: &Issued,
-        nonce: Option<&str>,
+        came: &Came,
+        browser: Option<Browser>,
         now: Timestamp,
     ) -> Result<(Person, Option<AccountName>), Trouble> {
         let application = self.application();
-        let person = application.identify(issued, nonce, now)?;
+        let person = application.identify(&came.issued, came.nonce.as_deref(), now)?;
         application.must_admit(&person).await?;
-        must_grant(issued, Reads::Itself, application.newcomer())?;
+        must_grant(&came.issued, Reads::Itself, application.newcomer())?;
         let account = match application.account_of(&person).await? {
             Some(account) => Some(account),
             // By another name than at their sign-in, perhaps.
             None => self.store().configured_holder(person.oid).await?.map(|holder| holder.account),
         };
-        Ok((person, account.filter(|account| application.names(account))))
+        let account = account.filter(|account| application.names(account));
+        self.must_bring(&person, account.as_ref(), came, browser).await?;
+        Ok((person, account))
+    }
+
+    /// What was asked of this person's next sign-in, it has to bring. Who it is, was not known when it began: the next one
+    /// in this browser does.
+    async fn must_bring(
+        &self,
+        person: &Person,
+        account: Option<&AccountName>,
+        came: &Came,
+        browser: Option<Browser>,
+    ) -> Result<(), Trouble> {
+        let (enrolled, claims) = (account_of(person.oid), self.application().claims());
+        let account = account.unwrap_or(&enrolled);
+        self.recall_claims(account).await;
+        let wanted = claims.of(account).filter(|wanted| came.brought.as_ref() != Some(wanted));
+        if let Some(browser) = browser {
+            claims.ask(browser, wanted.as_deref());
+        }
+        if wanted.is_none() {
+            return Ok(());
+        }
+        Err(Trouble::sign_in(format!(
+            "{}: more proof is asked of you than this sign-in brought; sign in once more from here, and Microsoft asks for it",
+            person.preferred_username
+        )))
     }
 
     /// Whoever the configuration names is that account and no other. They are signed in, where what an

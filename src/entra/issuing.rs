@@ -5,9 +5,9 @@ use oauth2::{RefreshToken, Scope};
 use super::Trouble;
 use super::answers::{Refusal, Subject};
 use super::application::{Application, Configured, Issued};
+use super::claims::Whose;
 use super::credential::Own;
 use super::transport::Transport;
-use crate::presence::AccountName;
 use crate::store::Grant;
 
 impl Application {
@@ -52,7 +52,7 @@ impl Application {
                         Some(refusal) => changed(&subject(), &refusal.without(&[token])),
                         None => self.trouble(&subject(), &transport, &[token], error),
                     };
-                    self.remember_claims(&grant.account, &trouble, &transport, claims);
+                    self.remember_claims(Whose::Account(&grant.account), &trouble, &transport, claims);
                     return Err(self.mended(grant, trouble).await);
                 }
             }
@@ -63,14 +63,14 @@ impl Application {
     /// where it has some, what Graph asked for otherwise.
     pub(super) fn remember_claims(
         &self,
-        account: &AccountName,
+        whose: Whose<'_>,
         trouble: &Trouble,
         transport: &Transport<'_>,
         asked: Option<&str>,
     ) {
         if let Trouble::SignIn { .. } = trouble {
             let entras = transport.refusal().and_then(|refusal| refusal.claims);
-            self.claims().ask(account, entras.as_deref().or(asked));
+            self.claims().ask(whose, entras.as_deref().or(asked));
         }
     }
 

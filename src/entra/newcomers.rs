@@ -9,7 +9,8 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::browser::{Browser, Errand, SignedIn};
+use super::browser::{Browser, Came, Errand, SignedIn};
+use super::redemption::Asking;
 use super::{Progress, Prompt, SignIns, Tokens, Trouble, device};
 
 /// Codes that may be out at one time: each is a question to Entra every few seconds.
@@ -72,7 +73,7 @@ impl SignIns {
         codes.begun += 1;
         let number = codes.begun;
         // The task waits for the lock before its first step: its entry is there by then.
-        let task = tokio::spawn(by_device(self.tokens().clone(), errand.clone(), number)).abort_handle();
+        let task = tokio::spawn(by_device(self.tokens().clone(), errand.clone(), browser, number)).abort_handle();
         let progress = Progress::Starting;
         codes.all.push_back(Code { number, errand, browser, from, begun: now, ended: None, progress, task });
         Ok(())
@@ -170,17 +171,21 @@ impl Codes {
 }
 
 /// The way of one code.
-async fn by_device(tokens: Tokens, errand: Errand, number: u64) {
-    let application = tokens.application();
-    let show = |prompt: &Prompt| tokens.newcomers().waits(number, prompt);
-    let way = device::sign_in(application, &errand, CODES, show);
-    let issued = match tokio::time::timeout(LIFE, way).await {
-        Ok(issued) => issued,
-        Err(_) => Err(device::unused(application.newcomer())),
-    };
-    let outcome = match issued {
-        Ok((issued, confidential)) => tokens.conclude(&errand, &issued, None, confidential).await,
-        Err(trouble) => Err(trouble),
+async fn by_device(tokens: Tokens, errand: Errand, browser: Browser, number: u64) {
+    let end = Instant::now() + LIFE;
+    let outcome = loop {
+        let came = match tokio::time::timeout_at(end, ask(&tokens, &errand, browser, number)).await {
+            Ok(Ok(came)) => came,
+            Ok(Err(trouble)) => break Err(trouble),
+            Err(_) => break Err(device::unused(tokens.application().newcomer())),
+        };
+        let outcome = tokens.conclude(&errand, Some(browser), &came).await;
+        let asks_for = |asking: Asking| asking.claims.filter(|claims| came.brought.as_ref() != Some(claims));
+        let more = tokens.application().asking_in(&errand, Some(browser)).ok().and_then(asks_for);
+        if outcome.is_ok() || more.is_none() {
+            break outcome;
+        }
+        tracing::debug!(?errand, "it is known now of whom more proof is asked; asking for a new device code with it");
     };
     let progress = match outcome {
         Ok(signed_in) => Progress::SignedIn(signed_in),
@@ -190,6 +195,12 @@ async fn by_device(tokens: Tokens, errand: Errand, number: u64) {
         }
     };
     tokens.newcomers().codes().end(|code| code.number == number, &progress);
+}
+
+/// Codes, until one is used.
+async fn ask(tokens: &Tokens, errand: &Errand, browser: Browser, number: u64) -> Result<Came, Trouble> {
+    let show = |prompt: &Prompt| tokens.newcomers().waits(number, prompt);
+    device::sign_in(tokens.application(), errand, Some(browser), CODES, show).await
 }
 
 /// What counts as one place: an IPv4 address, and the network of an IPv6 one, which is what one household has.

@@ -9,7 +9,8 @@ use url::Url;
 
 use super::answers::Subject;
 use super::application::{Application, Issued};
-use super::browser::Errand;
+use super::browser::{Browser, Errand};
+use super::claims::Whose;
 use super::{Reads, Trouble};
 use crate::settings::User;
 
@@ -63,6 +64,12 @@ impl Application {
         Ok(Asking { tenant, scopes, hint: None, claims: None, subject: self.newcomer() })
     }
 
+    /// The same for whoever has this browser: what was found to be asked of them when they last came, they bring now.
+    pub(super) fn asking_in(&self, errand: &Errand, browser: Option<Browser>) -> Result<Asking, Trouble> {
+        let claims = Whose::of(errand, browser).and_then(|whose| self.claims().of(whose));
+        Ok(Asking { claims, ..self.asking(errand)? })
+    }
+
     /// Entra's page for a sign-in. `prompt` is Entra's own word for what it is to ask in any case.
     pub(super) fn authorization_url(&self, asking: &Asking, with: &Authorization<'_>, prompt: Option<&str>) -> Url {
         let mut url = self.at(&asking.tenant, &["oauth2", "v2.0", "authorize"]);
@@ -94,7 +101,7 @@ impl Application {
     /// An application can be both: which one counts is decided by the platform of the redirect URI.
     pub(super) async fn redeem(
         &self,
-        errand: &Errand,
+        whose: Option<Whose<'_>>,
         asking: &Asking,
         code: &SecretString,
         verifier: &SecretString,
@@ -116,8 +123,8 @@ impl Application {
                 Err(error) => {
                     let sent = [code.expose_secret(), verifier.expose_secret()];
                     let trouble = self.trouble(&asking.subject, &transport, &sent, error);
-                    if let Errand::Account(account) = errand {
-                        self.remember_claims(account, &trouble, &transport, asking.claims.as_deref());
+                    if let Some(whose) = whose {
+                        self.remember_claims(whose, &trouble, &transport, asking.claims.as_deref());
                     }
                     return Err(trouble);
                 }

@@ -306,7 +306,7 @@ impl Registry {
 
 impl Tokens {
     /// What another process was asked to bring, or this one before its start.
-    async fn recall_claims(&self, account: &AccountName) {
+    pub(super) async fn recall_claims(&self, account: &AccountName) {
         let claims = self.application().claims();
         if claims.of(account).is_none()
             && let Ok(Some(grant)) = self.caches().read(account).await
@@ -321,9 +321,9 @@ async fn by_device(tokens: Tokens, account: AccountName) {
     tokens.recall_claims(&account).await;
     let show = |prompt: &Prompt| tokens.registry().waits(&account, prompt);
     let errand = Errand::Account(account.clone());
-    let issued = device::sign_in(tokens.application(), &errand, CODES, show).await;
-    let kept = match issued {
-        Ok((issued, confidential)) => tokens.conclude(&errand, &issued, None, confidential).await,
+    let came = device::sign_in(tokens.application(), &errand, None, CODES, show).await;
+    let kept = match came {
+        Ok(came) => tokens.conclude(&errand, None, &came).await,
         Err(trouble) => Err(trouble),
     };
     if let Err(trouble) = kept {

@@ -1,16 +1,19 @@
 //! Claims challenges: what Graph asks for is brought, by a person where it takes one, and never in a loop.
 
-use graph2mqtt::entra::{Browser, Errand, Posted, Principal, Trouble};
+use graph2mqtt::entra::{Browser, Errand, Posted, Principal, Progress, Trouble};
 use graph2mqtt::graph;
 use graph2mqtt::simulator::{Application, Call, Fault, Platform, Refusal, Route, What};
 use graph2mqtt::store::Standing;
 
+use crate::sign_ins::newcomer;
 use crate::visitor;
 use crate::world::{CLIENT, SECRET, SHORT, World, http, name, person, upn};
 
 const BACK: &str = "http://localhost:8480/sign-in/callback";
 
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
+
+const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
 
 fn asked_graph(world: &World) -> usize {
     world.cloud.calls().count(|call: &Call| call.route == Route::MyPresence)
@@ -174,4 +177,84 @@ async fn what_graph_asks_for_is_brought_by_the_sign_in_that_it_takes() {
     let asked = (world.asked(), asked_graph(&world));
     client.mine(&person("alex"), "contoso.com").await.unwrap();
     assert_eq!((world.asked(), asked_graph(&world)), (asked.0, asked.1 + 1), "Graph had to ask again");
+}
+
+/// kim has enrolled in the browser; tokens live so long.
+async fn who_enrolled(life: std::time::Duration) -> (World, graph2mqtt::settings::Settings, Principal) {
+    let world = crate::browser::world().await;
+    world.cloud.adjust(|rules| {
+        rules.access_token = life;
+        rules.interval = std::time::Duration::from_secs(1);
+    });
+    let accounts = "accounts:\n  alex: { user: alex@contoso.com }\nweb: { enrol: { tenants: [contoso.com] } }\n";
+    let settings = world.settings_of(accounts, "");
+    let sign_ins = world.start(&settings).await.sign_ins();
+    let (enrolled, _) = crate::browser::enrol(&sign_ins, "kim").await;
+    let kim = Principal::Account(enrolled.unwrap().account);
+    (world, settings, kim)
+}
+
+#[tokio::test]
+async fn who_enrolled_brings_in_the_same_browser_what_entra_asked_for() {
+    let (world, settings, kim) = who_enrolled(SHORT).await;
+    world.cloud.refuse(&upn("kim"), Some(Refusal::Claims));
+    let tokens = world.start(&settings).await;
+    tokens.access(&kim).await.unwrap_err();
+    let sign_ins = tokens.sign_ins();
+    let (first, asked) = crate::browser::enrol(&sign_ins, "kim").await;
+    assert!(matches!(first, Err(Trouble::SignIn { .. })) && !asked, "nobody knew who it was: {first:?}");
+    let (second, asked) = crate::browser::enrol(&sign_ins, "kim").await;
+    second.unwrap();
+    assert!(asked);
+    tokens.access(&kim).await.unwrap();
+    assert!(!crate::browser::enrol(&sign_ins, "kim").await.1, "they were brought");
+}
+
+#[tokio::test]
+async fn who_enrolled_brings_what_graph_asked_for_and_what_the_store_remembers_of_it() {
+    let (world, settings, kim) = who_enrolled(HOUR).await;
+    let before = world.start(&settings).await;
+    world.cloud.challenge(&upn("kim"), true);
+    world.cloud.revoke(&upn("kim"));
+    let ask =
+        async |tokens| graph::Client::new(&settings.graph, http(PATIENCE), tokens).mine(&kim, "contoso.com").await;
+    ask(before).await.unwrap_err();
+
+    let tokens = world.start(&settings).await;
+    let (first, _) = crate::browser::enrol(&tokens.sign_ins(), "kim").await;
+    assert!(first.is_err_and(|trouble| trouble.reason().contains("sign in once more")), "it is brought too late");
+    crate::browser::enrol(&tokens.sign_ins(), "kim").await.0.unwrap();
+    let asked = (world.asked(), asked_graph(&world));
+    ask(tokens).await.unwrap();
+    assert_eq!((world.asked(), asked_graph(&world)), (asked.0, asked.1 + 1), "Graph had to ask again");
+}
+
+#[tokio::test]
+async fn who_enrolled_is_shown_a_second_code_that_asks_for_what_is_missing() {
+    let (world, settings, kim) = who_enrolled(HOUR).await;
+    let before = world.start(&settings).await;
+    world.cloud.challenge(&upn("kim"), true);
+    world.cloud.revoke(&upn("kim"));
+    let ask =
+        async |tokens| graph::Client::new(&settings.graph, http(PATIENCE), tokens).mine(&kim, "contoso.com").await;
+    ask(before).await.unwrap_err();
+
+    let tokens = world.start(&settings).await;
+    let sign_ins = tokens.sign_ins();
+    sign_ins.ask_for_code(Errand::Enrol, crate::browser::browser(), crate::browser::HERE).unwrap();
+    let mut shown = String::new();
+    for _ in 0..2 {
+        let is_next = |progress: &Progress| {
+            progress.has_ended() || matches!(progress, Progress::Waiting { prompt, .. } if prompt.user_code != shown)
+        };
+        let progress = newcomer(&sign_ins, &is_next).await;
+        let Progress::Waiting { prompt, .. } = progress else { panic!("{progress:?}") };
+        shown = prompt.user_code;
+        world.cloud.approve(&shown, &upn("kim")).unwrap();
+    }
+    let end = newcomer(&sign_ins, &Progress::has_ended).await;
+    assert!(matches!(end, Progress::SignedIn(_)), "{end:?}");
+    let asked = asked_graph(&world);
+    ask(tokens).await.unwrap();
+    assert_eq!(asked_graph(&world), asked + 1, "Graph had to ask again");
 }

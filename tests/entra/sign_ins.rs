@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use graph2mqtt::entra::{Errand, Principal, Progress, Trouble};
+use graph2mqtt::entra::{Errand, Principal, Progress, SignIns, Trouble};
 use graph2mqtt::simulator::{Call, Route};
 use tokio::sync::watch::Receiver;
 
@@ -21,6 +21,19 @@ async fn code(progress: &mut Receiver<Progress>, old: &str) -> String {
 async fn end(progress: &mut Receiver<Progress>) -> Progress {
     let end = tokio::time::timeout(PATIENCE, progress.wait_for(Progress::has_ended)).await.expect("it ends");
     end.unwrap().clone()
+}
+
+/// How far a newcomer's code is, once it is so far.
+pub async fn newcomer(sign_ins: &SignIns, fits: &dyn Fn(&Progress) -> bool) -> Progress {
+    let looking = async {
+        loop {
+            match sign_ins.code_of(&Errand::Enrol, crate::browser::browser()).filter(|progress| fits(progress)) {
+                Some(progress) => break progress,
+                None => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, looking).await.expect("it comes so far")
 }
 
 #[tokio::test]
@@ -132,14 +145,7 @@ async fn how_a_newcomers_code_ended_is_forgotten_when_they_enrol_in_the_browser(
     let accounts = "accounts:\n  alex: { user: alex@contoso.com }\nweb: { enrol: { tenants: [contoso.com] } }\n";
     let sign_ins = world.start(&world.settings_of(accounts, "")).await.sign_ins();
     let browser = crate::browser::browser();
-    let until = async |fits: &dyn Fn(Progress) -> bool| {
-        let looking = async {
-            while !sign_ins.code_of(&Errand::Enrol, browser).is_some_and(fits) {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, looking).await.expect("it comes so far");
-    };
+    let until = async |fits: &dyn Fn(&Progress) -> bool| drop(newcomer(&sign_ins, fits).await);
     sign_ins.ask_for_code(Errand::Enrol, browser, crate::browser::HERE).unwrap();
     until(&|progress| matches!(progress, Progress::Waiting { .. })).await;
     world.cloud.decline(&world.cloud.pending_codes()[0]).unwrap();
