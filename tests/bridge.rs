@@ -26,6 +26,8 @@ mod slow;
 #[path = "bridge/stand_in.rs"]
 mod stand_in;
 mod support;
+#[path = "bridge/told_once.rs"]
+mod told_once;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
