@@ -21,6 +21,8 @@ mod limit;
 mod others;
 #[path = "bridge/requests.rs"]
 mod requests;
+#[path = "bridge/shut_out.rs"]
+mod shut_out;
 #[path = "bridge/slow.rs"]
 mod slow;
 #[path = "bridge/stand_in.rs"]

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{entra, graph};
+use crate::entra::{self, Remedy};
+use crate::graph;
 
 /// The word for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +32,7 @@ pub(super) struct SignIn {
     pub(super) reason: Option<Arc<str>>,
     /// Where somebody signs in so that it is mended.
     #[serde(skip)]
-    pub(super) remedy: Option<Arc<str>>,
+    pub(super) remedy: Option<Arc<Remedy>>,
     /// Where it can be mended, when that is a page.
     #[serde(default)]
     pub(super) url: Option<Arc<str>>,
@@ -55,7 +56,7 @@ struct Payload<'a> {
 pub(super) struct Obstacle {
     pub(super) state: Standing,
     pub(super) reason: Arc<str>,
-    pub(super) remedy: Option<Arc<str>>,
+    pub(super) remedy: Option<Arc<Remedy>>,
     pub(super) url: Option<Arc<str>>,
 }
 
@@ -77,7 +78,7 @@ impl Obstacle {
                 (Standing::Blocked, reason, None, None)
             }
         };
-        let remedy = remedy.map(|remedy| remedy.as_str().into());
+        let remedy = remedy.cloned().map(Arc::new);
         Some(Self { state, reason: reason.as_str().into(), remedy, url })
     }
 }
@@ -102,7 +103,11 @@ impl SignIn {
     /// What is wrong, and the remedy behind it.
     pub(super) fn words(&self) -> Option<Cow<'_, str>> {
         let reason = self.reason.as_deref()?;
-        Some(self.remedy.as_ref().map_or(Cow::Borrowed(reason), |remedy| format!("{reason}; {remedy}").into()))
+        Some(
+            self.remedy
+                .as_ref()
+                .map_or(Cow::Borrowed(reason), |remedy| format!("{reason}; {}", remedy.as_str()).into()),
+        )
     }
 
     /// Goes on with what was known or the broker holds, which says the same.
@@ -113,7 +118,7 @@ impl SignIn {
             return;
         }
         *self = found;
-        let alone = |remedy: &Arc<str>| self.reason.as_deref()?.strip_suffix(&**remedy)?.strip_suffix("; ");
+        let alone = |remedy: &Arc<Remedy>| self.reason.as_deref()?.strip_suffix(remedy.as_str())?.strip_suffix("; ");
         if let Some(reason) = remedy.as_ref().and_then(alone) {
             self.reason = Some(reason.into());
             self.remedy = remedy;
@@ -162,7 +167,7 @@ mod tests {
         let remedy = Some(entra::Remedy::new("a policy may let the browser's way in: http://x"));
         let found = Obstacle::of(&entra::Trouble::Blocked { reason: "policy".into(), remedy }.into()).unwrap();
         assert_eq!(
-            (found.state, found.remedy.as_deref()),
+            (found.state, found.remedy.as_deref().map(Remedy::as_str)),
             (Standing::Blocked, Some("a policy may let the browser's way in: http://x"))
         );
     }

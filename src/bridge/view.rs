@@ -9,6 +9,7 @@ use super::account::{Account, Known};
 use super::board::State;
 use super::monitor::Monitor;
 use super::sign_in::Standing;
+use crate::entra::Remedy;
 use crate::presence::{AccountName, Activity, Availability};
 
 /// An account at one moment.
@@ -36,7 +37,7 @@ pub struct Obstacle {
     /// What is wrong.
     pub reason: Option<Arc<str>>,
     /// Where somebody signs in so that it is mended, in words.
-    pub remedy: Option<Arc<str>>,
+    pub remedy: Option<Arc<Remedy>>,
     /// Where it can be mended, when that is a page.
     pub url: Option<Arc<str>>,
     /// Since when this is so.

@@ -3,11 +3,11 @@
 use oauth2::{ErrorResponse, RequestTokenError};
 use secrecy::ExposeSecret;
 
-use super::Trouble;
 use super::answers::Subject;
 use super::application::{Application, Configured};
 use super::browser::Errand;
 use super::transport::{NoAnswer, Transport};
+use super::{Remedy, Trouble};
 use crate::presence::AccountName;
 use crate::store::{Grant, Origin, StoreError};
 
@@ -90,11 +90,11 @@ impl Application {
         if !may_not {
             return trouble;
         }
-        trouble.mended_by(format!(
+        trouble.mended_by(Remedy::shut_out(format!(
             "web.enrol.tenants does not let their tenant in any more: add it, or remove the account: graph2mqtt accounts \
              remove {}",
             grant.account
-        ))
+        )))
     }
 
     /// What a failed request comes to. `sent` are secrets that the request held, besides the application's.

@@ -8,17 +8,30 @@ use crate::store::{Standing, StoreError};
 /// Where a person signs in (again) so that it is mended, as a text says it behind its reason. A page that has the
 /// button shows the reason alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remedy(Box<str>);
+pub struct Remedy {
+    words: Box<str>,
+    shut_out: bool,
+}
 
 impl Remedy {
     /// In words, such as `sign in again: graph2mqtt login alex`.
     pub fn new(words: impl Into<Box<str>>) -> Self {
-        Self(words.into())
+        Self { words: words.into(), shut_out: false }
+    }
+
+    /// Nobody of their tenant may sign in here any more: what else there is, in words.
+    pub(super) fn shut_out(words: impl Into<Box<str>>) -> Self {
+        Self { shut_out: true, ..Self::new(words) }
     }
 
     /// The words.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.words
+    }
+
+    /// Whether the person cannot sign in any more where they did, and can but leave.
+    pub fn is_shut_out(&self) -> bool {
+        self.shut_out
     }
 }
 
@@ -27,7 +40,7 @@ struct Then<'a>(&'a Option<Remedy>);
 
 impl fmt::Display for Then<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_ref().map_or(Ok(()), |Remedy(words)| write!(f, "; {words}"))
+        self.0.as_ref().map_or(Ok(()), |remedy| write!(f, "; {}", remedy.words))
     }
 }
 
@@ -101,8 +114,8 @@ impl Trouble {
     }
 
     /// With another remedy, where a sign-in was to mend it.
-    pub(super) fn mended_by(self, remedy: String) -> Self {
-        let remedy = Some(Remedy::new(remedy));
+    pub(super) fn mended_by(self, remedy: Remedy) -> Self {
+        let remedy = Some(remedy);
         match self {
             Self::SignIn { reason, .. } => Self::SignIn { reason, remedy },
             Self::Consent { url, reason, .. } => Self::Consent { url, reason, remedy },

@@ -121,15 +121,22 @@ fn row(shared: &Shared, account: &AccountView) -> Markup {
 /// What stands in an account's way, and the button that mends it.
 fn in_the_way(shared: &Shared, account: &AccountView, obstacle: &Obstacle) -> Markup {
     let signer = signer(shared, &account.name);
-    let mends = obstacle.needs_sign_in || obstacle.remedy.is_some();
+    let remedy = obstacle.remedy.as_ref();
+    let mends = obstacle.needs_sign_in || remedy.is_some();
+    // Before Entra is asked anew, the list alone is known.
+    let shut_out = shared.settings.web.enrol.is_empty() || remedy.is_some_and(|remedy| remedy.is_shut_out());
     html! {
         div.reason {
             @if let Some(reason) = &obstacle.reason { p { (reason) } }
             @if let Some(url) = &obstacle.url {
                 p { a href=(url) rel="noreferrer" { "Consent at Microsoft" } }
             }
-            @if mends && account.enrolled.is_some() && shared.settings.web.enrol.is_empty() {
-                @if let Some(remedy) = &obstacle.remedy { p { (remedy) } }
+            @if mends && account.enrolled.is_some() && shut_out {
+                p {
+                    "Their tenant is not on the list of those who may enrol any more (web.enrol.tenants): who it is cannot "
+                    "sign in again, but can still leave. Or add the tenant again, or remove the account."
+                }
+                p { a href=(shared.link("/leave")) { "Leave" } }
             } @else if mends && account.enrolled.is_some() {
                 p { a href=(shared.link("/enrol")) { "Enrol again" } }
             } @else if let Some(signer) = signer.filter(|_| mends) {
