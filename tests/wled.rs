@@ -190,6 +190,55 @@ async fn a_segment_flashes_alone_and_the_strip_is_off_again() {
 }
 
 #[tokio::test]
+async fn what_is_wanted_during_a_flash_stands_after_it() {
+    let strip = Wled::start().await.unwrap();
+    let ((hub, _folder), (other, _other_folder)) = (light(&strip, "").await, light(&strip, "").await);
+    for (member, look, drawn) in
+        [(&hub, RED, "#ff0000"), (&other, Look::plain(Shade::Rgb([0, 0, 255])), "#0000ff"), (&hub, Look::Off, "dark")]
+    {
+        let wish = async {
+            until(&strip, "it flashes", |strip| strip.drawn()[0] == "#ffffff blinking").await;
+            show(member, look).await.unwrap();
+        };
+        let (flashed, ()) = tokio::join!(hub.lights[0].1.flash(), wish);
+        flashed.unwrap();
+        assert_eq!(strip.drawn(), [drawn, drawn]);
+    }
+    strip.hand(&json!({"on": true}));
+    assert_eq!(strip.drawn(), ["#0000ff", "#0000ff"], "nothing is left of the flash");
+}
+
+#[tokio::test]
+async fn a_flash_is_no_persons_hand() {
+    let strip = Wled::start().await.unwrap();
+    let (hub, _folder) = light(&strip, "").await;
+    let light = &hub.lights[0].1;
+    let before = light.read().await.unwrap();
+    let meanwhile = async {
+        until(&strip, "it flashes", |strip| strip.drawn()[0] == "#ffffff blinking").await;
+        assert_eq!(light.read().await.unwrap(), before, "what it showed before comes back");
+        light.flash().await.unwrap();
+        assert_eq!(strip.drawn()[0], "#ffffff blinking", "it flashes already");
+    };
+    let (flashed, ()) = tokio::join!(light.flash(), meanwhile);
+    flashed.unwrap();
+    assert_eq!(light.read().await.unwrap(), before);
+    let (sender, mut events) = tokio::sync::mpsc::channel(8);
+    let source = hub.source.clone();
+    tokio::spawn(async move { source.watch(sender).await });
+    let mut next = async || tokio::time::timeout(WAIT, events.recv()).await.unwrap().unwrap();
+    assert_eq!(next().await, Event::Missed);
+    // As another member lets it flash.
+    let flash = &strip.commands()[0];
+    strip.hand(flash);
+    let readings = strip.readings();
+    until(&strip, "it is read", |strip| strip.readings() > readings).await;
+    strip.hand(&json!({"seg": [{"id": 0, "fx": 0, "col": [[0, 0, 255]]}, {"id": 1, "fx": 0, "col": [[0, 0, 255]]}]}));
+    let Event::Changed { light: 0, seen } = next().await else { panic!("a change") };
+    assert!(light.agrees(&Look::Seen(light.read().await.unwrap().into()), &seen), "{seen:?}");
+}
+
+#[tokio::test]
 async fn a_persons_hand_is_seen_and_an_echo_told_from_it() {
     let strip = Wled::start().await.unwrap();
     let (hub, _folder) = light(&strip, "").await;

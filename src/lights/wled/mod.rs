@@ -10,7 +10,7 @@ mod rest;
 mod state;
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -42,6 +42,8 @@ pub struct Strip {
 struct Device {
     client: Client,
     rest: Rest,
+    /// One command after another, with the reading that it comes of.
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl Device {
@@ -55,12 +57,19 @@ impl Device {
 impl Strip {
     /// `name` is the name in the configuration of one of its lights: what is wrong with the device is said of that.
     pub fn new(name: &Name, host: &str) -> Self {
-        Self { device: Arc::new(Device { client: Client::new(name, host), rest: Rest::default() }) }
+        let client = Client::new(name, host);
+        Self { device: Arc::new(Device { client, rest: Rest::default(), turn: tokio::sync::Mutex::default() }) }
     }
 
     /// A light of it. `name` is its name in the configuration; `segment` a segment's number or name, or the whole strip.
     pub fn light(&self, name: &Name, segment: Option<String>) -> WledLight {
-        WledLight { name: name.clone(), device: self.device.clone(), segment, ends: Mutex::default() }
+        WledLight {
+            name: name.clone(),
+            device: self.device.clone(),
+            segment,
+            ends: Mutex::default(),
+            flashing: Mutex::default(),
+        }
     }
 
     /// What it tells by itself of its lights' segments: nothing, so that it is asked.
@@ -76,6 +85,8 @@ pub struct WledLight {
     segment: Option<String>,
     /// The look whose effect ends by itself, and when.
     ends: Mutex<Option<(Look, Instant)>>,
+    /// What it showed before the flash that is under way.
+    flashing: Mutex<Option<Seen>>,
 }
 
 impl WledLight {
@@ -87,14 +98,20 @@ impl WledLight {
         self.device.client.post(&self.name, body).await
     }
 
+    /// The segments that it is.
+    fn meant(&self, state: &Value) -> Result<Vec<u64>, Trouble> {
+        state::segments(state, self.segment.as_deref()).map_err(|what| self.impossible(&what))
+    }
+
     /// What is asked of it cannot be done.
     fn impossible(&self, what: &str) -> Trouble {
         client::impossible(&self.name, what)
     }
 
     async fn command(&self, look: Look) -> Result<Obeyed, Trouble> {
+        let _turn = self.device.turn.lock().await;
         let state = self.state().await?;
-        let segments = state::segments(&state, self.segment.as_deref()).map_err(|what| self.impossible(&what))?;
+        let segments = self.meant(&state)?;
         let ended = self.has_ended(&look);
         let body = match &look {
             Look::Off if self.segment.is_none() => state::off(),
@@ -177,7 +194,7 @@ impl WledLight {
     }
 
     fn has_ended(&self, look: &Look) -> bool {
-        let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        let ends = lock(&self.ends);
         ends.as_ref().is_some_and(|(running, at)| running.looks_like(look) && *at <= Instant::now())
     }
 
@@ -187,7 +204,7 @@ impl WledLight {
             Look::On { effect: Some(effect), .. } => effect.lasting.filter(|_| !ended),
             _ => None,
         };
-        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ends = lock(&self.ends);
         let goes_on = ends.as_ref().filter(|(running, _)| running.looks_like(&look)).map(|(_, at)| *at);
         *ends = match (lasting, goes_on) {
             (Some(lasting), goes_on) => Some((look, goes_on.unwrap_or_else(|| Instant::now() + lasting))),
@@ -198,16 +215,43 @@ impl WledLight {
         left.filter(|_| lasting.is_some())
     }
 
+    /// What is wanted of it meanwhile, by whomever, is shown at once, and stays.
     async fn test(&self) -> Result<Obeyed, Trouble> {
-        let before = self.state().await?;
-        let segments = state::segments(&before, self.segment.as_deref()).map_err(|what| self.impossible(&what))?;
-        self.light(state::blinking(&segments, self.segment.is_some()), &before, &segments).await?;
+        if !self.begin_flash().await? {
+            return Ok(Obeyed::default());
+        }
         tokio::time::sleep(FLASH).await;
-        let seen = state::seen(&before, self.segment.as_deref());
-        let body = self.again(&seen, &self.state().await?, &segments);
-        self.post(&body).await?;
+        let before = lock(&self.flashing).take();
+        let _turn = self.device.turn.lock().await;
+        let state = self.state().await?;
+        let segments = self.meant(&state)?;
+        let now = state::seen(&state, self.segment.as_deref());
+        if let Some(mut before) = before.filter(|_| state::is_flash(&now)) {
+            if let (Some(before), Some(Some(false))) = (before.0.first_mut(), now.0.first().map(|now| now.on)) {
+                before.on = Some(false);
+            }
+            self.post(&self.again(&before, &state, &segments)).await?;
+        }
         Ok(Obeyed::default())
     }
+
+    /// Whether it flashes by this, and not by another one, whose end comes.
+    async fn begin_flash(&self) -> Result<bool, Trouble> {
+        let _turn = self.device.turn.lock().await;
+        let state = self.state().await?;
+        let segments = self.meant(&state)?;
+        let before = state::seen(&state, self.segment.as_deref());
+        if lock(&self.flashing).is_some() {
+            return Ok(false);
+        }
+        self.light(state::blinking(&segments, self.segment.is_some()), &state, &segments).await?;
+        *lock(&self.flashing) = Some(before);
+        Ok(true)
+    }
+}
+
+fn lock<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {
+    it.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Light for WledLight {
@@ -216,10 +260,7 @@ impl Light for WledLight {
     }
 
     fn prepare(&self) -> Asked<'_, ()> {
-        Box::pin(async {
-            let state = self.state().await?;
-            state::segments(&state, self.segment.as_deref()).map(drop).map_err(|what| self.impossible(&what))
-        })
+        Box::pin(async { self.meant(&self.state().await?).map(drop) })
     }
 
     fn show(&self, look: Look, _on: bool) -> Asked<'_, Obeyed> {
@@ -229,14 +270,19 @@ impl Light for WledLight {
     fn has_begun(&self, look: &Look, ago: Duration) {
         let Look::On { effect: Some(effect), .. } = look else { return };
         let ends = effect.lasting.and_then(|lasting| (Instant::now() + lasting).checked_sub(ago));
-        let mut known = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.ends);
         if let (Some(ends), false) = (ends, known.as_ref().is_some_and(|(running, _)| running.looks_like(look))) {
             *known = Some((look.clone(), ends));
         }
     }
 
     fn read(&self) -> Asked<'_, Seen> {
-        Box::pin(async { Ok(state::seen(&self.state().await?, self.segment.as_deref())) })
+        Box::pin(async {
+            let seen = state::seen(&self.state().await?, self.segment.as_deref());
+            // What it showed before comes back.
+            let before = lock(&self.flashing).clone().filter(|_| state::is_flash(&seen));
+            Ok(before.unwrap_or(seen))
+        })
     }
 
     fn agrees(&self, look: &Look, seen: &Seen) -> bool {
@@ -259,7 +305,7 @@ impl WledWatch {
     async fn ask(&self, events: &Sender<Event>) {
         let (mut before, mut is_lost) = (None::<Vec<Vec<Lamp>>>, false);
         loop {
-            let now: Option<Vec<Vec<Lamp>>> = match self.device.state().await {
+            let mut now: Option<Vec<Vec<Lamp>>> = match self.device.state().await {
                 Ok(state) => {
                     let lamps = |segment: &Option<String>| state::seen(&state, segment.as_deref()).0;
                     Some(self.segments.iter().map(lamps).collect())
@@ -269,6 +315,9 @@ impl WledWatch {
                     None
                 }
             };
+            if let (Some(before), Some(now)) = (&before, &mut now) {
+                forget_flashes(before, now);
+            }
             let was_lost = std::mem::replace(&mut is_lost, now.is_none());
             for event in self.told(before.as_deref(), was_lost, now.as_deref()) {
                 if events.send(event).await.is_err() {
@@ -302,6 +351,15 @@ impl WledWatch {
                 };
                 before.iter().zip(now).enumerate().filter_map(changed).collect()
             }
+        }
+    }
+}
+
+/// What a flash shows is nobody's hand: until it is over the light is as it was.
+fn forget_flashes(before: &[Vec<Lamp>], now: &mut [Vec<Lamp>]) {
+    for (before, now) in before.iter().zip(now) {
+        if state::is_flash(&Seen(now.clone())) {
+            now.clone_from(before);
         }
     }
 }

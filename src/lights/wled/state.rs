@@ -16,6 +16,8 @@ const OWN_COLORS: u64 = 0;
 /// What a segment's capabilities (`lc`) must have one of for a member to mean anything: colours for the palette,
 /// colours or a white channel for the colour, which is always white of what can but be switched.
 const NEEDED: [(&str, u64); 2] = [("pal", 1), ("col", 3)];
+/// By which a flash is told from a status that blinks in white.
+const FLASH_SPEED: u8 = 200;
 /// How far a brightness, in hundredths of a percent, may be off.
 const BRIGHTNESS: u16 = 200;
 /// What of a segment is kept to be shown again.
@@ -136,7 +138,7 @@ pub(super) fn bri(percent: u8) -> u64 {
 /// What blinks in white, whatever was shown. Of a strip the brightness is its own, of a segment the segment's.
 pub(super) fn blinking(segments: &[u64], is_part: bool) -> Value {
     let mut part = json!({"on": true, "col": [[255, 255, 255], [0, 0, 0], [0, 0, 0]], "frz": false});
-    draw(&mut part, Motion::Blink, 200);
+    draw(&mut part, Motion::Blink, FLASH_SPEED);
     let (mut body, bri) = (json!({"on": true, "tt": 0}), json!(200));
     if is_part {
         part["bri"] = bri;
@@ -145,6 +147,12 @@ pub(super) fn blinking(segments: &[u64], is_part: bool) -> Value {
     }
     body["seg"] = of_each(segments, &part);
     body
+}
+
+/// Whether what was seen has the look of [`blinking`], be it lit or not.
+pub(super) fn is_flash(Seen(lamps): &Seen) -> bool {
+    let is_so = |part: &Value| part["fx"] == BLINK && part["sx"] == FLASH_SPEED && is_near(&part["col"][0], [255; 3]);
+    lamps.iter().filter_map(|lamp| lamp.other.as_ref()).flat_map(parts).any(is_so)
 }
 
 /// What a state shows: the strip and its segments as one lamp.
