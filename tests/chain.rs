@@ -2,6 +2,7 @@
 //! over real sockets, and a broker of its own. Nothing of the program is called but its commands.
 
 #![cfg(test)]
+#![cfg(feature = "demo")]
 
 mod support;
 

@@ -2,6 +2,7 @@
 //! nobody is ever handed another's token.
 
 #![cfg(test)]
+#![cfg(feature = "demo")]
 
 mod browser;
 mod caches;
