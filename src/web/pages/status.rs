@@ -227,3 +227,57 @@ fn ago(time: Duration) -> String {
         seconds => format!("{} h ago", seconds / 3_600),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entra::Remedy;
+    use crate::web::cookies::Cookies;
+    use crate::web::status::Status;
+
+    fn shared(web: &str) -> Shared {
+        let yaml = format!(
+            "entra: {{ tenant: contoso.com, client_id: 00000000-0000-4000-8000-0000000000c1 }}\n\
+             accounts: {{ alex: {{ user: alex@contoso.com }} }}\nweb: {{ {web} }}\n"
+        );
+        Shared {
+            settings: Arc::new(crate::settings::from_yaml(&yaml, std::path::Path::new("/")).unwrap()),
+            status: Arc::new(|| Status { bridge: None, actuator: None }),
+            cookies: Cookies::new("", false),
+            password: None,
+            policy: axum::http::HeaderValue::from_static(""),
+        }
+    }
+
+    #[test]
+    fn what_a_sign_in_mends_has_its_button_also_where_it_is_blocked_in_another_way() {
+        const ID: &str = "22222222-0000-4000-8000-000000000002";
+        let open = "enrol: { tenants: [contoso.com] }";
+        for (web, name, remedy, link) in [
+            ("", "alex", Some("a policy may let the browser's way in"), Some("href=\"/sign-in/alex\"")),
+            ("", "alex", None, None),
+            (open, ID, Some("a policy may let the browser's way in"), Some("href=\"/enrol\"")),
+            (open, ID, None, None),
+            ("", ID, Some("a policy may let the browser's way in"), Some("href=\"/leave\"")),
+        ] {
+            let account = AccountView {
+                name: name.parse().unwrap(),
+                enrolled: (name == ID).then(|| "kim@contoso.com".into()),
+                known: Some(false),
+                status: None,
+                heard: None,
+                obstacle: None,
+            };
+            let (reason, remedy) =
+                (Some("a policy blocks it".into()), remedy.map(|words| Arc::new(Remedy::new(words))));
+            let obstacle =
+                Obstacle { needs_sign_in: false, reason, remedy, url: None, since: jiff::Timestamp::UNIX_EPOCH };
+            let shown = in_the_way(&shared(web), &account, &obstacle).into_string();
+            assert!(shown.contains("a policy blocks it"), "{shown}");
+            match link {
+                Some(link) => assert!(shown.contains(link), "{name}: {shown}"),
+                None => assert!(!shown.contains("href"), "{name}: {shown}"),
+            }
+        }
+    }
+}
