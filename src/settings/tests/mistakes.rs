@@ -121,6 +121,14 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ("lights: { a: { hub: b, target: c, follow: d } }", &["lights.a.hub \"b\" names a hub that is not there"]),
     ("lights: { a: { hub: b, target: c, follow: d, show: all } }", &["busiest, latest, first"]),
     ("lights: { a: { hub: b, target: c, follow: d, offline: blau } }", &["lights.a.offline \"blau\" is not a colour"]),
+    (
+        "lights: { a: { wled: h, follow: d }, b: { wled: h, target: 1, follow: d } }",
+        &["lights.b.wled \"h\" is the strip of lights.a too", "share lamps", "segment of its own"],
+    ),
+    (
+        "lights: { a: { wled: h, target: Sign, follow: d }, b: { wled: i, follow: d }, c: { wled: h, target: sign, follow: d } }",
+        &["lights.c.wled \"h\" is the strip of lights.a too"],
+    ),
     ("colors: { InACal: off }", &["is not a known key", "colors.InACall"]),
     ("colors: { Busy: #ff0000\n }", &["colors.Busy", "in", "quotes"]),
     ("colors: { Busy: '#ff00' }", &["colors.Busy \"#ff00\" is not a colour"]),
