@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use self::others::Others;
-use self::seen::Told;
+use self::seen::{Lately, Told};
 use super::common::{Common, Inputs, Which, covers, merge};
 use super::converge::Aim;
 use super::duty::Duty;
@@ -144,12 +144,7 @@ pub(super) struct Entry {
     against: Told,
     /// What was wanted when a person's hand came between.
     overruled: Option<Look>,
-    /// When that was seen, and by which presences the other look was wanted.
-    hand_seen: Option<(Instant, Inputs)>,
-    /// When the light came back, such as after a loss of power.
-    back: Option<Instant>,
-    /// When a member that knew less sent a command.
-    set_back: Option<Instant>,
+    lately: Lately,
     news: Option<News>,
     /// How soon our command is to be renewed, for its effect.
     pub renews: Option<Duration>,
@@ -260,7 +255,7 @@ impl Entry {
     /// What a member published, perhaps ourselves (`me`).
     pub fn read(&mut self, report: Report, me: &str, grace: Duration, now: Now) -> Effects {
         let lacks = !report.common.covers(&self.common);
-        let is_no_hand = self.doubts_the_hand(&report);
+        let is_no_hand = self.doubts_the_hand(&report, now.instant);
         self.common.merge(&report.common);
         if is_no_hand {
             self.end_hand(now);

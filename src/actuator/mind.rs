@@ -15,7 +15,7 @@ use super::payload::Report;
 use super::topics::{About, Topics};
 use super::{hours, rules};
 use crate::lights::Look;
-use crate::settings::{Color, Colors, Light};
+use crate::settings::{Color, Colors, Light, OnHand};
 
 /// After a connection: when the lights' topics are published even if nothing was read there.
 const READING: Duration = Duration::from_secs(2);
@@ -343,7 +343,11 @@ fn hand_holds(
     }
     let holds = match &entry.common.hand.until {
         Until::Over => return false,
-        Until::Time(until) => *until > now.time && !entry.came_before_the_news(&wish.inputs, now),
+        Until::Time(until) => {
+            // Outside the hours no status counts.
+            let may_be_news = matches!(light.hand, OnHand::For(_)) && wish.why == Why::Status;
+            *until > now.time && !(may_be_news && entry.came_before_the_news(&wish.inputs, now))
+        }
         Until::Change(which) => {
             let nothing_to_show = wish.status.is_none() && light.offline == Color::Keep;
             *which == wish.which() || nothing_to_show

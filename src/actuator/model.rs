@@ -38,7 +38,9 @@ enum Happening {
     /// Frozen when its command is decided and not yet on its way: it reaches the hub when the member runs again.
     FreezeMidway(usize),
     Thaw(usize),
-    /// Frozen midway, it runs again for no longer than it takes to report its command.
+    /// Frozen midway, it runs again for no longer than it takes to report its command. Not among what happens by
+    /// chance: who has just started cannot tell the command of a member from before, which dies unheard, from a
+    /// person's hand.
     WakeAndDie(usize),
     Kill(usize),
     Begin(usize),
@@ -57,7 +59,6 @@ fn happening() -> impl Strategy<Value = Happening> {
         2 => member().prop_map(Happening::Freeze),
         2 => member().prop_map(Happening::FreezeMidway),
         3 => member().prop_map(Happening::Thaw),
-        1 => member().prop_map(Happening::WakeAndDie),
         1 => member().prop_map(Happening::Kill),
         2 => member().prop_map(Happening::Begin),
         1 => Just(Happening::Broker),

@@ -9,8 +9,6 @@ use crate::lights::Look;
 
 /// How many members are told from one another.
 const MEMBERS: usize = 8;
-/// How far apart a member's report of a command comes, and what the hub tells of it as it happens.
-pub(super) const ABOUT: Duration = Duration::from_secs(3);
 /// What members call themselves is shorter.
 const LONGEST_NAME: usize = 64;
 
@@ -65,7 +63,7 @@ impl Entry {
     /// A member that knew less shows something else. Where that is a command just now, what the hub tells of it is no
     /// hand, however long ago anybody wanted it, and whichever of the two comes first.
     pub(super) fn set_back(&mut self, has_commanded: bool, grace: Duration, now: Now) {
-        self.set_back = Some(now.instant).filter(|_| has_commanded).or(self.set_back);
+        self.lately.set_back = Some(now.instant).filter(|_| has_commanded).or(self.lately.set_back);
         let by_hand = self.wish.as_ref().is_some_and(|wish| wish.why == Why::Hand);
         if self.wish.as_ref().is_some_and(|wish| wish.look.is_some()) {
             self.doubt();
@@ -73,11 +71,6 @@ impl Entry {
         } else if by_hand && has_commanded && self.has_just_seen_a_hand(now.instant) {
             self.end_hand(now);
         }
-    }
-
-    /// Whether a member that knew less has lately sent a command.
-    pub(super) fn is_set_back(&self, now: Instant) -> bool {
-        self.set_back.is_some_and(|at| now < at + ABOUT)
     }
 
     /// Another member shows what is wanted. While it keeps an effect going, nobody else needs to, until it is

@@ -5,13 +5,27 @@ use std::time::{Duration, Instant};
 
 use super::super::common::{Before, Hand, Inputs, Until, covers, next_version};
 use super::super::payload::Report;
-use super::others::ABOUT;
 use super::{ECHO, Effects, Entry, News, Now, Shown, Why};
 use crate::lights::{Look, Seen};
 use crate::settings::OnHand;
 
 /// How far apart a hub tells that a lamp is back, and in which look.
 const RETURN: Duration = Duration::from_secs(5);
+/// How far apart a member's report of a command comes, and what the hub tells of it as it happens.
+const ABOUT: Duration = Duration::from_secs(3);
+
+/// When something happened that bears upon what the hub tells next.
+#[derive(Debug, Default)]
+pub(super) struct Lately {
+    /// The light came back, such as after a loss of power.
+    back: Option<Instant>,
+    /// An event spoke against the look wanted, and was an echo.
+    echoed: Option<Instant>,
+    /// A member that knew less sent a command.
+    pub set_back: Option<Instant>,
+    /// A hand was seen, and by which presences the other look was wanted.
+    hand: Option<(Instant, Inputs)>,
+}
 
 impl Entry {
     /// Whether what it showed before we touch it is to be read first.
@@ -65,14 +79,20 @@ impl Entry {
         if agrees(&look) {
             return self.agreed(&look, told, now);
         }
-        let returns = self.back.is_some_and(|at| now.instant < at + RETURN);
-        let is_echo = returns || self.is_set_back(now.instant) || self.is_wanted(&agrees, echo, now.instant);
+        let is_echo = self.may_be_anybodys(now.instant) || self.is_wanted(&agrees, echo, now.instant);
+        self.lately.echoed = Some(now.instant).filter(|_| is_echo).or(self.lately.echoed);
         if is_echo || on_hand == OnHand::Ignore {
             self.against |= told;
             self.mend(grace, now)
         } else {
             self.hand(on_hand, told, now)
         }
+    }
+
+    /// Whether what the hub tells now may come of what we do not know: a loss of power, or a member that knew less.
+    fn may_be_anybodys(&self, now: Instant) -> bool {
+        let within = |at: Option<Instant>, time: Duration| at.is_some_and(|at| now < at + time);
+        within(self.lately.back, RETURN) || within(self.lately.set_back, ABOUT)
     }
 
     /// Nothing is certain any more, such as after a gap in what the hub tells.
@@ -89,9 +109,9 @@ impl Entry {
     pub fn is_back(&mut self, grace: Duration, now: Now) -> Effects {
         (self.asked, self.unreachable) = (true, false);
         self.error = None;
-        self.back = Some(now.instant);
+        self.lately.back = Some(now.instant);
         let by_hand = self.wish.as_ref().is_some_and(|wish| wish.why == Why::Hand);
-        if by_hand && self.hand_seen.as_ref().is_some_and(|(at, _)| now.instant < *at + RETURN) {
+        if by_hand && self.lately.hand.as_ref().is_some_and(|(at, _)| now.instant < *at + RETURN) {
             self.end_hand(now);
             return Effects { act: true, publish: false };
         }
@@ -100,24 +120,30 @@ impl Entry {
         self.mend(grace, now)
     }
 
-    /// Whether what another member takes for a person's hand is none: it is our own command, come late, or what
-    /// members made of a presence that has not reached that one. Where it is one, we see it too.
-    pub(super) fn doubts_the_hand(&self, report: &Report) -> bool {
+    /// Whether what another member takes for a person's hand is none: it is our own command, come late, what members
+    /// made of a presence that has not reached that one, or what we know for an echo. Where it is one, we see it too.
+    pub(super) fn doubts_the_hand(&self, report: &Report, now: Instant) -> bool {
         let (ours, theirs) = (&self.common.hand, &report.common.hand);
-        let knows_less = || self.wish.as_ref().is_some_and(|wish| !covers(&report.common.inputs, &wish.inputs));
-        let lasts_too_long = || matches!(theirs.until, Until::Time(_)) && ours.until == Until::Over && knows_less();
-        theirs.version > ours.version && theirs.until != Until::Over && (self.duty.owes() || lasts_too_long())
+        if theirs.version <= ours.version || theirs.until == Until::Over {
+            return false;
+        }
+        let by_status = self.wish.as_ref().filter(|wish| wish.why == Why::Status);
+        let knows_less = || by_status.is_some_and(|wish| !covers(&report.common.inputs, &wish.inputs));
+        let is_echo = || self.lately.echoed.is_some_and(|at| now < at + ABOUT);
+        let is_none = || is_echo() || (matches!(theirs.until, Until::Time(_)) && knows_less());
+        self.duty.owes() || (ours.until == Until::Over && is_none())
     }
 
     /// Whether a hand was seen just now.
     pub(super) fn has_just_seen_a_hand(&self, now: Instant) -> bool {
-        self.hand_seen.as_ref().is_some_and(|(at, _)| now < *at + ABOUT)
+        self.lately.hand.as_ref().is_some_and(|(at, _)| now < *at + ABOUT)
     }
 
     /// Whether what was taken for a hand just now may be what another member made of a presence that reached it
     /// first.
     pub fn came_before_the_news(&self, inputs: &Inputs, now: Now) -> bool {
-        self.has_just_seen_a_hand(now.instant) && self.hand_seen.as_ref().is_some_and(|(_, then)| !covers(then, inputs))
+        self.has_just_seen_a_hand(now.instant)
+            && self.lately.hand.as_ref().is_some_and(|(_, then)| !covers(then, inputs))
     }
 
     /// An event tells what is wanted: where another one spoke against it, this is the later one.
@@ -161,7 +187,7 @@ impl Entry {
         };
         self.common.hand = Hand { version: next_version(self.common.hand.version, now.time), until };
         let inputs = self.wish.as_ref().map(|wish| wish.inputs.clone()).unwrap_or_default();
-        (self.overruled, self.hand_seen) = (self.last.clone(), Some((now.instant, inputs)));
+        (self.overruled, self.lately.hand) = (self.last.clone(), Some((now.instant, inputs)));
         self.against = told;
         self.must_tell = true;
         Effects { act: true, publish: false }
@@ -245,6 +271,39 @@ mod tests {
         };
         assert!(is_hand(ECHO, RED) && !is_hand(LATE_ECHO, RED));
         assert!(is_hand(LATE_ECHO, Shade::Rgb([1, 2, 3])), "nobody wanted that");
+    }
+
+    /// What another member says of a hand, by such inputs.
+    fn said(until: &str, inputs: &str, now: Now) -> Report {
+        let payload = format!(r#"{{"inputs":{inputs},"hand":{{"until":{until:?},"version":7}}}}"#);
+        Report::read(payload.as_bytes(), &["alex".parse().unwrap()], now.time).unwrap()
+    }
+
+    #[test]
+    fn what_we_know_for_an_echo_is_another_members_hand_neither() {
+        let counts = |shade| {
+            let mut entry = green_behind_others();
+            let seen = Seen(vec![Lamp { on: Some(true), ..Lamp::default() }]);
+            let agrees = |look: &Look| look.looks_like(&Look::plain(shade));
+            entry.changed((&seen, ECHO), agrees, OnHand::UntilChange, GRACE, at(26));
+            entry.read(said("change", "{}", at(27)), "me", GRACE, at(27));
+            entry.common.hand.until != Until::Over
+        };
+        assert!(counts(GREEN), "it is what is wanted, and tells nothing of what came before");
+        assert!(!counts(BLUE));
+    }
+
+    #[test]
+    fn a_hand_that_counts_for_a_time_is_taken_from_no_member_that_knows_less() {
+        let counts = |inputs| {
+            let mut entry = green_behind_others();
+            let mut wish = Wish::clone(entry.wish.as_ref().unwrap());
+            wish.inputs = said("", r#"{"alex":5}"#, at(26)).common.inputs;
+            entry.wish(Some(wish), false, GRACE, at(26));
+            entry.read(said("1970-01-01T01:00:00Z", inputs, at(27)), "me", GRACE, at(27));
+            entry.common.hand.until != Until::Over
+        };
+        assert!(counts(r#"{"alex":5}"#) && !counts(r#"{"alex":4}"#));
     }
 
     #[test]
