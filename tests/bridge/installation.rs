@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::{StreamExt, stream};
 use graph2mqtt::bridge::{self, Failure, Monitor, Parts};
 use graph2mqtt::entra::Tokens;
 use graph2mqtt::presence::AccountName;
@@ -113,11 +114,13 @@ impl Installation {
     pub async fn sign_in(&self, yaml: &str, people: &[&str]) {
         let settings = self.settings(yaml);
         let (tokens, ..) = self.tokens(&settings).await;
-        for person in people {
+        // Each waits until it may ask whether the code was used.
+        let sign_in = async |person: &&str| {
             let approve =
                 |prompt: &graph2mqtt::entra::Prompt| self.cloud.approve(&prompt.user_code, &user(person)).unwrap();
             tokens.sign_in(&name(person), approve).await.unwrap();
-        }
+        };
+        stream::iter(people).for_each_concurrent(16, sign_in).await;
     }
 
     pub async fn store(&self) -> Store {
