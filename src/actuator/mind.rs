@@ -28,6 +28,8 @@ const LONG_PATIENCE: Duration = Duration::from_secs(70);
 const CLOCK: Duration = Duration::from_secs(60);
 /// How far ahead of our clock another member's may be.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
+/// How far members' clocks may differ that are set by the network.
+const BEHIND: SignedDuration = SignedDuration::from_secs(5);
 
 /// A light, and how long it waits for presences that others have acted upon.
 struct Followed {
@@ -318,7 +320,7 @@ fn outside(light: &Light, entry: &mut Entry, wish: &mut Wish, now: Now, turns_at
     *mark = (*mark).max(Mark { version: milliseconds(stretch.since), inside: stretch.inside });
     *turns_at = Some(stretch.until);
     if !stretch.inside {
-        if time < stretch.since + SKEW {
+        if time < stretch.since + BEHIND {
             // Whoever's clock is behind does not know yet.
             entry.others_may_want(Look::of(&wish.color), now.instant);
         }

@@ -157,7 +157,9 @@ fn rows(settings: &Settings, grants: Vec<Grant>, applications: &HashMap<String, 
                 let state = if reason.is_some() { "blocked" } else { NO_SIGN_IN };
                 Row { reason, ..row(name, user, tenant, "app".to_owned(), state, grant) }
             }
-            Via::Account(reader) => row(name, user, tenant, reader.to_string(), NO_SIGN_IN, grant),
+            Via::Account(reader) => {
+                Row { reason: None, ..row(name, user, tenant, reader.to_string(), NO_SIGN_IN, grant) }
+            }
         }
     });
     let configured: Vec<Row> = configured.collect();
@@ -183,7 +185,7 @@ fn lean_on_readers(rows: &mut [Row], settings: &Settings) {
         let Some(Via::Account(reader)) = via else { continue };
         let Some((state, reason)) = readers.get(reader.as_str()) else { continue };
         row.state = state;
-        let unsaid = || format!("account {}: it is read by {reader}'s right, which {state}", row.account);
+        let unsaid = || format!("account {reader}: {state}; whoever is read by its right waits for that");
         row.reason = Some(reason.clone().unwrap_or_else(unsaid));
     }
 }

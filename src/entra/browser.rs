@@ -293,14 +293,15 @@ async fn redeem(
     posted: Posted,
 ) -> Result<SignedIn, Trouble> {
     let application = tokens.application();
-    let asking = application.asking(errand)?;
+    let Ticket { redirect_uri, verifier, nonce, brought } = ticket;
+    let mut asking = application.asking(errand)?;
+    asking.claims.clone_from(&brought);
     let Some(code) = posted.code.filter(|_| posted.error.is_none()) else {
         let error = posted.error.unwrap_or_else(|| "no_code".to_owned());
         let description = posted.error_description.unwrap_or_default();
         let refusal = Refusal::posted(&error, &description, posted.error_subcode.as_deref());
         return Err(refusal.trouble(&asking.subject, &[], None));
     };
-    let Ticket { redirect_uri, verifier, nonce, brought } = ticket;
     let whose = Whose::of(errand, Some(browser));
     let (issued, confidential) = application.redeem(whose, &asking, &code.into(), &verifier, &redirect_uri).await?;
     tokens.conclude(errand, Some(browser), &Came { issued, nonce: Some(nonce), confidential, brought }).await

@@ -73,7 +73,7 @@ impl Claims {
             (Whose::Account(account), None) => drop(asked.accounts.remove(account)),
             (Whose::Browser(browser), claims) => {
                 asked.browsers.retain(|(other, since, _)| *other != browser && since.elapsed() < REMEMBERED);
-                if asked.browsers.len() >= MOST_BROWSERS {
+                if claims.is_some() && asked.browsers.len() >= MOST_BROWSERS {
                     asked.browsers.pop_front();
                 }
                 asked.browsers.extend(claims.map(|claims| (browser, Instant::now(), claims.into())));

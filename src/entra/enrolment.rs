@@ -96,7 +96,8 @@ impl Tokens {
         let (enrolled, claims) = (account_of(person.oid), self.application().claims());
         let account = account.unwrap_or(&enrolled);
         self.recall_claims(account).await;
-        let wanted = claims.of(account).filter(|wanted| came.brought.as_ref() != Some(wanted));
+        // Whoever was sent with claims is not sent again: Entra may have asked for others since, and would in turn.
+        let wanted = claims.of(account).filter(|_| came.brought.is_none());
         if let Some(browser) = browser {
             claims.ask(browser, wanted.as_deref());
         }

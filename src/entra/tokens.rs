@@ -151,6 +151,7 @@ impl Tokens {
             let principal = Principal::Account(account.clone());
             if let Some(slot) = slots.get(&principal) {
                 slot.follow(None);
+                self.application().claims().ask(account, None);
             }
             if *origin == Origin::Enrolled {
                 slots.remove(&principal);

@@ -44,7 +44,11 @@ impl WayIn {
             Errand::Enrol => self.url.page("/enrol"),
             Errand::Leave => self.url.page("/leave"),
         };
-        let which = if self.url.is_local() { ", in a browser on the machine where the bridge runs" } else { "" };
+        let which = if self.url.is_local() {
+            ", in a browser on the machine where the bridge runs and its pages are open"
+        } else {
+            ""
+        };
         Some(format!("{page}{which}"))
     }
 
@@ -80,7 +84,9 @@ mod tests {
             ("public_url: 'https://example.net/presence'", Some("https://example.net/presence/sign-in/alex")),
             (
                 "listen: '127.0.0.1:8481'",
-                Some("http://localhost:8481/sign-in/alex, in a browser on the machine where the bridge runs"),
+                Some(
+                    "http://localhost:8481/sign-in/alex, in a browser on the machine where the bridge runs and its pages are open",
+                ),
             ),
             ("listen: '192.0.2.1:8480'", None),
             ("public_url: 'http://192.0.2.1:8480'", None),

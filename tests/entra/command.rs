@@ -164,7 +164,7 @@ async fn what_is_read_by_the_applications_right_or_anothers_is_listed_as_that_ri
     };
     let [alex, kim, sam] = listed().await;
     assert_eq!([&*alex.0, &kim.0, &sam.0], ["needs sign-in", "needs sign-in", "needs no sign-in"]);
-    assert_eq!(kim.1, "account kim: it is read by alex's right, which needs sign-in");
+    assert_eq!(kim.1, "account alex: needs sign-in; whoever is read by its right waits for that");
 
     let tokens = world.start(&settings("old")).await;
     let trouble = tokens.access(&own).await.unwrap_err().to_string();

@@ -81,6 +81,8 @@ impl Inner {
                 Ok((issued, confidential)) => {
                     let grant = Grant { confidential, ..grant };
                     if let Some(fresh) = self.save(grant, &cache, issued, &permissions).await {
+                        // What was asked before is asked no more.
+                        self.application.claims().ask(account, None);
                         return Ok(fresh);
                     }
                 }

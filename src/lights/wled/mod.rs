@@ -29,9 +29,12 @@ pub const LIMITS: Limits = Limits { single: Duration::from_millis(250), group: D
 const PAUSE: Duration = Duration::from_secs(5);
 /// How long a test flash lasts.
 const FLASH: Duration = Duration::from_secs(4);
+/// How often its end is tried, and how soon again.
+const ENDINGS: u32 = 4;
+const AGAIN: Duration = Duration::from_secs(1);
 /// How long a preset may take until it is loaded, and between two questions whether it is.
 const LOADING: Duration = Duration::from_secs(3);
-const LOAD_PAUSE: Duration = Duration::from_millis(100);
+const LOAD_PAUSE: Duration = Duration::from_millis(300);
 
 /// One device, with all lights that are on it.
 pub struct Strip {
@@ -116,7 +119,10 @@ impl WledLight {
         let body = match &look {
             Look::Off if self.segment.is_none() => state::off(),
             // Its own switch stays as it is: whoever switches the strip on finds what they had.
-            Look::Off if !state::is_on(&state) => return Ok(Obeyed::default()),
+            Look::Off if !state::is_on(&state) => match self.device.rest.owed(&state) {
+                Some(body) => body,
+                None => return Ok(Obeyed { again: self.effect_ends(look, ended), ..Obeyed::default() }),
+            },
             Look::Off => self.device.rest.put_back(&state, &segments).unwrap_or_else(|| state::dark(&segments)),
             Look::On { shade, brightness, transition, effect } => {
                 let effect = effect.filter(|_| !ended);
@@ -222,6 +228,16 @@ impl WledLight {
         }
         tokio::time::sleep(FLASH).await;
         let before = lock(&self.flashing).take();
+        for _ in 1..ENDINGS {
+            if self.end_flash(before.clone()).await.is_ok() {
+                return Ok(Obeyed::default());
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+        self.end_flash(before).await
+    }
+
+    async fn end_flash(&self, before: Option<Seen>) -> Result<Obeyed, Trouble> {
         let _turn = self.device.turn.lock().await;
         let state = self.state().await?;
         let segments = self.meant(&state)?;

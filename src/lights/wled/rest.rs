@@ -19,6 +19,8 @@ struct Kept {
     switches: BTreeMap<u64, bool>,
     /// It is on for segments that are lights of ours, and for nobody else.
     is_lit: bool,
+    /// Segments that we darkened are dark, though the strip is off by somebody else.
+    is_owed: bool,
 }
 
 impl Rest {
@@ -29,11 +31,13 @@ impl Rest {
         let mut kept = self.lock();
         let before = kept.take();
         let was_on = |id: &u64| before.as_ref().is_some_and(|before| before.switches.get(id) == Some(&true));
-        let is_lit = before.as_ref().is_some_and(|before| before.is_lit);
+        let is_lit = before.as_ref().is_some_and(|before| before.is_lit || before.is_owed);
         if !is_on(state) {
             // Whom we darkened and who was not lit again is as it was before.
-            let switches = now.iter().map(|(id, on)| (*id, *on || (is_lit && was_on(id)))).collect();
-            *kept = Some(Kept { switches, is_lit: false });
+            let switches: BTreeMap<u64, bool> =
+                now.iter().map(|(id, on)| (*id, *on || (is_lit && was_on(id)))).collect();
+            let is_owed = switches != now;
+            *kept = Some(Kept { switches, is_lit: false, is_owed });
         } else if is_lit || now.iter().any(|(id, on)| !on && was_on(id)) {
             *kept = before.map(|before| Kept { is_lit: true, ..before });
         }
@@ -47,24 +51,35 @@ impl Rest {
     }
 
     /// The whole strip off, with every switch as it was, where only these segments are still lit and the strip was off
-    /// before them.
+    /// before them. Where that is not known, as after a restart, the switches stay as they are.
     pub fn put_back(&self, state: &Value, segments: &[u64]) -> Option<Value> {
-        let kept = self.lock();
-        let kept = kept.as_ref().filter(|kept| kept.is_lit)?;
         let is_other = |part: &&Value| number(part).is_some_and(|id| !segments.contains(&id));
         if parts(state).filter(is_other).any(switch) {
             return None;
         }
-        let switches = parts(state).filter_map(number);
-        let on = |id: u64| kept.switches.get(&id).copied().unwrap_or(true);
-        // At once: in a transition the others would glow.
-        Some(
-            json!({"on": false, "tt": 0, "seg": switches.map(|id| json!({"id": id, "on": on(id)})).collect::<Vec<_>>()}),
-        )
+        match &*self.lock() {
+            Some(kept) if kept.is_lit => Some(kept.as_before(state)),
+            Some(_) => None,
+            None => Some(json!({"on": false})),
+        }
+    }
+
+    /// The same of a strip that is off already, where segments that we darkened are dark still.
+    pub fn owed(&self, state: &Value) -> Option<Value> {
+        self.lock().as_ref().filter(|kept| kept.is_owed).map(|kept| kept.as_before(state))
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Kept>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn as_before(&self, state: &Value) -> Value {
+        let on = |id: u64| self.switches.get(&id).copied().unwrap_or(true);
+        let switches = parts(state).filter_map(number).map(|id| json!({"id": id, "on": on(id)}));
+        // At once: in a transition the others would glow.
+        json!({"on": false, "tt": 0, "seg": switches.collect::<Vec<_>>()})
     }
 }
 
@@ -91,5 +106,36 @@ pub(super) fn keep_dark(command: &mut Value, state: &Value, segments: &[u64]) {
         parts.extend(others);
         // At once: in a transition the others would glow.
         command["tt"] = json!(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strip(on: bool, switches: [bool; 2]) -> Value {
+        json!({"on": on, "seg": [{"id": 0, "on": switches[0]}, {"id": 1, "on": switches[1]}]})
+    }
+
+    #[test]
+    fn who_was_darkened_is_not_forgotten_when_somebody_switches_the_strip_off() {
+        let rest = Rest::default();
+        rest.read(&strip(false, [true, true]));
+        rest.lit();
+        rest.read(&strip(true, [false, true]));
+        for _ in 0..3 {
+            rest.read(&strip(false, [false, true]));
+        }
+        let owed = rest.owed(&strip(false, [false, true])).unwrap();
+        assert_eq!(owed["seg"], strip(false, [true, true])["seg"]);
+        rest.read(&strip(false, [true, true]));
+        assert_eq!(rest.owed(&strip(false, [true, true])), None);
+    }
+
+    #[test]
+    fn a_strip_of_which_nothing_is_known_goes_off_with_its_switches_as_they_are() {
+        let rest = Rest::default();
+        assert_eq!(rest.put_back(&strip(true, [false, true]), &[1]), Some(json!({"on": false})));
+        assert_eq!(rest.put_back(&strip(true, [true, true]), &[1]), None, "another segment is lit");
     }
 }

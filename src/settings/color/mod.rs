@@ -130,7 +130,7 @@ fn written(text: &str) -> Parsed<Written> {
         "keep" => Ok(Written::Word(Color::Keep)),
         "restore" => Ok(Written::Word(Color::Restore)),
         _ => match rgb(text).or_else(|| names::rgb(&lower)) {
-            // Lamps make light, and a hub takes no colour that is none.
+            // Of black only the brightness would be left: a hub's lamps showed it as white.
             Some([0, 0, 0]) => wrong("is no light", "Write off, or a colour and a low brightness."),
             Some(rgb) => Ok(Written::Shade(Shade::Rgb(rgb))),
             None => wrong("is not a colour", REMEDY),

@@ -133,8 +133,8 @@ fn in_the_way(shared: &Shared, account: &AccountView, obstacle: &Obstacle) -> Ma
             }
             @if mends && account.enrolled.is_some() && shut_out {
                 p {
-                    "Their tenant is not on the list of those who may enrol any more (web.enrol.tenants): who it is cannot "
-                    "sign in again, but can still leave. Or add the tenant again, or remove the account."
+                    "Their tenant is not on the list of those who may enrol any more (web.enrol.tenants): they cannot sign in "
+                    "again, but can still leave. Or add the tenant again, or remove the account."
                 }
                 p { a href=(shared.link("/leave")) { "Leave" } }
             } @else if mends && account.enrolled.is_some() {
