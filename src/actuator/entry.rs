@@ -273,6 +273,7 @@ impl Entry {
                     self.set_back(has_commanded, grace, now);
                 }
                 effects.act = self.news.is_some();
+                effects.publish |= std::mem::take(&mut self.must_tell);
             }
         }
         effects

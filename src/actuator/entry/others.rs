@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::payload::Report;
-use super::{Entry, News, Now, Why};
+use super::{Entry, News, Now};
 use crate::lights::Look;
 
 /// How many members are told from one another.
@@ -64,12 +64,12 @@ impl Entry {
     /// hand, however long ago anybody wanted it, and whichever of the two comes first.
     pub(super) fn set_back(&mut self, has_commanded: bool, grace: Duration, now: Now) {
         self.lately.set_back = Some(now.instant).filter(|_| has_commanded).or(self.lately.set_back);
-        let by_hand = self.wish.as_ref().is_some_and(|wish| wish.why == Why::Hand);
+        if has_commanded && self.has_just_seen_a_hand(now.instant) {
+            self.end_hand(now);
+        }
         if self.wish.as_ref().is_some_and(|wish| wish.look.is_some()) {
             self.doubt();
             self.duty.doubt(now.instant, grace);
-        } else if by_hand && has_commanded && self.has_just_seen_a_hand(now.instant) {
-            self.end_hand(now);
         }
     }
 
@@ -113,7 +113,7 @@ fn moves(look: &Look) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actuator::entry::Wish;
+    use crate::actuator::entry::{Why, Wish};
     use crate::lights::Look;
     use crate::settings::{Color, Effect, Motion, Shade};
 

@@ -110,14 +110,14 @@ impl Entry {
         (self.asked, self.unreachable) = (true, false);
         self.error = None;
         self.lately.back = Some(now.instant);
-        let by_hand = self.wish.as_ref().is_some_and(|wish| wish.why == Why::Hand);
-        if by_hand && self.lately.hand.as_ref().is_some_and(|(at, _)| now.instant < *at + RETURN) {
+        let was_no_hand = self.has_seen_a_hand(RETURN, now.instant);
+        if was_no_hand {
             self.end_hand(now);
-            return Effects { act: true, publish: false };
         }
         // The command under way may have come too early.
         self.against = if self.duty.is_under_way() { Told::ALL } else { self.against };
-        self.mend(grace, now)
+        let effects = self.mend(grace, now);
+        Effects { act: effects.act || was_no_hand, ..effects }
     }
 
     /// Whether what another member takes for a person's hand is none: it is our own command, come late, what members
@@ -134,9 +134,14 @@ impl Entry {
         self.duty.owes() || (ours.until == Until::Over && is_none())
     }
 
-    /// Whether a hand was seen just now.
+    /// Whether a hand was seen so lately, and counts. The wish may not know yet.
+    fn has_seen_a_hand(&self, within: Duration, now: Instant) -> bool {
+        self.common.hand.until != Until::Over && self.lately.hand.as_ref().is_some_and(|(at, _)| now < *at + within)
+    }
+
+    /// The same, as lately as a member's command would be told.
     pub(super) fn has_just_seen_a_hand(&self, now: Instant) -> bool {
-        self.lately.hand.as_ref().is_some_and(|(at, _)| now < *at + ABOUT)
+        self.has_seen_a_hand(ABOUT, now)
     }
 
     /// Whether what was taken for a hand just now may be what another member made of a presence that reached it
