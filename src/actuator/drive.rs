@@ -325,7 +325,8 @@ impl Drive {
         }
     }
 
-    /// After a gap, and when it is listened to first: what the lights show now. Lights that cannot be read are not doubted for that.
+    /// After a gap, and when the hub is listened to first: what the lights show now. Lights that cannot be read are not
+    /// doubted for that.
     async fn read_all(&self) -> Vec<Option<Seen>> {
         let mut all = Vec::with_capacity(self.manners.len());
         for (_, it) in &self.hub.lights {

@@ -36,6 +36,7 @@ pub use color::{Color, Effect, Motion, Shade};
 pub use entra::{Azure, Cloud, Credential, Entra, Holds, IdentityRole, Secret};
 pub use hours::{Hours, OnHand};
 pub use mistake::{Mistake, Mistakes, Origin};
+pub(crate) use parse::is_application_key;
 pub use reader::{Effective, Entry};
 pub use schema::schema;
 pub use show::show;

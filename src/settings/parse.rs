@@ -300,7 +300,7 @@ pub(super) fn bridge_id(text: &str) -> Parsed<String> {
 }
 
 /// Whether it can be a hub's application key, which in CLIP v1 is a part of the path.
-pub(super) fn is_application_key(text: &str) -> bool {
+pub fn is_application_key(text: &str) -> bool {
     text.trim().bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_~.".contains(&byte))
 }
 

@@ -19,6 +19,7 @@ use serde_json::Value;
 use super::certificate::{Contact, Known, Pin, Refused, Taken, Verifier};
 use crate::lights::Trouble;
 use crate::lights::body::{self, Unread};
+use crate::settings;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(8);
@@ -78,9 +79,7 @@ impl Client {
     pub fn with_key(self, key: SecretString) -> Result<Session, Trouble> {
         let odd = || stop(&self.place.hub, "hubs.{}.key holds characters that no application key has");
         let text = key.expose_secret().trim();
-        // In CLIP v1 the key is a part of the path.
-        let is_plain =
-            !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_~.".contains(&byte));
+        let is_plain = !text.is_empty() && settings::is_application_key(text);
         let mut header = HeaderValue::from_str(text).ok().filter(|_| is_plain).ok_or_else(odd)?;
         header.set_sensitive(true);
         let key = SecretString::from(text.to_owned());
