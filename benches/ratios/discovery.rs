@@ -15,6 +15,7 @@ use tokio::runtime::Builder;
 use crate::bare::{connect, drive};
 use crate::broker::{Broker, Seen, watch};
 use crate::process::Process;
+use crate::program;
 use crate::side::{BOTH, Side, Work, command};
 use crate::table::{Bar, Figure, Row, Unit};
 use crate::world::World;
@@ -84,7 +85,7 @@ fn one_turn(world: &World, side: Side, folder: &Path) -> anyhow::Result<Option<T
 /// A loop that sends what the program says it publishes with the same configuration.
 fn bare_loop(work: &Work<'_>, folder: &Path) -> anyhow::Result<Command> {
     let file = folder.join("messages");
-    let mut command = command(work, folder, "discovery")?;
+    let mut command = command(program::path()?, work, folder, "discovery")?;
     let status = command.stdout(File::create(&file)?).status().context("graph2mqtt discovery")?;
     if !status.success() {
         bail!("graph2mqtt discovery: {status}");

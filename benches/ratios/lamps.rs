@@ -13,6 +13,7 @@ use graph2mqtt::simulator::{Fault, Hub, What};
 
 use crate::broker::{Broker, Publisher};
 use crate::process::Process;
+use crate::program;
 use crate::side::{BOTH, Side, Work};
 use crate::table::{Bar, Figure, Row, Unit, percentile};
 use crate::world::World;
@@ -141,7 +142,7 @@ fn actuator(folder: &Path, broker: u16, hubs: &[Hub]) -> anyhow::Result<Process>
     }
     let file = folder.join("graph2mqtt.yaml");
     fs::write(&file, yaml)?;
-    let mut command = Command::new(env!("CARGO_BIN_EXE_graph2mqtt"));
+    let mut command = Command::new(program::path()?);
     command.arg("actuator").arg("--config").arg(file).current_dir(folder);
     Process::start(command, &folder.join("log"))
 }

@@ -2,13 +2,15 @@
 //!
 //! `cargo bench` prints every row of the table, `cargo bench -- NAME` those whose name holds NAME
 //! (`size`, `start`, `memory`, `way`, `lamp`, `sweep`, `crowd`, `discovery`, `refreshes`), `cargo bench -- --list`
-//! the names.
+//! the names. The program is built first, as a release and by itself; `cargo bench -- --program FILE` measures that
+//! one.
 //!
 //! # How to read it
 //! A row gives the figure of the bare loop, that of graph2mqtt, the ratio of the two, and the bar,
 //! which is a ratio or an absolute figure. Where the row says so (a dead hub, 100,000 changes) the program is
-//! compared with itself. The program is the real binary, started as a child with a
-//! configuration file; the bare loop is this file started again with `--bare`: reqwest, rumqttc,
+//! compared with itself. The program is the real binary as users have it (`program` says why it is built apart),
+//! started as a child with a configuration file; only the refreshes are those of the library that is linked with
+//! this file. The bare loop is this file started again with `--bare`: reqwest, rumqttc,
 //! serde_json and a current-thread tokio that do the least that can be called the same work. Both
 //! talk to the same simulator of Entra, Graph and a hub (in this process, on a thread of its own) and to
 //! the same stock Mosquitto (without one, the rows that need it say so and are left out). They
@@ -24,6 +26,7 @@ mod discovery;
 mod lamps;
 mod order;
 mod process;
+mod program;
 mod refresh;
 mod refresher;
 mod side;
@@ -40,17 +43,26 @@ use table::{Bar, Figure, Row, Unit};
 /// What is measured together, and the rows that come of it.
 struct Group {
     rows: &'static [&'static str],
+    /// Whether they are of the program, or of the library in this file.
+    of: Measured,
     measure: fn(&Path) -> anyhow::Result<Vec<Row>>,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Measured {
+    Program,
+    Library,
+}
+use Measured::{Library, Program};
+
 const GROUPS: &[Group] = &[
-    Group { rows: &["binary size"], measure: binary_size },
-    Group { rows: start::ROWS, measure: start::measure },
-    Group { rows: way::ROWS, measure: way::measure },
-    Group { rows: lamps::ROWS, measure: lamps::measure },
-    Group { rows: crowd::ROWS, measure: crowd::measure },
-    Group { rows: discovery::ROWS, measure: discovery::measure },
-    Group { rows: refresh::ROWS, measure: refresh::measure },
+    Group { rows: &["binary size"], of: Program, measure: binary_size },
+    Group { rows: start::ROWS, of: Program, measure: start::measure },
+    Group { rows: way::ROWS, of: Program, measure: way::measure },
+    Group { rows: lamps::ROWS, of: Program, measure: lamps::measure },
+    Group { rows: crowd::ROWS, of: Program, measure: crowd::measure },
+    Group { rows: discovery::ROWS, of: Program, measure: discovery::measure },
+    Group { rows: refresh::ROWS, of: Library, measure: refresh::measure },
 ];
 
 fn main() -> ExitCode {
@@ -81,8 +93,14 @@ fn main() -> ExitCode {
     if let Some(program) = arguments.iter().skip_while(|argument| *argument != "--record-order").nth(1) {
         return ended(order::record(program.as_ref()));
     }
-    let wanted: Vec<&str> = arguments.iter().map(String::as_str).filter(|word| !word.starts_with("--")).collect();
-    ended(run(&wanted).map(|rows| table::print(&rows)))
+    ended(run(&names(&arguments)).map(|rows| table::print(&rows)))
+}
+
+/// The rows that are asked for: what is no flag, and no flag's file.
+fn names(arguments: &[String]) -> Vec<&str> {
+    let is_file = |at: usize| at.checked_sub(1).is_some_and(|before| arguments[before] == program::FLAG);
+    let words = arguments.iter().enumerate().filter(|(at, word)| !word.starts_with("--") && !is_file(*at));
+    words.map(|(_, word)| word.as_str()).collect()
 }
 
 fn ended(result: anyhow::Result<()>) -> ExitCode {
@@ -98,8 +116,12 @@ fn ended(result: anyhow::Result<()>) -> ExitCode {
 fn run(wanted: &[&str]) -> anyhow::Result<Vec<Row>> {
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|word| name.contains(word));
     let folder = tempfile::tempdir()?;
+    let groups: Vec<&Group> = GROUPS.iter().filter(|group| group.rows.iter().any(|row| is_wanted(row))).collect();
+    if groups.iter().any(|group| group.of == Program) {
+        eprintln!("measuring the program {}", program::path()?.display());
+    }
     let mut rows = Vec::new();
-    for group in GROUPS.iter().filter(|group| group.rows.iter().any(|row| is_wanted(row))) {
+    for group in groups {
         eprintln!("measuring {} …", group.rows.join(", "));
         let measured = (group.measure)(folder.path())?;
         if measured.is_empty() {
@@ -111,7 +133,7 @@ fn run(wanted: &[&str]) -> anyhow::Result<Vec<Row>> {
 }
 
 fn binary_size(_folder: &Path) -> anyhow::Result<Vec<Row>> {
-    let bytes = std::fs::metadata(env!("CARGO_BIN_EXE_graph2mqtt"))?.len() as f64;
+    let bytes = std::fs::metadata(program::path()?)?.len() as f64;
     let program = Figure::of(bytes);
     Ok(vec![Row { name: "binary size", unit: Unit::Bytes, bare: None, program, bar: Bar::AtMost(12e6) }])
 }

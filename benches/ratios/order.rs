@@ -82,7 +82,7 @@ fn run(program: &Path, folder: &Path, entra: Entra) -> anyhow::Result<String> {
     let broker = Broker::start(folder)?.context("mosquitto is not installed")?;
     let lamp = Some(world.lamp(0)?);
     let work = Work { world: &world, people: world.people(), every: EVERY, broker: broker.port, lamp };
-    let configured = side::program(&work, folder)?;
+    let configured = side::command(program, &work, folder, "run")?;
     let (profile, configuration) = (folder.join("profile"), folder.join(side::CONFIGURATION));
     let mut valgrind = Command::new("valgrind");
     valgrind

@@ -10,6 +10,7 @@ use anyhow::Context;
 
 use crate::bare::{self, Orders};
 use crate::process::Process;
+use crate::program;
 use crate::world::{Lamp, World};
 
 /// Who does the work.
@@ -17,7 +18,7 @@ use crate::world::{Lamp, World};
 pub enum Side {
     /// This file's own loop.
     Bare,
-    /// The release binary.
+    /// The program.
     Program,
 }
 
@@ -53,7 +54,7 @@ impl Side {
         fs::create_dir_all(&folder)?;
         let command = match self {
             Self::Bare => bare_loop(work, &folder)?,
-            Self::Program => program(work, &folder)?,
+            Self::Program => command(program::path()?, work, &folder, "run")?,
         };
         Process::start(command, &folder.join("log"))
     }
@@ -62,16 +63,11 @@ impl Side {
 /// The file of the program's configuration.
 pub const CONFIGURATION: &str = "graph2mqtt.yaml";
 
-/// The program with its configuration in this folder.
-pub fn program(work: &Work<'_>, folder: &Path) -> anyhow::Result<Command> {
-    command(work, folder, "run")
-}
-
-/// One of the program's commands, likewise.
-pub fn command(work: &Work<'_>, folder: &Path, command: &str) -> anyhow::Result<Command> {
+/// One of the program's commands with its configuration in this folder.
+pub fn command(program: &Path, work: &Work<'_>, folder: &Path, command: &str) -> anyhow::Result<Command> {
     let file = folder.join(CONFIGURATION);
     fs::write(&file, configuration(work)?)?;
-    let mut program = Command::new(env!("CARGO_BIN_EXE_graph2mqtt"));
+    let mut program = Command::new(program);
     program.arg(command).arg("--config").arg(file).current_dir(folder);
     Ok(program)
 }

@@ -42,7 +42,7 @@ pub fn percentile(sorted: &[f64], share: f64) -> f64 {
     below + (above - below) * place.fract()
 }
 
-/// What issue 4 asks for.
+/// What a figure is held to.
 #[derive(Debug, Clone, Copy)]
 pub enum Bar {
     /// The program's figure itself, in the row's unit.
