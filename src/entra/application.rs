@@ -2,26 +2,20 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use jiff::Timestamp;
-use oauth2::basic::{
-    BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
-};
+use oauth2::basic::{BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse};
 use oauth2::{
-    AuthType, ClientId, DeviceAuthorizationUrl, EndpointNotSet, EndpointSet, ExtraTokenFields, StandardRevocableToken,
-    StandardTokenResponse, TokenResponse, TokenUrl,
+    AuthType, ClientId, DeviceAuthorizationUrl, EndpointNotSet, EndpointSet, StandardRevocableToken, TokenUrl,
 };
-use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::claims::Claims;
 use super::clock::Watch;
 use super::codes;
 use super::credential::Own;
+use super::issued::Answer;
 use super::person;
 use super::scopes::{Reads, Resource};
 use super::tenants::TenantIds;
@@ -31,12 +25,6 @@ use super::{Trouble, reads};
 use crate::presence::{AccountName, ObjectId};
 use crate::settings::{Account, Settings, User, Via};
 use crate::store::{Grant, Origin};
-
-/// How long a token is taken for good where Entra does not say.
-const LIFE_UNSAID: Duration = Duration::from_secs(300);
-
-/// The longest life of a token that is believed; the longest that Entra gives is 28 hours.
-const LONGEST_LIFE: Duration = Duration::from_secs(48 * 3600);
 
 /// The oauth2 crate's client with Entra's two endpoints.
 pub(super) type Client = oauth2::Client<
@@ -51,61 +39,6 @@ pub(super) type Client = oauth2::Client<
     EndpointNotSet,
     EndpointSet,
 >;
-
-/// The token endpoint's answer.
-pub(super) type Answer = StandardTokenResponse<IdToken, BasicTokenType>;
-
-/// OpenID Connect's addition to it.
-#[derive(Clone, Serialize, Deserialize)]
-pub(super) struct IdToken {
-    id_token: Option<String>,
-}
-
-impl ExtraTokenFields for IdToken {}
-
-impl fmt::Debug for IdToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("IdToken")
-    }
-}
-
-/// What Entra issued.
-#[derive(Debug)]
-pub(super) struct Issued {
-    pub access: SecretString,
-    pub refresh: Option<SecretString>,
-    pub life: Duration,
-    /// The permissions granted, where Entra names them.
-    pub granted: Option<Vec<String>>,
-    pub id_token: Option<SecretString>,
-}
-
-#[cfg(test)]
-impl Issued {
-    pub(super) fn new(access: &str, refresh: Option<&str>, life: Duration) -> Self {
-        Self { access: access.into(), refresh: refresh.map(Into::into), life, granted: None, id_token: None }
-    }
-}
-
-impl Issued {
-    /// What is issued to the application itself, or to what stands in its place.
-    pub(super) fn of_application(access: SecretString, life: Option<Duration>) -> Self {
-        let life = life.unwrap_or(LIFE_UNSAID).min(LONGEST_LIFE);
-        Self { access, refresh: None, life, granted: None, id_token: None }
-    }
-}
-
-impl From<Answer> for Issued {
-    fn from(answer: Answer) -> Self {
-        Self {
-            access: answer.access_token().secret().clone().into(),
-            refresh: answer.refresh_token().map(|token| token.secret().clone().into()),
-            life: answer.expires_in().unwrap_or(LIFE_UNSAID).min(LONGEST_LIFE),
-            granted: answer.scopes().map(|scopes| scopes.iter().map(|scope| scope.to_string()).collect()),
-            id_token: answer.extra_fields().id_token.clone().map(Into::into),
-        }
-    }
-}
 
 /// An account that signs in, as it is configured.
 #[derive(Clone)]
@@ -309,13 +242,9 @@ impl Application {
     /// What carries a tenant's requests. A public client's shows no credential, even where there is one.
     pub(super) fn transport(&self, tenant: &str, confidential: bool) -> Transport<'_> {
         let credential = self.own.credential().filter(|_| confidential);
-        let proving = credential.map(|credential| Proving {
-            credential,
-            client_id: &self.client_id,
-            token_endpoint: self.token_endpoint(tenant).into(),
-            clock: self.clock,
-        });
-        Transport::new(&self.http, &self.watch, proving)
+        let proving =
+            credential.map(|credential| Proving { credential, client_id: &self.client_id, clock: self.clock });
+        Transport::new(&self.http, &self.watch, self.token_endpoint(tenant), proving)
     }
 
     fn token_endpoint(&self, tenant: &str) -> Url {

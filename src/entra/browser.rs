@@ -20,8 +20,8 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::answers::Refusal;
-use super::application::Issued;
 use super::claims::Whose;
+use super::issued::Issued;
 use super::newcomers::place;
 use super::redemption::Authorization;
 use super::{SignIns, Tokens, Trouble};

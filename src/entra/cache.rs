@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use super::application::Issued;
+use super::issued::Issued;
 use super::scopes;
 
 /// How far the clock may have been set back since, before a stored access token is not believed.

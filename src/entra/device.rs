@@ -10,9 +10,10 @@ use url::Url;
 
 use super::Trouble;
 use super::answers::Subject;
-use super::application::{Answer, Application};
+use super::application::Application;
 use super::browser::{Browser, Came, Errand};
 use super::claims::Whose;
+use super::issued::Answer;
 use super::redemption::Asking;
 use super::transport::NoAnswer;
 

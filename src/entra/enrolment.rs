@@ -5,10 +5,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::answers::Subject;
-use super::application::{Application, Issued};
+use super::application::Application;
 use super::browser::{Browser, Came, SignedIn};
 use super::cache::Cache;
 use super::identity::must_grant;
+use super::issued::Issued;
 use super::person::{self, Person};
 use super::tenants::ANY;
 use super::{Principal, Reads, Tokens, Trouble};

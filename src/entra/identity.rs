@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 use super::answers::Subject;
-use super::application::{Application, Issued};
+use super::application::Application;
+use super::issued::Issued;
 use super::person::Person;
 use super::scopes;
 use super::{Reads, Trouble};

@@ -4,9 +4,10 @@ use oauth2::{RefreshToken, Scope};
 
 use super::Trouble;
 use super::answers::{Refusal, Subject};
-use super::application::{Application, Configured, Issued};
+use super::application::{Application, Configured};
 use super::claims::Whose;
 use super::credential::Own;
+use super::issued::Issued;
 use super::transport::Transport;
 use crate::store::Grant;
 

@@ -1,7 +1,7 @@
 //! What a sign-in brought becomes the account's grant, if it was the right person's.
 
-use super::application::Issued;
 use super::cache::Cache;
+use super::issued::Issued;
 use super::{Principal, Tokens, Trouble};
 use crate::presence::AccountName;
 use crate::store::{Grant, Origin, Standing};

@@ -5,7 +5,7 @@
 //! # Layout
 //! `tokens` is what the other rooms hold: it hands out access tokens, and refreshes them in time, one
 //! refresh at a time for each principal (`slot`). `application` is the configured application, which proves
-//! itself by its `credential`; `issuing` asks Entra for tokens without a person; `transport` carries the
+//! itself by its `credential`; `issuing` asks Entra for tokens without a person, `issued` is what it gives; `transport` carries the
 //! requests, `answers` reads refusals with the table in `codes`, `subjects` says whom they name, `claims` holds what they ask of the next
 //! sign-in, `way_in` where that is; `http` is what every exchange needs, Graph's too. `device` signs a
 //! person in by a code, `browser` by Entra's pages (`redemption` holds its requests), `sign_ins` holds the
@@ -28,6 +28,7 @@ mod device;
 mod enrolment;
 pub mod http;
 mod identity;
+mod issued;
 mod issuing;
 mod keeping;
 mod newcomers;

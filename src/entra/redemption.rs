@@ -8,9 +8,10 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::answers::Subject;
-use super::application::{Application, Issued};
+use super::application::Application;
 use super::browser::{Browser, Errand};
 use super::claims::Whose;
+use super::issued::Issued;
 use super::{Reads, Trouble};
 use crate::settings::User;
 

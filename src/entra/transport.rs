@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use oauth2::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use oauth2::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header};
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
 use reqwest::Request;
 use secrecy::{ExposeSecret, SecretString};
@@ -30,6 +30,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// Carries the requests of one errand, and keeps what of the last answer oauth2 does not hand on.
 pub(super) struct Transport<'a> {
     http: &'a reqwest::Client,
+    token_endpoint: Url,
     /// How the application proves itself; none for a public client.
     proving: Option<Proving<'a>>,
     /// What Graph asks of the token, beyond scopes.
@@ -44,7 +45,6 @@ pub(super) struct Transport<'a> {
 pub(super) struct Proving<'a> {
     pub credential: &'a Credential,
     pub client_id: &'a str,
-    pub token_endpoint: String,
     pub clock: fn() -> Timestamp,
 }
 
@@ -64,8 +64,13 @@ struct Last {
 pub(super) struct NoAnswer(String);
 
 impl<'a> Transport<'a> {
-    pub(super) fn new(http: &'a reqwest::Client, watch: &'a Watch, proving: Option<Proving<'a>>) -> Self {
-        Self { http, proving, claims: None, watch, last: Mutex::default(), troubled: Notify::new() }
+    pub(super) fn new(
+        http: &'a reqwest::Client,
+        watch: &'a Watch,
+        token_endpoint: Url,
+        proving: Option<Proving<'a>>,
+    ) -> Self {
+        Self { http, token_endpoint, proving, claims: None, watch, last: Mutex::default(), troubled: Notify::new() }
     }
 
     /// With these claims (JSON) in each request.
@@ -86,7 +91,11 @@ impl<'a> Transport<'a> {
     /// What keeps the application from proving itself and is not mended by waiting, where it is so now.
     pub(super) async fn rehearse(&self) -> Result<(), Trouble> {
         match &self.proving {
-            Some(proving) => proving.proof().await.map(drop).or_else(|trouble| lasting(trouble).map_or(Ok(()), Err)),
+            Some(proving) => proving
+                .proof(&self.token_endpoint)
+                .await
+                .map(drop)
+                .or_else(|trouble| lasting(trouble).map_or(Ok(()), Err)),
             None => Ok(()),
         }
     }
@@ -135,7 +144,7 @@ impl<'a> Transport<'a> {
 
     /// The form with what proves the application.
     async fn prove(&self, proving: &Proving<'_>, url: &Url, form: &str) -> Result<(Proof, Request), NoAnswer> {
-        let proof = proving.proof().await;
+        let proof = proving.proof(&self.token_endpoint).await;
         let mut last = self.last();
         match proof {
             Ok(proof) => {
@@ -170,14 +179,22 @@ impl<'a> Transport<'a> {
         Ok((status, body))
     }
 
+    /// Where a request of the crate's goes; mostly to the one place that need not be read again.
+    fn url(&self, uri: &Uri) -> Result<Url, NoAnswer> {
+        if uri == self.token_endpoint.as_str() {
+            return Ok(self.token_endpoint.clone());
+        }
+        Url::parse(&uri.to_string()).map_err(|_| NoAnswer("has no such page".to_owned()))
+    }
+
     fn last(&self) -> MutexGuard<'_, Last> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Proving<'_> {
-    async fn proof(&self) -> Result<Proof, Trouble> {
-        let purpose = Purpose { client_id: self.client_id, token_endpoint: &self.token_endpoint };
+    async fn proof(&self, token_endpoint: &Url) -> Result<Proof, Trouble> {
+        let purpose = Purpose { client_id: self.client_id, token_endpoint: token_endpoint.as_str() };
         self.credential.prove(purpose, (self.clock)()).await
     }
 }
@@ -208,7 +225,7 @@ impl<'c> AsyncHttpClient<'c> for Transport<'_> {
     /// The crate's requests are forms, all of them. The answer's content type is left out: its body was looked at.
     fn call(&'c self, request: HttpRequest) -> Self::Future {
         Box::pin(async move {
-            let url = Url::parse(&request.uri().to_string()).map_err(|_| NoAnswer("has no such page".to_owned()))?;
+            let url = self.url(request.uri())?;
             let form = String::from_utf8(request.into_body()).map_err(|_| NoAnswer("takes forms alone".to_owned()))?;
             let (status, body) = self.send(&url, form).await?;
             let mut answer = Response::new(body);

@@ -17,8 +17,8 @@ use url::Url;
 
 use super::backoff::Backoff;
 use crate::entra::Trouble;
-use crate::entra::application::Issued;
 use crate::entra::http::{self, Unread, causes};
+use crate::entra::issued::Issued;
 use crate::settings::Azure;
 
 /// The instance metadata service of virtual machines.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::Inner;
-use crate::entra::application::Issued;
 use crate::entra::cache::Cache;
+use crate::entra::issued::Issued;
 use crate::entra::slot::{Slot, Start, due_after};
 use crate::entra::{Trouble, person, scopes};
 use crate::presence::AccountName;
