@@ -24,7 +24,7 @@ impl Store {
             .bind(reason)
             .bind(remedy)
         };
-        query.execute(&self.inner.pool).await.map_err(|error| self.explain(error))?;
+        query.execute(&mut *self.turn().await?).await.map_err(|error| self.explain(error))?;
         Ok(())
     }
 
@@ -32,7 +32,7 @@ impl Store {
     pub async fn applications(&self, client_id: &str) -> Result<HashMap<String, Standing>, StoreError> {
         let rows = sqlx::query("SELECT tenant, standing, reason, remedy FROM applications WHERE client_id = $1")
             .bind(client_id)
-            .fetch_all(&self.inner.pool)
+            .fetch_all(&mut *self.turn().await?)
             .await
             .map_err(|error| self.explain(error))?;
         rows.iter()

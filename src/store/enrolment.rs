@@ -3,8 +3,8 @@
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Connection};
 
 use super::{Grant, Origin, Standing, Store, StoreError, key};
 use crate::presence::{AccountName, ObjectId};
@@ -75,7 +75,7 @@ impl Store {
             .bind(&held.0)
             .bind(until.as_millisecond())
             .bind(sealed)
-            .execute(&self.inner.pool)
+            .execute(&mut *self.turn().await?)
             .await
             .map_err(|error| self.explain(error))?;
         Ok(held)
@@ -86,7 +86,8 @@ impl Store {
     /// are in one place at any instant. [`StoreError::Conflict`]: it is held no more (too late, or done already).
     pub async fn enrol(&self, held: Held, person: Enrolment, now: Timestamp) -> Result<Grant, StoreError> {
         let account = person.object_id.as_str();
-        let mut transaction = self.inner.pool.begin().await.map_err(|error| self.explain(error))?;
+        let mut turn = self.turn().await?;
+        let mut transaction = turn.begin().await.map_err(|error| self.explain(error))?;
         let row = sqlx::query("DELETE FROM held WHERE id = $1 AND expires_at > $2 RETURNING cache")
             .bind(&held.0)
             .bind(now.as_millisecond())
@@ -117,14 +118,14 @@ impl Store {
     /// Forgets a held sign-in: it was somebody whom nobody wants, or it was never finished.
     pub async fn release(&self, held: Held) -> Result<(), StoreError> {
         let query = sqlx::query("DELETE FROM held WHERE id = $1").bind(held.0);
-        query.execute(&self.inner.pool).await.map_err(|error| self.explain(error))?;
+        query.execute(&mut *self.turn().await?).await.map_err(|error| self.explain(error))?;
         Ok(())
     }
 
     /// Forgets what was held for too long. Done at each opening and each new sign-in, too.
     pub(super) async fn expire_held(&self, now: Timestamp) -> Result<(), StoreError> {
         let query = sqlx::query("DELETE FROM held WHERE expires_at <= $1").bind(now.as_millisecond());
-        query.execute(&self.inner.pool).await.map_err(|error| self.explain(error))?;
+        query.execute(&mut *self.turn().await?).await.map_err(|error| self.explain(error))?;
         Ok(())
     }
 
@@ -132,7 +133,7 @@ impl Store {
     /// count); cheap, to be asked every few seconds.
     pub async fn grants_revision(&self) -> Result<i64, StoreError> {
         let row = sqlx::query("SELECT grants_revision FROM installation WHERE id = 1")
-            .fetch_one(&self.inner.pool)
+            .fetch_one(&mut *self.turn().await?)
             .await
             .map_err(|error| self.explain(error))?;
         self.column(&row, 0)
@@ -157,28 +158,29 @@ impl Store {
     /// The tenants of those who enrolled.
     pub async fn enrolled_tenants(&self) -> Result<Vec<ObjectId>, StoreError> {
         let query = sqlx::query("SELECT DISTINCT tenant_id FROM accounts WHERE origin = 'enrolled'");
-        let rows = query.fetch_all(&self.inner.pool).await.map_err(|error| self.explain(error))?;
+        let rows = query.fetch_all(&mut *self.turn().await?).await.map_err(|error| self.explain(error))?;
         rows.iter().map(|row| self.object_id(row, 0)).collect()
     }
 
     /// Who holds the grant of an account, whether its seal opens or not.
     pub async fn holder(&self, account: &AccountName) -> Result<Option<Holder>, StoreError> {
         let query = sqlx::query(holders!("WHERE name = $1")).bind(account.as_str());
-        let row = query.fetch_optional(&self.inner.pool).await.map_err(|error| self.explain(error))?;
+        let row = query.fetch_optional(&mut *self.turn().await?).await.map_err(|error| self.explain(error))?;
         row.map(|row| self.read_holder(&row)).transpose()
     }
 
     /// The configured account whose grant this person holds.
     pub async fn configured_holder(&self, person: ObjectId) -> Result<Option<Holder>, StoreError> {
         let query = sqlx::query(holders!("WHERE object_id = $1 AND origin = 'configured'")).bind(person.as_str());
-        let row = query.fetch_optional(&self.inner.pool).await.map_err(|error| self.explain(error))?;
+        let row = query.fetch_optional(&mut *self.turn().await?).await.map_err(|error| self.explain(error))?;
         row.map(|row| self.read_holder(&row)).transpose()
     }
 
     /// What followed from these departures is done: they are on record no more. Those who came back
     /// meanwhile are not concerned.
     pub async fn forget_departed(&self, accounts: &[AccountName]) -> Result<(), StoreError> {
-        let mut transaction = self.inner.pool.begin().await.map_err(|error| self.explain(error))?;
+        let mut turn = self.turn().await?;
+        let mut transaction = turn.begin().await.map_err(|error| self.explain(error))?;
         for account in accounts {
             let query = sqlx::query("DELETE FROM departed WHERE name = $1").bind(account.as_str());
             query.execute(&mut *transaction).await.map_err(|error| self.explain(error))?;
@@ -187,7 +189,8 @@ impl Store {
     }
 
     async fn at_one_instant<'q>(&self, came: AnyQuery<'q>, gone: AnyQuery<'q>) -> Result<News, StoreError> {
-        let mut transaction = self.inner.pool.begin().await.map_err(|error| self.explain(error))?;
+        let mut turn = self.turn().await?;
+        let mut transaction = turn.begin().await.map_err(|error| self.explain(error))?;
         let connection: &mut AnyConnection = &mut transaction;
         let revision = sqlx::query("SELECT grants_revision FROM installation WHERE id = 1")
             .fetch_one(&mut *connection)

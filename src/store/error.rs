@@ -47,7 +47,6 @@ pub(super) fn explain(place: &Place, error: &sqlx::Error) -> StoreError {
             known.map_or_else(|| error.to_string(), |(_, words)| format!("{words} ({error})"))
         }
         sqlx::Error::ColumnDecode { .. } => format!("a row is damaged; restore a backup ({error})"),
-        sqlx::Error::PoolTimedOut => "it does not answer; its disk or another process holds it up".to_owned(),
         other => other.to_string(),
     };
     StoreError::Unusable(format!("the store {place}: {cause}"))

@@ -2,7 +2,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row};
+use sqlx::{AnyConnection, Connection, Row};
 
 use super::{Holder, Store, StoreError, key};
 use crate::presence::{AccountName, ObjectId};
@@ -85,7 +85,7 @@ impl Store {
     /// Every grant whose seal opens, by name; for `accounts`.
     pub async fn grants(&self) -> Result<Vec<Grant>, StoreError> {
         let rows = sqlx::query(select!("ORDER BY name"))
-            .fetch_all(&self.inner.pool)
+            .fetch_all(&mut *self.turn().await?)
             .await
             .map_err(|error| self.explain(error))?;
         Ok(rows.iter().filter_map(|row| self.open_row(row).ok()).collect())
@@ -94,7 +94,7 @@ impl Store {
     /// Who holds a grant whose seal does not open, by name; for `accounts`.
     pub async fn altered(&self) -> Result<Vec<Holder>, StoreError> {
         let rows = sqlx::query(select!("ORDER BY name"))
-            .fetch_all(&self.inner.pool)
+            .fetch_all(&mut *self.turn().await?)
             .await
             .map_err(|error| self.explain(error))?;
         let altered = rows.iter().filter(|row| matches!(self.open_row(row), Err(StoreError::Altered { .. })));
@@ -117,7 +117,8 @@ impl Store {
     pub async fn put_grant(&self, mut grant: Grant) -> Result<Grant, StoreError> {
         grant.id = key::hex(&key::random::<16>());
         grant.version = 1;
-        let mut transaction = self.inner.pool.begin().await.map_err(|error| self.explain(error))?;
+        let mut turn = self.turn().await?;
+        let mut transaction = turn.begin().await.map_err(|error| self.explain(error))?;
         let sealed = self.seal(&grant);
         self.replace(&mut transaction, &grant, sealed).await?;
         transaction.commit().await.map_err(|error| self.explain(error))?;
@@ -137,7 +138,7 @@ impl Store {
         .bind(remedy)
         .bind(claims)
         .bind(id)
-        .execute(&self.inner.pool)
+        .execute(&mut *self.turn().await?)
         .await
         .map_err(|error| self.explain(error))?;
         Ok(())
@@ -147,7 +148,8 @@ impl Store {
     ///
     /// A running bridge learns it by [`Self::news`], one that starts later by [`Self::roll`].
     pub async fn remove_grant(&self, account: &AccountName) -> Result<Option<Origin>, StoreError> {
-        let mut transaction = self.inner.pool.begin().await.map_err(|error| self.explain(error))?;
+        let mut turn = self.turn().await?;
+        let mut transaction = turn.begin().await.map_err(|error| self.explain(error))?;
         let (revision, Some(origin)) = self.forget(&mut transaction, account).await? else { return Ok(None) };
         sqlx::query(
             "INSERT INTO departed (name, origin, revision) VALUES ($1, $2, $3)

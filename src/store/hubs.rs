@@ -27,7 +27,7 @@ impl Store {
     pub async fn hub_pin(&self, hub_id: &str) -> Result<Option<[u8; 32]>, StoreError> {
         let row = sqlx::query("SELECT sha256 FROM hub_pins WHERE hub_id = $1")
             .bind(hub_id)
-            .fetch_optional(&self.inner.pool)
+            .fetch_optional(&mut *self.turn().await?)
             .await
             .map_err(|error| self.explain(error))?;
         let Some(row) = row else { return Ok(None) };
@@ -44,7 +44,7 @@ impl Store {
         )
         .bind(hub_id)
         .bind(pin.to_vec())
-        .execute(&self.inner.pool)
+        .execute(&mut *self.turn().await?)
         .await
         .map_err(|error| self.explain(error))?;
         Ok(())
@@ -53,7 +53,7 @@ impl Store {
     /// The keys of every hub that was paired, and whose seal opens; by id.
     pub async fn hub_keys(&self) -> Result<Vec<HubKey>, StoreError> {
         let rows = sqlx::query("SELECT id, name, host, paired_at, application_key FROM hub_keys ORDER BY id")
-            .fetch_all(&self.inner.pool)
+            .fetch_all(&mut *self.turn().await?)
             .await
             .map_err(|error| self.explain(error))?;
         Ok(rows.iter().filter_map(|row| self.hub_key(row)).collect())
@@ -72,7 +72,7 @@ impl Store {
         .bind(&hub.host)
         .bind(hub.paired_at.as_millisecond())
         .bind(sealed)
-        .execute(&self.inner.pool)
+        .execute(&mut *self.turn().await?)
         .await
         .map_err(|error| self.explain(error))?;
         Ok(())
@@ -83,7 +83,7 @@ impl Store {
         sqlx::query("UPDATE hub_keys SET host = $1 WHERE id = $2")
             .bind(host)
             .bind(hub_id)
-            .execute(&self.inner.pool)
+            .execute(&mut *self.turn().await?)
             .await
             .map_err(|error| self.explain(error))?;
         sqlx::query(
@@ -93,7 +93,7 @@ impl Store {
         .bind(hub_id)
         .bind(configured)
         .bind(host)
-        .execute(&self.inner.pool)
+        .execute(&mut *self.turn().await?)
         .await
         .map_err(|error| self.explain(error))?;
         Ok(())
@@ -104,7 +104,7 @@ impl Store {
         let row = sqlx::query("SELECT host FROM hub_hosts WHERE hub_id = $1 AND configured = $2")
             .bind(hub_id)
             .bind(configured)
-            .fetch_optional(&self.inner.pool)
+            .fetch_optional(&mut *self.turn().await?)
             .await
             .map_err(|error| self.explain(error))?;
         row.map(|row| row.try_get(0).map_err(|error| self.explain(error))).transpose()
@@ -114,7 +114,7 @@ impl Store {
     pub async fn forget_hub_host(&self, hub_id: &str) -> Result<(), StoreError> {
         sqlx::query("DELETE FROM hub_hosts WHERE hub_id = $1")
             .bind(hub_id)
-            .execute(&self.inner.pool)
+            .execute(&mut *self.turn().await?)
             .await
             .map_err(|error| self.explain(error))?;
         Ok(())

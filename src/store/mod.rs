@@ -22,8 +22,10 @@ mod together;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use sqlx::{AnyPool, Row};
+use sqlx::{AnyConnection, Row};
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::presence::Sequence;
 pub use enrolment::{Enrolment, Held, Holder, News};
@@ -33,6 +35,9 @@ pub use hubs::HubKey;
 use open::{Place, Use};
 pub use rekey::Rekeyed;
 
+/// How long a call waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// The open store. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
@@ -40,7 +45,7 @@ pub struct Store {
 }
 
 struct Inner {
-    pool: AnyPool,
+    connection: Mutex<AnyConnection>,
     key: key::Key,
     place: Place,
     instance: String,
@@ -89,7 +94,7 @@ impl Store {
         .bind(whole(at_least.min(Sequence::LEARNABLE).get()))
         .bind(whole(count))
         .bind(whole(Sequence::MAX.get() - count))
-        .fetch_all(&self.inner.pool)
+        .fetch_all(&mut *self.turn().await?)
         .await
         .map_err(|error| self.explain(error))?;
         let row = rows.first().ok_or_else(|| self.unusable("its sequences are used up; move the store away"))?;
@@ -100,12 +105,25 @@ impl Store {
             .ok_or_else(|| self.unusable("its sequence is not a number that was reserved; restore a backup"))
     }
 
+    /// The connection, when it is the caller's turn.
+    async fn turn(&self) -> Result<MutexGuard<'_, AnyConnection>, StoreError> {
+        let turn = tokio::time::timeout(PATIENCE, self.inner.connection.lock()).await;
+        turn.map_err(|_| self.unusable("it does not answer; its disk or another process holds it up"))
+    }
+
     fn explain(&self, error: sqlx::Error) -> StoreError {
         error::explain(&self.inner.place, &error)
     }
 
     fn unusable(&self, what: &str) -> StoreError {
         StoreError::Unusable(format!("the store {}: {what}", self.inner.place))
+    }
+
+    /// Ends it, and waits until its file is at rest.
+    #[cfg(test)]
+    async fn close(self) {
+        let inner = Arc::into_inner(self.inner).expect("the last of them");
+        sqlx::Connection::close(inner.connection.into_inner()).await.expect("an end");
     }
 }
 

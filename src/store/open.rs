@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{AnyConnection, AnyPool, ConnectOptions, Row};
+use sqlx::any::AnyConnectOptions;
+use sqlx::{AnyConnection, ConnectOptions, Row};
+use tokio::sync::Mutex;
 
 use super::error::{explain, explain_migration};
 use super::refreshing::Lines;
@@ -21,9 +22,6 @@ const PRAGMAS: &str = "PRAGMA synchronous = FULL; PRAGMA cache_size = -512; PRAG
 
 /// The row under which the check text is sealed, and the text.
 const CHECK: (&str, &[u8]) = ("installation", b"graph2mqtt store");
-
-/// How long a call waits for its turn.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How long an opening waits while everything is sealed anew.
 const HOLDING: Duration = Duration::from_secs(10);
@@ -144,36 +142,36 @@ pub(super) async fn open(url: &str, key_file: &Path, using: Use) -> Result<Inner
     let _opening = key::opening(key_file).await?;
     place.make()?;
     let in_use = place.hold(using).await?;
-    let pool = connect(&place).await?;
+    let mut connection = connect(&place).await?;
     // Asked before the schema is touched: a wrong key changes nothing. A file without the table has none yet.
-    let was_there = Installation::read(&pool).await.ok().flatten();
+    let was_there = Installation::read(&mut connection).await.ok().flatten();
     if let Some(installation) = was_there.as_ref().filter(|installation| !installation.fits(&key)) {
         key = installation.key_of_rekeying(key_file).ok_or_else(|| wrong_key(&place, key_file))?;
     }
-    sqlx::migrate!("src/store/migrations").run(&pool).await.map_err(|error| explain_migration(&place, error))?;
+    // Hidden in sqlx's documentation, and there for this: `run` cannot be given one connection in a task.
+    let migrated = sqlx::migrate!("src/store/migrations").run_direct(None, &mut connection, false).await;
+    migrated.map_err(|error| explain_migration(&place, error))?;
     let made_now = was_there.is_none();
     let installation = match was_there {
         Some(installation) => installation,
-        None => Installation::make(&pool, &key).await.map_err(|error| explain(&place, &error))?,
+        None => Installation::make(&mut connection, &key).await.map_err(|error| explain(&place, &error))?,
     };
-    Ok(Inner { pool, key, place, instance: installation.instance, made_now, lines: Lines::default(), _in_use: in_use })
+    Ok(Inner {
+        connection: Mutex::new(connection),
+        key,
+        place,
+        instance: installation.instance,
+        made_now,
+        lines: Lines::default(),
+        _in_use: in_use,
+    })
 }
 
-async fn connect(place: &Place) -> Result<AnyPool, StoreError> {
-    let pool = AnyPoolOptions::new()
-        .max_connections(1)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .test_before_acquire(false)
-        .acquire_timeout(PATIENCE)
-        .acquire_slow_threshold(PATIENCE)
-        .connect_with(place.options()?)
-        .await
-        .map_err(|error| explain(place, &error))?;
-    // Not in the pool's after_connect hook, whose errors it logs and tries again until the time is up.
-    let mut connection = pool.acquire().await.map_err(|error| explain(place, &error))?;
+/// One connection, for SQLite has one writer: a pool of them would ask it after each statement whether it still lives.
+async fn connect(place: &Place) -> Result<AnyConnection, StoreError> {
+    let mut connection = place.options()?.connect().await.map_err(|error| explain(place, &error))?;
     prepare(&mut connection).await.map_err(|error| explain(place, &error))?;
-    Ok(pool)
+    Ok(connection)
 }
 
 /// SQLite's own ways, in one place.
@@ -210,18 +208,19 @@ pub(super) struct Installation {
 }
 
 impl Installation {
-    async fn read(pool: &AnyPool) -> Result<Option<Self>, sqlx::Error> {
-        let row =
-            sqlx::query("SELECT instance, seal_check FROM installation WHERE id = 1").fetch_optional(pool).await?;
+    async fn read(connection: &mut AnyConnection) -> Result<Option<Self>, sqlx::Error> {
+        let row = sqlx::query("SELECT instance, seal_check FROM installation WHERE id = 1")
+            .fetch_optional(connection)
+            .await?;
         row.map(|row| Ok(Self { instance: row.try_get(0)?, seal_check: row.try_get(1)? })).transpose()
     }
 
-    async fn make(pool: &AnyPool, key: &key::Key) -> Result<Self, sqlx::Error> {
+    async fn make(connection: &mut AnyConnection, key: &key::Key) -> Result<Self, sqlx::Error> {
         let made = Self { instance: key::hex(&key::random::<16>()), seal_check: key.seal(CHECK.0, CHECK.1) };
         sqlx::query("INSERT INTO installation (id, instance, seal_check) VALUES (1, $1, $2)")
             .bind(&made.instance)
             .bind(made.seal_check.clone())
-            .execute(pool)
+            .execute(connection)
             .await?;
         Ok(made)
     }

@@ -8,7 +8,7 @@ impl Store {
     pub async fn pauses(&self, location: &Name) -> Result<Vec<(Name, u64, bool)>, StoreError> {
         let rows = sqlx::query("SELECT light, version, paused FROM pauses WHERE location = $1")
             .bind(location.as_str())
-            .fetch_all(&self.inner.pool)
+            .fetch_all(&mut *self.turn().await?)
             .await
             .map_err(|error| self.explain(error))?;
         rows.iter()
@@ -30,7 +30,7 @@ impl Store {
         .bind(light.as_str())
         .bind(whole(version))
         .bind(i64::from(paused))
-        .execute(&self.inner.pool)
+        .execute(&mut *self.turn().await?)
         .await
         .map_err(|error| self.explain(error))?;
         Ok(())

@@ -119,7 +119,7 @@ impl Store {
         for name in names.iter().map(AccountName::as_str).chain(iter::repeat("")).take(rows) {
             query = query.bind(name);
         }
-        let rows = query.fetch_all(&self.inner.pool).await.map_err(|error| self.explain(error))?;
+        let rows = query.fetch_all(&mut *self.turn().await?).await.map_err(|error| self.explain(error))?;
         rows.iter().map(|row| Ok((self.name(row, 1)?, self.open_row(row)))).collect()
     }
 
@@ -136,7 +136,7 @@ impl Store {
         for _ in saves.len()..rows {
             query = query.bind("").bind(0_i64).bind(0_i64).bind(&[][..]).bind(0_i64);
         }
-        let result = query.execute(&self.inner.pool).await.map_err(|error| self.explain(error))?;
+        let result = query.execute(&mut *self.turn().await?).await.map_err(|error| self.explain(error))?;
         if result.rows_affected() == saves.len() as u64 {
             return Ok(vec![true; saves.len()]);
         }
@@ -153,7 +153,7 @@ impl Store {
         sqlx::query("SELECT 1 FROM accounts WHERE id = $1 AND cache = $2")
             .bind(&save.id)
             .bind(save.sealed.as_slice())
-            .fetch_optional(&self.inner.pool)
+            .fetch_optional(&mut *self.turn().await?)
             .await
             .map(|row| row.is_some())
             .map_err(|error| self.explain(error))

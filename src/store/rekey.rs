@@ -8,7 +8,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use sqlx::{AnyConnection, Row};
+use sqlx::{AnyConnection, Connection, Row};
 
 use super::open::{Installation, Use};
 use super::{Inner, StoreError, error, key, open};
@@ -76,8 +76,9 @@ impl Rekeying {
     pub(super) async fn seal(&self) -> Result<Rekeyed, StoreError> {
         let explain = |error: sqlx::Error| error::explain(&self.store.place, &error);
         // What is overwritten is not to stay readable in the file's unused parts.
-        sqlx::raw_sql("PRAGMA secure_delete = ON").execute(&self.store.pool).await.map_err(explain)?;
-        let mut transaction = self.store.pool.begin().await.map_err(explain)?;
+        let mut connection = self.store.connection.lock().await;
+        sqlx::raw_sql("PRAGMA secure_delete = ON").execute(&mut *connection).await.map_err(explain)?;
+        let mut transaction = connection.begin().await.map_err(explain)?;
         let mut rekeyed = Rekeyed::default();
         Installation::seal_with(&mut transaction, &self.new).await.map_err(explain)?;
         for (table, column) in SEALED {
@@ -90,9 +91,9 @@ impl Rekeying {
     pub(super) async fn end(self) -> Result<(), StoreError> {
         finish(&self.key_file)?;
         let explain = |error: sqlx::Error| error::explain(&self.store.place, &error);
-        sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.store.pool).await.map_err(explain)?;
-        self.store.pool.close().await;
-        Ok(())
+        let mut connection = self.store.connection.into_inner();
+        sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await.map_err(explain)?;
+        connection.close().await.map_err(explain)
     }
 
     async fn table(

@@ -53,3 +53,20 @@ async fn what_was_durable_survives_kill_9_at_any_instant() {
         assert_eq!(now.cache.expose_secret(), format!("token {}", now.version));
     }
 }
+
+/// Whoever asks may be cancelled at any instant, as a page's request is when its browser goes away: the one connection
+/// serves the next all the same, outside of any transaction.
+#[tokio::test]
+async fn a_call_that_is_given_up_at_any_instant_leaves_nothing_half_done() {
+    let home = Home::new();
+    let store = home.open().await.unwrap();
+    for patience in (0..60).map(|number| Duration::from_micros(number * 50)) {
+        let call = store.put_grant(grant("alex", "1"));
+        let _ = tokio::time::timeout(patience, call).await;
+        let theirs = format!("kim{}", patience.as_micros());
+        store.put_grant(grant(&theirs, "2")).await.unwrap();
+        // Another connection sees what is committed.
+        let seen = home.open().await.unwrap();
+        assert!(seen.grant(&theirs.parse().unwrap()).await.unwrap().is_some(), "given up after {patience:?}");
+    }
+}

@@ -36,7 +36,7 @@ async fn enrol(store: &Store, id: &str, cache: &str) -> Grant {
 }
 
 async fn held_rows(store: &Store) -> i64 {
-    sqlx::query_scalar("SELECT COUNT(*) FROM held").fetch_one(&store.inner.pool).await.unwrap()
+    sqlx::query_scalar("SELECT COUNT(*) FROM held").fetch_one(&mut *store.turn().await.unwrap()).await.unwrap()
 }
 
 fn names<'a>(names: impl IntoIterator<Item = &'a AccountName>) -> Vec<String> {
@@ -88,7 +88,7 @@ async fn a_held_sign_in_moved_to_anothers_key_makes_no_account() {
     let store = home.open().await.unwrap();
     let (kim, sam) = (hold(&store, "of kim").await, hold(&store, "of sam").await);
     sqlx::query("UPDATE held SET cache = (SELECT cache FROM held AS other WHERE other.id <> held.id)")
-        .execute(&store.inner.pool)
+        .execute(&mut *store.turn().await.unwrap())
         .await
         .unwrap();
     let made = [store.enrol(kim, person(KIM), now()).await, store.enrol(sam, person(SAM), now()).await];

@@ -42,7 +42,7 @@ async fn a_cache_moved_to_another_row_does_not_open() {
         store.put_grant(grant(name, &format!("token of {name}"))).await.unwrap();
     }
     sqlx::query("UPDATE accounts SET cache = (SELECT cache FROM accounts WHERE name = 'kim') WHERE name = 'alex'")
-        .execute(&store.inner.pool)
+        .execute(&mut *store.turn().await.unwrap())
         .await
         .unwrap();
     let error = store.grant(&"alex".parse().unwrap()).await.unwrap_err().to_string();

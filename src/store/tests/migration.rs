@@ -18,10 +18,10 @@ async fn a_store_of_a_newer_version_is_refused() {
          VALUES (9999, 'later', TRUE, $1, 0)",
     )
     .bind(vec![0_u8; 48])
-    .execute(&store.inner.pool)
+    .execute(&mut *store.turn().await.unwrap())
     .await
     .unwrap();
-    store.inner.pool.close().await;
+    store.close().await;
     let text = home.refusal().await;
     assert!(text.contains("a newer graph2mqtt wrote it (schema 9999"), "{text}");
 }
@@ -63,7 +63,7 @@ async fn the_version_before_refuses_our_store() {
     let store = home.open().await.unwrap();
     let mut before = sqlx::migrate!("src/store/migrations");
     let ours = before.migrations.to_mut().pop().unwrap().version;
-    let error = before.run(&store.inner.pool).await.unwrap_err();
+    let error = before.run(&mut *store.turn().await.unwrap()).await.unwrap_err();
     let text = explain_migration(&store.inner.place, error).to_string();
     assert!(text.contains(&format!("a newer graph2mqtt wrote it (schema {ours}")), "{text}");
 }

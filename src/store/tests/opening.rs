@@ -28,7 +28,7 @@ async fn another_key_is_refused() {
     let home = Home::new();
     let store = home.open().await.unwrap();
     store.put_grant(grant("alex", "1")).await.unwrap();
-    store.inner.pool.close().await;
+    store.close().await;
     fs::write(home.key(), "ab".repeat(32)).unwrap();
     let text = home.refusal().await;
     assert!(text.contains("is not the one that sealed it") && text.contains("store.key"), "{text}");
@@ -71,7 +71,7 @@ async fn a_key_file_that_others_may_read_is_refused() {
 #[tokio::test]
 async fn a_file_that_is_no_store_is_refused() {
     let home = Home::new();
-    home.open().await.unwrap().inner.pool.close().await;
+    home.open().await.unwrap().close().await;
     fs::write(home.db(), "these are my holiday notes, not a database, and they are long enough".repeat(100)).unwrap();
     let text = home.refusal().await;
     assert!(text.contains("not a store") && text.contains("graph2mqtt.db"), "{text}");
@@ -83,7 +83,7 @@ async fn a_store_cut_short_is_refused() {
     {
         let store = home.open().await.unwrap();
         store.put_grant(grant("alex", &"x".repeat(50_000))).await.unwrap();
-        store.inner.pool.close().await;
+        store.close().await;
     }
     let whole = fs::read(home.db()).unwrap();
     fs::write(home.db(), &whole[..whole.len() / 3]).unwrap();

@@ -167,7 +167,7 @@ async fn a_row_that_was_altered_stays_as_it_was() {
     let home = filled().await;
     let store = home.open().await.unwrap();
     let alter = sqlx::query("UPDATE accounts SET cache = $1 WHERE name = 'kim'").bind(vec![7_u8; 64]);
-    alter.execute(&store.inner.pool).await.unwrap();
+    alter.execute(&mut *store.turn().await.unwrap()).await.unwrap();
     drop(store);
     let rekeyed = Store::rekey(&url(&home), &home.key()).await.unwrap();
     assert_eq!(rekeyed, Rekeyed { rows: 2, left: 1 });
@@ -188,7 +188,7 @@ async fn every_column_of_bytes_is_sealed_anew_or_known_as_plain() {
         "SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c
          WHERE m.type = 'table' AND upper(c.type) IN ('BYTEA', 'BLOB') AND m.name NOT LIKE '_sqlx%'",
     )
-    .fetch_all(&store.inner.pool)
+    .fetch_all(&mut *store.turn().await.unwrap())
     .await
     .unwrap();
     for row in rows {

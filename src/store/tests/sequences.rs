@@ -31,7 +31,11 @@ async fn when_no_sequence_is_left_it_says_so() {
     let home = Home::new();
     let store = home.open().await.unwrap();
     let almost = i64::try_from(Sequence::MAX.get()).unwrap() - 5;
-    sqlx::query("UPDATE installation SET sequence_ceiling = $1").bind(almost).execute(&store.inner.pool).await.unwrap();
+    sqlx::query("UPDATE installation SET sequence_ceiling = $1")
+        .bind(almost)
+        .execute(&mut *store.turn().await.unwrap())
+        .await
+        .unwrap();
     assert_eq!(store.reserve_sequences(sequence(0), 5).await.unwrap().get(), Sequence::MAX.get() - 5);
     let error = store.reserve_sequences(sequence(0), 1).await.unwrap_err().to_string();
     assert!(error.contains("used up"), "{error}");
