@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::lights::Seen;
 use crate::presence::{AccountName, Sequence};
+use crate::settings::LONGEST_HAND;
 
 /// Versions are the clock's milliseconds, or one more than the one before. What is further ahead of our
 /// clock is no member's: a stranger cannot use them up.
@@ -85,7 +86,19 @@ impl From<PlainHand> for Hand {
             Some(time) => time.parse().map_or(Until::Over, Until::Time),
             None => Until::Over,
         };
-        Self { version: plain.version, until }
+        Self { version: plain.version, until }.bounded()
+    }
+}
+
+impl Hand {
+    /// For no longer than the rules can say: its version is the time at which it was seen.
+    pub fn bounded(mut self) -> Self {
+        let longest = i64::try_from(self.version).ok().and_then(|seen| Timestamp::from_millisecond(seen).ok());
+        let longest = longest.and_then(|seen| seen.checked_add(LONGEST_HAND).ok());
+        if let (Until::Time(until), Some(longest)) = (&mut self.until, longest) {
+            *until = longest.min(*until);
+        }
+        self
     }
 }
 
@@ -210,13 +223,20 @@ mod tests {
     fn what_is_published_is_read_back() {
         let status = Some(Which { account: name("alex"), since: now() });
         for until in [Until::Over, Until::Change(None), Until::Change(status), Until::Time(now())] {
-            let hand = Hand { version: 7, until };
+            let hand = Hand { version: milliseconds(now()), until };
             let paused = Paused { version: 3, value: true };
             let hours = Hours { version: 5, inside: true };
             let common = read(json!({"inputs": {"alex": 9, "sam": 4}, "hand": hand, "paused": paused, "hours": hours}));
             let inputs = [(name("alex"), 9.try_into().unwrap())].into();
             assert_eq!(common, Common { inputs, paused, hand, hours, before: Before::default() });
         }
+    }
+
+    #[test]
+    fn a_hand_counts_for_no_longer_than_the_rules_can_say() {
+        let until = |until: &str| read(json!({"hand": {"until": until, "version": milliseconds(now())}})).hand.until;
+        assert_eq!(until("2026-12-24T07:59:59Z"), Until::Time("2026-12-24T07:59:59Z".parse().unwrap()));
+        assert_eq!(until("9999-01-01T00:00:00Z"), Until::Time("2026-12-24T08:00:00Z".parse().unwrap()));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use super::board::Board;
-use super::common::{Hours as Mark, Paused, Until, milliseconds, next_version};
+use super::common::{Hand, Hours as Mark, Paused, Until, milliseconds, next_version};
 use super::entry::{Effects, Entry, Now, Why, Wish};
 use super::knowledge::Knowledge;
 use super::payload::Report;
@@ -337,14 +337,16 @@ fn hand_holds(
     turns_at: &mut Option<Timestamp>,
     effects: &mut Effects,
 ) -> bool {
-    let hand = &mut entry.common.hand.until;
+    let hand = &mut entry.common.hand;
     // No status counts outside the hours, so none ends the hand: their begin does. Every member comes to the same.
-    if let (Until::Change(_), Why::Outside, Some(begin)) = (&*hand, wish.why, *turns_at) {
-        *hand = Until::Time(begin);
+    if let (Until::Change(_), Why::Outside, Some(begin)) = (&hand.until, wish.why, *turns_at) {
+        *hand = Hand { version: hand.version, until: Until::Time(begin) }.bounded();
         effects.publish = true;
     }
     let holds = match &entry.common.hand.until {
         Until::Over => return false,
+        // It was seen by other rules.
+        _ if light.hand == OnHand::Ignore => false,
         Until::Time(until) => {
             // Outside the hours no status counts.
             let may_be_news = matches!(light.hand, OnHand::For(_)) && wish.why == Why::Status;

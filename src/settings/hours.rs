@@ -36,7 +36,8 @@ pub enum OnHand {
     For(Duration),
 }
 
-const LONGEST_HAND: Duration = Duration::from_secs(30 * 24 * 3600);
+/// The longest that a hand can count.
+pub const LONGEST_HAND: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The hours of a light, where any of its keys is set.
 pub(super) fn hours(reader: &mut Reader, light: &str) -> Option<Option<Hours>> {

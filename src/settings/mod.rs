@@ -34,7 +34,7 @@ use layers::{Layer, Overrides};
 
 pub use color::{Color, Effect, Motion, Shade};
 pub use entra::{Azure, Cloud, Credential, Entra, Holds, IdentityRole, Secret};
-pub use hours::{Hours, OnHand};
+pub use hours::{Hours, LONGEST_HAND, OnHand};
 pub use mistake::{Mistake, Mistakes, Origin};
 pub(crate) use parse::is_application_key;
 pub use reader::{Effective, Entry};

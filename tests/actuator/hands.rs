@@ -54,6 +54,17 @@ async fn a_hand_counts_for_a_time_or_not_at_all_where_the_rules_say_so() {
 }
 
 #[tokio::test]
+async fn a_hand_that_was_seen_by_other_rules_does_not_count_where_hands_are_ignored() {
+    let (world, actuator) = World::overruled().await;
+    actuator.stop().await;
+    let lights = "  desk: { hub: office, target: Office, follow: alex, hand: ignore }\n";
+    let actuator = world.actuator_with(lights).await;
+    world.hub.wait_for("Desk", PATIENCE, |lamp| lamp.brightness == 100.0).await.unwrap();
+    world.published("desk", |light| light["hand"]["until"].is_null() && light["shown"] == light["wanted"]).await;
+    actuator.stop().await;
+}
+
+#[tokio::test]
 async fn a_persons_hand_is_seen_while_a_scene_is_wanted() {
     let relax = [("Desk", json!({"color": {"xy": {"x": 0.5, "y": 0.4}}, "dimming": {"brightness": 70.0}}))];
     let plan = Hub::plan().room("Office", &[("Desk", Kind::Color(Gamut::C))]).scene("Office", "Relax", &relax);

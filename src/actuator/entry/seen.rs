@@ -190,7 +190,7 @@ impl Entry {
             OnHand::For(time) => Until::Time(now.time + time),
             OnHand::Ignore => return Effects::NONE,
         };
-        self.common.hand = Hand { version: next_version(self.common.hand.version, now.time), until };
+        self.common.hand = Hand { version: next_version(self.common.hand.version, now.time), until }.bounded();
         let inputs = self.wish.as_ref().map(|wish| wish.inputs.clone()).unwrap_or_default();
         (self.overruled, self.lately.hand) = (self.last.clone(), Some((now.instant, inputs)));
         self.against = told;
