@@ -340,8 +340,7 @@ impl Drive {
             let Some(seen) = seen else { continue };
             let (it, grace) = (&self.hub.lights[light].1, self.board.grace());
             let effects = self.board.light(self.manners[light].place, |entry| {
-                let wanted = entry.wish.as_ref().and_then(|wish| wish.look.as_ref());
-                match wanted.is_none_or(|look| it.agrees(look, seen)) {
+                match entry.kept().is_none_or(|look| it.agrees(look, seen)) {
                     true => Effects::NONE,
                     false => entry.mend(grace, self.board.now()),
                 }

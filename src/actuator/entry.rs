@@ -138,6 +138,8 @@ pub(super) struct Entry {
     pub failures: u64,
     /// The look wanted last, however long ago; none after the light was left alone.
     last: Option<Look>,
+    /// The status that counted last.
+    counted: Option<Which>,
     /// Looks wanted before it, and until when they were.
     recent: VecDeque<(Look, Instant)>,
     /// What an event told that is not the look wanted: until an event tells as much that is.
@@ -164,6 +166,7 @@ impl Entry {
         }
         self.wish = wish.map(Arc::new);
         let Some(wish) = self.wish.clone() else { return Effects { act: true, publish: false } };
+        self.counted = wish.which().or(self.counted.take());
         let look = match wish.aim() {
             Aim::Show(look) => look,
             aim => {
@@ -331,8 +334,9 @@ impl Entry {
         self.ended(now);
         (self.asked, self.unreachable) = (true, obeyed.unreachable);
         self.error.clone_from(&obeyed.advice);
-        let alike = |newest: &&Arc<Wish>| matches!((&newest.look, &wish.look), (Some(a), Some(b)) if a.looks_like(b));
-        let newest = self.wish.as_ref().filter(alike).filter(|_| shows).cloned();
+        let is_kept = matches!((self.kept(), &wish.look), (Some(a), Some(b)) if a.looks_like(b));
+        let newest = self.wish.as_ref().filter(|newest| newest.look.is_some()).unwrap_or(wish);
+        let newest = Some(newest).filter(|_| is_kept && shows).cloned();
         let restored = newest.as_ref().is_some_and(|newest| newest.color == Color::Restore);
         self.shown = newest.map(|wish| Shown { wish, since: *self.since.get_or_insert(now.time) });
         self.forget_effect();

@@ -65,6 +65,38 @@ async fn a_hand_that_was_seen_by_other_rules_does_not_count_where_hands_are_igno
 }
 
 #[tokio::test]
+async fn a_hand_that_comes_while_nobodys_status_is_known_counts_until_another_one() {
+    for rule in ["until_change", "ignore"] {
+        let mut world = World::with(&["alex"]).await;
+        let lights = format!("  desk: {{ hub: office, target: Office, follow: alex, hand: {rule} }}\n");
+        let actuator = world.actuator_with(&lights).await;
+        world.presence("alex", "Busy").await;
+        world.shows("Desk", RED).await;
+        world.watched().await;
+        world.goes("alex", false).await;
+        world.published("desk", |light| light["wanted"]["account"].is_null()).await;
+        let before = world.commands();
+        let is_hand = rule == "until_change";
+        world.hand_until(|light| light["shown"].is_null() && (light["hand"]["until"] == "change") == is_hand).await;
+        assert_eq!(world.commands(), before, "it is left as it is");
+        world.goes("alex", true).await;
+        match is_hand {
+            true => {
+                let light = world.published("desk", |light| light["wanted"]["account"] == "alex").await;
+                assert_eq!((&light["wanted"]["color"], &light["shown"]), (&"keep".into(), &Value::Null));
+                world.barrier().await;
+                assert_eq!(world.commands(), before + 1);
+            }
+            false => {
+                world.hub.wait_for("Desk", PATIENCE, |lamp| lamp.brightness == 100.0).await.unwrap();
+                world.published("desk", |light| light["shown"] == light["wanted"]).await;
+            }
+        }
+        actuator.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_persons_hand_is_seen_while_a_scene_is_wanted() {
     let relax = [("Desk", json!({"color": {"xy": {"x": 0.5, "y": 0.4}}, "dimming": {"brightness": 70.0}}))];
     let plan = Hub::plan().room("Office", &[("Desk", Kind::Color(Gamut::C))]).scene("Office", "Relax", &relax);

@@ -159,6 +159,27 @@ async fn what_a_lamp_shows_when_it_has_power_again_is_no_persons_hand() {
     }
 }
 
+#[tokio::test]
+async fn what_a_lamp_shows_after_a_loss_of_power_while_nobodys_status_is_known_is_mended_with_the_next_one() {
+    let mut world = World::with(&["alex"]).await;
+    let actuator = world.actuator().await;
+    world.presence("alex", "Busy").await;
+    world.shows("Desk", RED).await;
+    world.watched().await;
+    // In its first second a stream may tell old events, and is not listened to.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    world.goes("alex", false).await;
+    world.published("desk", |light| light["wanted"]["account"].is_null()).await;
+    world.hub.unreachable("Desk");
+    world.published("desk", |light| light["reachable"] == false).await;
+    world.hub.has_power_again("Desk", true);
+    world.published("desk", |light| light["reachable"] == true && light["shown"].is_null()).await;
+    world.goes("alex", true).await;
+    world.shows("Desk", RED).await;
+    world.published("desk", |light| light["hand"]["until"].is_null() && light["shown"] == light["wanted"]).await;
+    actuator.stop().await;
+}
+
 /// A hub with one lamp.
 async fn small_hub(number: usize) -> Hub {
     let plan = Hub::plan().bridge_id(&format!("001788fffe0000{number:02}"));
@@ -210,18 +231,29 @@ async fn a_hub_that_is_slow_silent_busy_or_lying_never_delays_another() {
 
 #[tokio::test]
 async fn after_a_gap_in_the_event_stream_everything_is_read_again() {
-    let mut world = World::with(&["alex"]).await;
-    let actuator = world.actuator().await;
-    world.presence("alex", "Busy").await;
-    world.shows("Desk", RED).await;
-    world.watched().await;
-    // In its first second a stream may tell old events, and is not listened to.
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
-    world.hub.down().await;
-    world.hub.hand("Desk", &serde_json::json!({"color": {"xy": {"x": 0.17, "y": 0.7}}}));
-    world.hub.up().await.unwrap();
-    // Nobody saw a hand: the lamp may as well have lost its power. It gets its look again.
-    world.shows("Desk", RED).await;
-    assert_eq!(world.commands(), 2);
-    actuator.stop().await;
+    for is_known in [true, false] {
+        let mut world = World::with(&["alex"]).await;
+        let actuator = world.actuator().await;
+        world.presence("alex", "Busy").await;
+        world.shows("Desk", RED).await;
+        world.watched().await;
+        // In its first second a stream may tell old events, and is not listened to.
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        if !is_known {
+            world.goes("alex", false).await;
+            world.published("desk", |light| light["wanted"]["account"].is_null()).await;
+        }
+        world.hub.down().await;
+        world.hub.hand("Desk", &serde_json::json!({"color": {"xy": {"x": 0.17, "y": 0.7}}}));
+        world.hub.up().await.unwrap();
+        if !is_known {
+            world.published("desk", |light| light["shown"].is_null()).await;
+            assert_eq!(world.commands(), 1);
+            world.goes("alex", true).await;
+        }
+        // Nobody saw a hand: the lamp may as well have lost its power. It gets its look again.
+        world.shows("Desk", RED).await;
+        assert_eq!(world.commands(), 2);
+        actuator.stop().await;
+    }
 }

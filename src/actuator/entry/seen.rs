@@ -4,6 +4,7 @@ use std::ops::BitOrAssign;
 use std::time::{Duration, Instant};
 
 use super::super::common::{Before, Hand, Inputs, Until, covers, next_version};
+use super::super::converge::Aim;
 use super::super::payload::Report;
 use super::{ECHO, Effects, Entry, News, Now, Shown, Why};
 use crate::lights::{Look, Seen};
@@ -62,6 +63,14 @@ impl Entry {
         self.last.as_ref().is_some_and(&agrees) || self.recent.iter().any(is_echo)
     }
 
+    /// What it is to show, or to go on showing while nobody knows better; none while it is left alone.
+    pub fn kept(&self) -> Option<&Look> {
+        match self.wish.as_deref() {
+            Some(wish) if wish.aim() != Aim::Wait => wish.look.as_ref(),
+            _ => self.last.as_ref(),
+        }
+    }
+
     /// The hub told that it changed. What any member wanted so lately (see [`ECHO`]) is an echo; anything else is a
     /// person's hand.
     pub fn changed(
@@ -73,13 +82,15 @@ impl Entry {
         now: Now,
     ) -> Effects {
         let told = Told::of(seen);
-        let Some(look) = self.wish.as_ref().and_then(|wish| wish.look.clone()) else {
+        let Some(look) = self.kept().cloned() else {
             return self.changed_while_left_alone(told, agrees, now);
         };
         if agrees(&look) {
             return self.agreed(&look, told, now);
         }
-        let is_echo = self.may_be_anybodys(now.instant) || self.is_wanted(&agrees, echo, now.instant);
+        // While there is no wish, others may have acted upon what has not reached us.
+        let is_echo =
+            self.wish.is_none() || self.may_be_anybodys(now.instant) || self.is_wanted(&agrees, echo, now.instant);
         self.lately.echoed = Some(now.instant).filter(|_| is_echo).or(self.lately.echoed);
         if is_echo || on_hand == OnHand::Ignore {
             self.against |= told;
@@ -97,10 +108,14 @@ impl Entry {
 
     /// Nothing is certain any more, such as after a gap in what the hub tells.
     pub fn mend(&mut self, grace: Duration, now: Now) -> Effects {
-        if self.duty.is_under_way() || self.wish.as_ref().is_none_or(|wish| wish.look.is_none()) {
+        if self.duty.is_under_way() || self.kept().is_none() {
             return Effects::NONE;
         }
         self.doubt();
+        if self.wish.as_ref().is_none_or(|wish| wish.look.is_none()) {
+            // It is sent when somebody's status is known again.
+            return Effects::ALL;
+        }
         self.duty.doubt(now.instant, grace);
         Effects { act: true, publish: false }
     }
@@ -157,7 +172,8 @@ impl Entry {
             return Effects::NONE;
         }
         self.against = Told::default();
-        let (Some(wish), None, false) = (&self.wish, &self.shown, self.duty.is_under_way()) else {
+        let wish = self.wish.as_ref().filter(|wish| wish.look.is_some());
+        let (Some(wish), None, false) = (wish, &self.shown, self.duty.is_under_way()) else {
             return Effects::NONE;
         };
         self.shown = Some(Shown { wish: wish.clone(), since: *self.since.get_or_insert(now.time) });
@@ -184,7 +200,9 @@ impl Entry {
     }
 
     fn hand(&mut self, on_hand: OnHand, told: Told, now: Now) -> Effects {
+        let is_kept = self.wish.as_ref().is_some_and(|wish| wish.look.is_none());
         let which = self.wish.as_ref().and_then(|wish| wish.which());
+        let which = which.or_else(|| self.counted.clone().filter(|_| is_kept));
         let until = match on_hand {
             OnHand::UntilChange => Until::Change(which),
             OnHand::For(time) => Until::Time(now.time + time),
