@@ -9,12 +9,13 @@ use graph2mqtt::lights::{self, Look};
 use graph2mqtt::simulator::{Gamut, Hub, Kind, Plan};
 use support::one_light::OneLight;
 
-/// Colour of each gamut, white in warm and cold, white alone, and a plug.
-const LAMPS: [(&str, Kind); 6] = [
+/// Colour of each gamut, white in warm and cold, the same by another maker, white alone, and a plug.
+const LAMPS: [(&str, Kind); 7] = [
     ("Bloom", Kind::Color(Gamut::A)),
     ("Bulb", Kind::Color(Gamut::B)),
     ("Lamp", Kind::Color(Gamut::C)),
     ("Shelf", Kind::Ambiance),
+    ("Stairs", Kind::OtherAmbiance),
     ("Door", Kind::White),
     ("Fan", Kind::Plug),
 ];
@@ -25,13 +26,14 @@ type Point = (f64, f64);
 /// and the brightness.
 type Row = (&'static str, Option<[Point; 3]>, u64, f64);
 
-const TABLE: [Row; 6] = [
+const TABLE: [Row; 7] = [
     ("\"#ff0000\"", Some([(0.7006, 0.2993), (0.675, 0.322), (0.6915, 0.3083)]), 500, 100.0),
     ("red", Some([(0.7006, 0.2993), (0.675, 0.322), (0.6915, 0.3083)]), 500, 100.0),
     ("{ color: lime, brightness: 40% }", Some([(0.2151, 0.7106), (0.409, 0.518), (0.17, 0.7)]), 0, 40.0),
     ("{ color: blue, brightness: 7% }", Some([(0.138, 0.08), (0.167, 0.04), (0.1532, 0.0475)]), 153, 7.0),
     ("\"xy:0.4,0.4\"", Some([(0.4, 0.4); 3]), 0, 100.0),
     ("{ color: temperature:2700, brightness: 60% }", None, 370, 60.0),
+    ("temperature:1500", None, 500, 100.0),
 ];
 
 fn plan() -> Plan {
@@ -62,9 +64,11 @@ fn every_lamp_shows_its_best(hub: &Hub, (written, points, mirek, brightness): Ro
         };
         assert!(shown.on && fits, "{written} on {name}: {shown:?}");
     }
-    let whites = lamp("Shelf").mirek;
-    assert!(lamp("Shelf").on && (mirek == 0 || whites == Some(mirek)), "{written} on Shelf: {:?}", lamp("Shelf"));
-    for name in ["Bloom", "Bulb", "Lamp", "Shelf", "Door"] {
+    for name in ["Shelf", "Stairs"] {
+        let fits = mirek == 0 || lamp(name).mirek == Some(mirek);
+        assert!(lamp(name).on && fits, "{written} on {name}: {:?}", lamp(name));
+    }
+    for name in ["Bloom", "Bulb", "Lamp", "Shelf", "Stairs", "Door"] {
         assert!((lamp(name).brightness - brightness).abs() < 0.5, "{written} on {name}: {:?}", lamp(name));
     }
     assert!(lamp("Door").on && lamp("Fan").on, "{written}");

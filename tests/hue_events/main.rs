@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use graph2mqtt::lights::{self, Event, Look, Obeyed, Trouble};
 use graph2mqtt::settings::{self, Effect, Motion, Settings, Shade};
-use graph2mqtt::simulator::{Gamut, Hub, Kind};
+use graph2mqtt::simulator::{Fault, Gamut, Hub, Kind, What};
 use graph2mqtt::store::Store;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -209,6 +209,27 @@ async fn a_mixed_room_shows_each_lamps_best() {
     let warm = Look::plain(Shade::Kelvin(2700));
     world.light().show(warm, true).await.unwrap();
     assert_eq!((world.hub.lamp("Desk").mirek, world.hub.lamp("Shelf").mirek), (Some(370), Some(370)));
+}
+
+#[tokio::test]
+async fn one_lamp_that_refuses_is_told_by_name_and_costs_its_room_nothing() {
+    let world = World::new("Office").await;
+    world.hub.add_lamp("Office", "Stairs", Kind::Ambiance);
+    let shelf = format!("PUT /clip/v2/resource/light/{}", world.hub.resource_id("light", "Shelf").unwrap());
+    let refusal =
+        r#"{"data": [], "errors": [{"description": "attribute (.color_temperature.mirek) is out of range"}]}"#;
+    world.hub.fault(Fault::new(&shelf, What::status(400, refusal)));
+    let obeyed = world.light().show(RED, false).await.unwrap();
+    let advice = obeyed.advice.unwrap();
+    for word in ["400", "out of range", "Shelf"] {
+        assert!(advice.contains(word), "{word}: {advice}");
+    }
+    assert_eq!((world.hub.lamp("Desk").xy, world.hub.lamp("Stairs").mirek), (Some((0.6915, 0.3083)), Some(500)));
+    world.hub.clear_faults();
+    assert_eq!(world.light().show(RED, true).await, Ok(Obeyed::default()), "it is tried again");
+    assert_eq!(world.hub.lamp("Shelf").mirek, Some(500));
+    world.hub.fault(Fault::new("PUT /clip/v2/resource/grouped_light", What::status(400, refusal)));
+    assert!(matches!(world.light().show(Look::Off, true).await, Err(Trouble::Light { .. })), "the room itself refuses");
 }
 
 fn blinking(motion: Motion, lasting: Option<Duration>) -> Look {

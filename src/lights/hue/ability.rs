@@ -14,6 +14,9 @@ pub(super) struct Ability {
     pub gamut: Option<Gamut>,
 }
 
+/// What a lamp's whites can be, in mirek: a million kelvin to a thousand.
+const SOUND: std::ops::RangeInclusive<u16> = 1..=1000;
+
 /// The whites of a lamp, in mirek.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Whites {
@@ -68,8 +71,16 @@ impl Ability {
 }
 
 impl Whites {
-    /// What lamps have that do not tell.
-    pub const USUAL: Self = Self { coldest: 153, warmest: 454 };
+    /// What hubs take for every lamp.
+    pub const USUAL: Self = Self { coldest: 153, warmest: 500 };
+
+    /// As a hub tells them. Of lamps of other makers some tell 0 and 65535: they are taken to have the usual ones.
+    pub fn told(coldest: Option<u64>, warmest: Option<u64>) -> Self {
+        let sound =
+            |told: Option<u64>| told.and_then(|mirek| u16::try_from(mirek).ok()).filter(|it| SOUND.contains(it));
+        let Self { coldest: usual, warmest: warm } = Self::USUAL;
+        Self { coldest: sound(coldest).unwrap_or(usual), warmest: sound(warmest).unwrap_or(warm) }
+    }
 
     fn nearest(self, mirek: u16) -> u16 {
         mirek.min(self.warmest).max(self.coldest)
@@ -137,6 +148,14 @@ mod tests {
         assert_eq!(mirek_of(both, Shade::Kelvin(4000)), 250);
         let Some(Tint::Point(point)) = Ability::UNKNOWN.tint(Shade::Kelvin(2700)) else { panic!("a colour") };
         assert!((point.x - 0.4599).abs() < 0.003 && (point.y - 0.4106).abs() < 0.003, "{point:?}");
+    }
+
+    #[test]
+    fn whites_that_no_lamp_has_are_taken_for_the_usual_ones() {
+        let told = |coldest, warmest| Whites::told(Some(coldest), Some(warmest));
+        assert_eq!((told(0, 65_535), Whites::told(None, None)), (Whites::USUAL, Whites::USUAL));
+        assert_eq!(told(50, 1000), Whites { coldest: 50, warmest: 1000 }, "the widest that there is");
+        assert_eq!(told(250, 1 << 40), Whites { coldest: 250, warmest: 500 });
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub enum Kind {
     Gradient(Gamut),
     /// White in warm and cold.
     Ambiance,
+    /// The same by another maker: what whites it has, the hub does not know, and tells 0 and 65535.
+    OtherAmbiance,
     /// White, dimmable.
     White,
     /// On and off alone.
@@ -79,6 +81,7 @@ impl Kind {
             Self::Color(Gamut::C) => ("LCA001", "Hue color lamp", "sultan_bulb"),
             Self::Gradient(_) => ("LCX004", "Hue gradient lightstrip", "hue_lightstrip"),
             Self::Ambiance => ("LTA001", "Hue ambiance lamp", "sultan_bulb"),
+            Self::OtherAmbiance => ("TS0502B", "TS0502B", "classic_bulb"),
             Self::White => ("LWA001", "Hue white lamp", "sultan_bulb"),
             Self::Plug => ("LOM001", "Hue smart plug", "plug"),
         }
@@ -87,8 +90,17 @@ impl Kind {
     pub(super) fn gamut(self) -> Option<Gamut> {
         match self {
             Self::Color(gamut) | Self::Gradient(gamut) => Some(gamut),
-            Self::Ambiance | Self::White | Self::Plug => None,
+            Self::Ambiance | Self::OtherAmbiance | Self::White | Self::Plug => None,
         }
+    }
+
+    fn is_ambiance(self) -> bool {
+        matches!(self, Self::Ambiance | Self::OtherAmbiance)
+    }
+
+    /// The coldest and the warmest white, in mirek, as the hub tells them.
+    pub(super) fn whites(self) -> (u64, u64) {
+        if self == Self::OtherAmbiance { (0, 65_535) } else { (153, 500) }
     }
 
     /// The attributes of a command that such a lamp obeys, beside `on`, `dynamics` and what every lamp takes.
@@ -96,7 +108,7 @@ impl Kind {
         match attribute {
             "color" => self.gamut().is_some(),
             "gradient" => matches!(self, Self::Gradient(_)),
-            "color_temperature" => self.gamut().is_some() || self == Self::Ambiance,
+            "color_temperature" => self.gamut().is_some() || self.is_ambiance(),
             "dimming" | "effects" => self != Self::Plug,
             _ => true,
         }
@@ -141,7 +153,7 @@ impl Lamp {
             on: false,
             brightness: 100.0,
             xy: kind.gamut().map(|_| (0.4573, 0.41)),
-            mirek: (kind == Kind::Ambiance).then_some(366),
+            mirek: kind.is_ambiance().then_some(366),
             gradient: Vec::new(),
             effect: NO_EFFECT.to_owned(),
             signal: None,
@@ -211,7 +223,8 @@ impl Lamp {
             dimming["min_dim_level"] = json!(0.2);
         }
         if let Some(temperature) = light.get_mut("color_temperature") {
-            temperature["mirek_schema"] = json!({"mirek_minimum": 153, "mirek_maximum": 500});
+            let (coldest, warmest) = self.kind.whites();
+            temperature["mirek_schema"] = json!({"mirek_minimum": coldest, "mirek_maximum": warmest});
         }
         if let (Some(color), Some(gamut)) = (light.get_mut("color"), self.kind.gamut()) {
             let [red, green, blue] = gamut.corners().map(|(x, y)| json!({"x": x, "y": y}));

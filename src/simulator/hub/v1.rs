@@ -109,7 +109,8 @@ fn v1_light(lamp: &Lamp) -> Value {
         control["colorgamut"] = gamut.corners().iter().map(|(x, y)| json!([x, y])).collect();
     }
     if lamp.kind.takes("color_temperature") {
-        control["ct"] = json!({"min": 153, "max": 500});
+        let (coldest, warmest) = lamp.kind.whites();
+        control["ct"] = json!({"min": coldest, "max": warmest});
     }
     json!({"name": lamp.name, "state": shown, "capabilities": {"control": control}, "uniqueid": lamp.light})
 }

@@ -84,12 +84,8 @@ fn scene(id: &str, scene: &Value) -> Option<Scene> {
 
 fn ability(light: &Value) -> Ability {
     let has = |key: &str| light.pointer("/state").and_then(|state| state.get(key)).is_some();
-    let bound = |end: &str, usual: u16| {
-        let given = light.pointer("/capabilities/control/ct").and_then(|ct| ct.get(end)).and_then(Value::as_u64);
-        given.and_then(|mirek| u16::try_from(mirek).ok()).filter(|mirek| (1..1000).contains(mirek)).unwrap_or(usual)
-    };
-    let white = has("ct")
-        .then(|| Whites { coldest: bound("min", Whites::USUAL.coldest), warmest: bound("max", Whites::USUAL.warmest) });
+    let bound = |end: &str| light.pointer(&format!("/capabilities/control/ct/{end}")).and_then(Value::as_u64);
+    let white = has("ct").then(|| Whites::told(bound("min"), bound("max")));
     let gamut = has("xy").then(|| gamut(light));
     Ability { dims: has("bri"), white, gamut }
 }

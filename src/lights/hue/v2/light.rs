@@ -198,15 +198,22 @@ impl HueLight {
         Ok(Obeyed { again, ..obeyed })
     }
 
-    /// Sends commands one after another; what each is answered counts.
+    /// Sends commands one after another; what each is answered counts. That one lamp of a group refuses its own is
+    /// a word beside: the others obey.
     async fn send(&self, found: &Found, puts: &[Put]) -> Result<Obeyed, Trouble> {
         let mut all = Obeyed::default();
         for put in puts {
-            let obeyed = self.hub.put(&found.link, put).await.inspect_err(|trouble| {
-                if matches!(trouble, Trouble::Light { .. }) {
+            let obeyed = match self.hub.put(&found.link, put).await {
+                Err(Trouble::Light { reason }) => {
                     self.is_lost.store(true, Ordering::Relaxed);
+                    if put.is_group() || !found.endpoint.is_group() {
+                        return Err(Trouble::Light { reason });
+                    }
+                    let lamp = found.directory.name_of(&put.id);
+                    Obeyed { advice: Some(format!("{reason}: it was for the lamp {lamp} alone")), ..Obeyed::default() }
                 }
-            })?;
+                answer => answer?,
+            };
             all.unreachable |= obeyed.unreachable;
             all.was_off |= obeyed.was_off;
             all.advice = all.advice.or(obeyed.advice);

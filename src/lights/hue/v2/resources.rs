@@ -195,6 +195,12 @@ impl Directory {
         })
     }
 
+    /// What a lamp is called.
+    pub fn name_of<'a>(&'a self, lamp: &'a str) -> &'a str {
+        let found = self.resources.iter().find(|resource| resource.kind == TargetKind::Light && resource.id == lamp);
+        found.and_then(|found| found.name.as_deref()).unwrap_or(lamp)
+    }
+
     /// Finds a scene of a room or zone, by name or id.
     pub fn scene(&self, name: &str, place: Option<&str>) -> Result<&Scene, NotFound> {
         let Some(place) = place else {

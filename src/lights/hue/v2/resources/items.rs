@@ -105,12 +105,9 @@ fn motions(value: &Value) -> Motions {
 
 fn ability(light: &Value) -> Ability {
     let has = |key: &str| light.get(key).is_some_and(Value::is_object);
-    let bound = |end: &str, usual: u16| {
-        let path = format!("/color_temperature/mirek_schema/mirek_{end}imum");
-        light.pointer(&path).and_then(Value::as_u64).and_then(|mirek| u16::try_from(mirek).ok()).unwrap_or(usual)
-    };
-    let white = has("color_temperature")
-        .then(|| Whites { coldest: bound("min", Whites::USUAL.coldest), warmest: bound("max", Whites::USUAL.warmest) });
+    let bound =
+        |end: &str| light.pointer(&format!("/color_temperature/mirek_schema/mirek_{end}imum")).and_then(Value::as_u64);
+    let white = has("color_temperature").then(|| Whites::told(bound("min"), bound("max")));
     let gamut = has("color").then(|| gamut(light));
     Ability { dims: has("dimming") || white.is_some() || gamut.is_some(), white, gamut }
 }
