@@ -81,6 +81,30 @@ async fn what_a_process_that_was_stopped_hears_late_is_no_persons_hand() {
 }
 
 #[tokio::test]
+async fn a_hub_whose_clock_goes_back_is_heard_all_the_same() {
+    let world = World::new("Desk").await;
+    let mut events = world.watch().await;
+    let changes = async |events: &mut mpsc::Receiver<Event>, on: bool| {
+        world.hub.hand("Desk", &json!({"on": {"on": on}}));
+        let Event::Changed { seen, .. } = next(events).await else { panic!("a change") };
+        assert_eq!(seen.0[0].on, Some(on));
+    };
+    changes(&mut events, true).await;
+    world.hub.set_clock_back(Duration::from_secs(60));
+    changes(&mut events, false).await;
+    world.hub.down().await;
+    world.hub.forget_events();
+    world.hub.set_clock_back(Duration::from_secs(3_600));
+    world.hub.up().await.unwrap();
+    assert_eq!(next(&mut events).await, Event::Missed);
+    world.hub.unreachable("Desk");
+    world.hub.reachable("Desk");
+    assert_eq!(next(&mut events).await, Event::Lost { light: 0 });
+    assert_eq!(next(&mut events).await, Event::Back { light: 0 });
+    changes(&mut events, true).await;
+}
+
+#[tokio::test]
 async fn a_lamp_that_was_renamed_in_a_gap_is_known_after_it() {
     let world = World::new("Table").await;
     world.reason().await;

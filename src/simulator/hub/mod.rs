@@ -127,6 +127,7 @@ struct State {
     light_commands: VecDeque<Instant>,
     group_command: Option<Instant>,
     at_once: usize,
+    clock_is_behind: Duration,
     /// Events of the last minutes: their id and the frame.
     recent: VecDeque<(String, String)>,
     certificate: Certificate,
@@ -291,6 +292,7 @@ impl Plan {
             light_commands: VecDeque::new(),
             group_command: None,
             at_once: 0,
+            clock_is_behind: Duration::ZERO,
             recent: VecDeque::new(),
             certificate,
         }

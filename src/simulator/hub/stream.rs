@@ -1,6 +1,7 @@
 //! The event stream: server-sent events, each a batch of resources' changed parts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract;
@@ -39,7 +40,7 @@ impl State {
 
     /// The same of what was added or deleted.
     pub(super) fn frame_of(&mut self, kind: &str, data: &[Value]) -> String {
-        let now = jiff::Timestamp::now();
+        let now = jiff::Timestamp::now() - self.clock_is_behind;
         let second = now.as_second();
         let same = self.recent.iter().rev().take_while(|(id, _)| id.starts_with(&format!("{second}:"))).count();
         let id = format!("{second}:{same}");
@@ -64,6 +65,12 @@ impl State {
 }
 
 impl super::Hub {
+    /// Its clock is set back, as after a loss of power until it asks for the time again: ids of events are older than
+    /// those before.
+    pub fn set_clock_back(&self, by: Duration) {
+        self.shared.state().clock_is_behind += by;
+    }
+
     /// Forgets all events: a client that comes back is sent none of those that it missed.
     pub fn forget_events(&self) {
         self.shared.state().recent.clear();

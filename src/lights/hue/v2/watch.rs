@@ -65,10 +65,11 @@ impl Place {
         self.last_id.is_some() && self.heard.is_some_and(|heard| heard.elapsed() < GAP)
     }
 
-    /// Whether an event is new, and remembers it.
-    fn is_new(&mut self, frame: &Frame) -> bool {
+    /// Whether an event is new, and remembers it. `repeats`: what was told before may come again. Otherwise an id is
+    /// nothing but a name: a hub without power wakes with a clock of before, and a clock may be set back at any time.
+    fn is_new(&mut self, frame: &Frame, repeats: bool) -> bool {
         let Some(id) = &frame.id else { return true };
-        let before = self.last_id.as_deref().and_then(order);
+        let before = self.last_id.as_deref().filter(|_| repeats).and_then(order);
         if order(id).is_some_and(|id| before.is_some_and(|before| id <= before)) {
             return false;
         }
@@ -216,7 +217,7 @@ impl Watch {
                         if parts.iter().any(|(kind, part)| changes_the_directory(kind, part)) {
                             looks_again.get_or_insert(heard + SETTLED);
                         }
-                        if place.is_new(&frame) && !is_old {
+                        if place.is_new(&frame, replay_ends.is_some()) && !is_old {
                             self.tell(&parts, replay_ends.is_some(), &mut concerns, events).await?;
                         }
                     }
