@@ -142,6 +142,25 @@ async fn a_hub_is_paired_by_its_address_and_the_line_for_the_configuration_print
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hub_of_old_that_is_reached_by_https_is_configured_for_https() {
+    let hub = plan().v1().start().await.unwrap();
+    hub.revoke_key();
+    let home = Home::new("{}");
+    let address = hub.address().to_string();
+    let (code, out, err) = pair(&home, &hub, &["pair", &address]).await;
+    assert_eq!(code, Some(0), "{err}");
+    let line = out.lines().find(|line| line.contains("office: {")).unwrap();
+    assert_eq!(line.trim(), format!("office: {{ host: {address}, id: {ID} }}"), "api: v1 would lead to plain http");
+    home.configure(&format!("hubs:\n{line}\nlights: {{ desk: {{ hub: office, target: Desk, follow: alex }} }}\n"));
+    let (code, out, err) = run(&home, &["lights"]).await;
+    assert!(code == Some(0) && out.contains("target: room/Office"), "{out}\n{err}");
+    let pinned = format!(", api: v1, certificate_sha256: '{}'", hub.certificate_sha256());
+    let (.., err) = pair(&self::home(&hub, &pinned), &hub, &["pair", "office", "--print-key"]).await;
+    let line = err.lines().find(|line| line.contains("office: {")).unwrap();
+    assert!(!line.contains("api: v1") && line.contains(&hub.certificate_sha256()), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_for_a_file_is_all_of_stdout_and_kept_nowhere() {
     let hub = hub().await;
     let home = home(&hub, "");
@@ -259,7 +278,35 @@ async fn lights_are_listed_with_what_to_write_as_target_and_what_is_wrong() {
     let (code, listed) = json(&home, &["lights", "--json"]).await;
     assert_eq!(code, Some(1));
     assert!(listed["hubs"][0]["error"].as_str().unwrap().contains("is the hub on"), "{listed}");
+    assert_eq!(listed["lights"][0]["error"], "not looked up: mend hub office first", "it is waited for once");
     assert_eq!(run(&Home::new("{}"), &["lights"]).await.1.trim(), "No hub is configured or paired: graph2mqtt hubs");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scenes_that_a_light_cannot_show_are_told_before_they_are_due() {
+    let hub = plan().start().await.unwrap();
+    let said = async |target: &str, colors: &str| {
+        let home = Home::new(&format!(
+            "mqtt: {{ url: 'mqtt://127.0.0.1:9' }}\nhubs: {{ office: {{ host: '{}', id: {ID}, key: {} }} }}\n\
+             lights: {{ desk: {{ hub: office, target: {target}, follow: alex }} }}\n\
+             colors: {{ Available: {colors} }}\n",
+            hub.address(),
+            hub.key()
+        ));
+        let (code, listed) = json(&home, &["lights", "--json"]).await;
+        let error = listed["lights"][0]["error"].as_str().map(str::to_owned);
+        assert_eq!(code, Some(i32::from(error.is_some())), "{listed}");
+        let (_, checked, _) = run(&home, &["check"]).await;
+        let line = checked.lines().find(|line| line.contains("light desk")).unwrap().to_owned();
+        assert_eq!(error.is_none(), line.starts_with("ok"), "{line}");
+        assert!(error.as_ref().is_none_or(|error| line.contains(error)), "{line}");
+        error
+    };
+    assert_eq!(said("room/Office", "scene:relax").await, None);
+    let mistyped = said("room/Office", "{ color: 'scene:Realx', brightness: 40% }").await.unwrap();
+    assert!(mistyped.contains("no scene \"Realx\"; it has Relax") && mistyped.contains("colors"), "{mistyped}");
+    let lamp = said("light/Desk", "scene:Relax").await.unwrap();
+    assert!(lamp.contains("scenes belong to rooms and zones"), "{lamp}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

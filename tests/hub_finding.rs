@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use graph2mqtt::lights::{self, Look, Trouble};
 use graph2mqtt::settings::{self, Settings, Shade};
-use graph2mqtt::simulator::{Gamut, Hub, Kind};
+use graph2mqtt::simulator::{Fault, Gamut, Hub, Kind, Request, What};
 use graph2mqtt::store::{HubKey, Store};
 use mdns_sd::{IfKind, ServiceDaemon, ServiceInfo};
 use serde_json::Value;
@@ -97,7 +97,7 @@ impl Place {
         place
     }
 
-    async fn new(at: SocketAddr) -> Self {
+    async fn new(at: impl std::fmt::Display) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let yaml = format!(
             "hubs: {{ office: {{ host: '{at}' }} }}\nlights: {{ desk: {{ hub: office, target: Desk, follow: alex }} }}\n"
@@ -187,6 +187,48 @@ async fn a_hub_that_moves_is_found_again_by_its_id_and_the_key_kept() {
     assert_eq!(place.kept_host().await, hub.address().to_string());
     let again = lights::survey(&place.settings, &place.store).await.unwrap();
     assert_eq!((&again.hubs[0].error, again.hubs[0].id.as_deref()), (&None, Some(&*id)), "a new start finds it too");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_is_paired_by_its_id_alone_where_it_announces_itself() {
+    let id = id();
+    let hub = hub(&id).await;
+    let nobody = settings::from_yaml("{}", std::path::Path::new("/")).unwrap();
+    let _announced = announce(&id, hub.address());
+    let (name, found) = lights::hub_named(&nobody, &id.to_uppercase()).await.unwrap();
+    let expected = ("", hub.address().to_string(), Some(id.clone()));
+    assert_eq!((name.as_str(), found.host.clone(), found.id.clone()), expected);
+    let place = Place::new("127.0.0.1:1").await;
+    hub.press_button();
+    let terms = lights::hue::Terms { within: PATIENCE, new_certificate: true };
+    let paired = lights::hue::pair(&found, &name, &place.store, terms, &mut |_| {}).await.unwrap();
+    assert_eq!((paired.id, paired.host), (id, hub.address().to_string()));
+    let text = lights::hub_named(&nobody, "001788fffe000000").await.unwrap_err();
+    assert!(text.contains("001788fffe000000") && text.contains("mDNS") && text.contains("graph2mqtt hubs"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_that_is_configured_by_name_has_not_moved_when_it_is_busy() {
+    let id = id();
+    let hub = hub(&id).await;
+    let _announced = announce(&id, hub.address());
+    let host = format!("localhost:{}", hub.address().port());
+    let place = Place::new(&host).await;
+    place.pair(&hub, hub.address()).await;
+    let (running, _listening) = place.lights();
+    shows_red(&running, &hub).await;
+    let streams = |status: u16| {
+        move |requests: &[Request]| {
+            requests.iter().any(|it| it.route.contains("eventstream") && it.status == Some(status))
+        }
+    };
+    hub.requests().wait_for(PATIENCE, streams(200)).await.unwrap();
+    hub.requests().clear();
+    hub.fault(Fault::new("eventstream", What::status(429, "{}")).times(1));
+    hub.disconnect();
+    hub.requests().wait_for(PATIENCE, streams(429)).await.unwrap();
+    hub.requests().wait_for(PATIENCE, streams(200)).await.unwrap();
+    assert_eq!(place.store.hub_host(&id, &host).await.unwrap(), None, "it is where it was");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use graph2mqtt::lights::hue::{self, NotPaired, Paired, Pairing, Terms};
 use graph2mqtt::lights::{self, Event, Look, Trouble};
-use graph2mqtt::settings::{self, Api, Settings, Shade};
+use graph2mqtt::settings::{self, Settings, Shade};
 use graph2mqtt::simulator::{Certificate, Fault, Gamut, Hub, Kind, What};
 use graph2mqtt::store::Store;
 use secrecy::ExposeSecret;
@@ -39,7 +39,7 @@ impl Place {
     }
 
     async fn pair(&self, settings: &Settings, within: Duration, seen: &mut Vec<Pairing>) -> Result<Paired, NotPaired> {
-        let (name, hub) = lights::hub_named(settings, "office").unwrap();
+        let (name, hub) = lights::hub_named(settings, "office").await.unwrap();
         let terms = Terms { within, new_certificate: true };
         let paired = hue::pair(&hub, &name, &self.store, terms, &mut |pairing| seen.push(pairing)).await?;
         paired.keep(&name, &self.store, jiff::Timestamp::now()).await?;
@@ -77,7 +77,7 @@ async fn whoever_presses_the_button_is_given_a_key_that_is_kept_and_used() {
     };
     let (paired, ()) = tokio::join!(place.pair(&settings, WAIT, &mut seen), pressed);
     let paired = paired.unwrap();
-    assert_eq!((paired.id.as_str(), paired.api), (ID, Api::V2));
+    assert_eq!((paired.id.as_str(), paired.is_plain), (ID, false));
     assert_eq!(paired.certificate_sha256, Some(hub.certificate_sha256()), "it signs itself, so it is pinned");
     assert!(matches!(&seen[0], Pairing::Found { id, .. } if id == ID));
     assert!(matches!(seen[1], Pairing::Press { left } if left <= WAIT));
@@ -103,9 +103,31 @@ async fn a_hub_that_speaks_http_alone_is_paired_where_its_owner_says_so() {
     let settings = place.settings(&hub, ", api: v1");
     hub.press_button();
     let paired = place.pair(&settings, WAIT, &mut Vec::new()).await.unwrap();
-    assert_eq!((paired.api, paired.certificate_sha256), (Api::V1, None));
+    assert_eq!((paired.is_plain, paired.certificate_sha256), (true, None));
     show(&place.light(&settings)).await.unwrap();
     assert!(hub.lamp("Desk").on);
+}
+
+#[tokio::test]
+async fn hubs_that_know_no_key_for_clients_are_paired_and_those_that_want_one_asked_for() {
+    for (plan, keys, questions) in [(plan().plain_v1(), ", api: v1", 2), (plan().v1(), "", 1), (plan().pro(), "", 1)] {
+        let hub = plan.start().await.unwrap();
+        let place = Place::new().await;
+        let settings = place.settings(&hub, keys);
+        hub.press_button();
+        place.pair(&settings, WAIT, &mut Vec::new()).await.unwrap_or_else(|why| panic!("{keys}: {why}"));
+        assert_eq!(hub.requests().count(|it| it.route == "POST /api"), questions, "{keys}");
+        show(&place.light(&settings)).await.unwrap();
+    }
+    let hub = plan().start().await.unwrap();
+    let place = Place::new().await;
+    let no =
+        r#"[{"error": {"type": 6, "address": "/", "description": "parameter, generateclientkey, not available"}}]"#;
+    hub.fault(Fault::new("POST /api", What::status(200, no)));
+    let Err(NotPaired::Unable(text)) = place.pair(&place.settings(&hub, ""), WAIT, &mut Vec::new()).await else {
+        panic!("paired")
+    };
+    assert!(text.contains("error 6") && hub.requests().count(|it| it.route == "POST /api") == 2, "{text}");
 }
 
 #[tokio::test]
@@ -210,11 +232,13 @@ async fn hubs_are_named_by_name_id_or_address() {
     let place = Place::new().await;
     let settings = place.settings(&hub, &format!(", id: {ID}"));
     for text in ["office", ID, &hub.address().to_string()] {
-        assert_eq!(lights::hub_named(&settings, text).unwrap().0, "office");
+        assert_eq!(lights::hub_named(&settings, text).await.unwrap().0, "office");
     }
-    let (name, hub) = lights::hub_named(&settings, "192.168.1.77").unwrap();
+    let (name, hub) = lights::hub_named(&settings, "192.168.1.77").await.unwrap();
     assert_eq!((name.as_str(), hub.host.as_str(), hub.id), ("", "192.168.1.77", None));
-    let text = lights::hub_named(&settings, "offices").unwrap_err();
+    let (name, hub) = lights::hub_named(&settings, "localhost").await.expect("one word that is a host");
+    assert_eq!((name.as_str(), hub.host.as_str()), ("", "localhost"));
+    let text = lights::hub_named(&settings, "offices").await.unwrap_err();
     assert!(text.contains("office") && text.contains("address"), "{text}");
 }
 

@@ -10,7 +10,6 @@ use secrecy::ExposeSecret;
 use super::{Failure, Global, parts};
 use crate::lights::hub_named;
 use crate::lights::hue::{self, NotPaired, Paired, Pairing, Terms};
-use crate::settings::Api;
 
 /// `pair`
 #[derive(Debug, clap::Args)]
@@ -27,7 +26,7 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(global: &Global, arguments: Arguments) -> Result<(), Failure> {
     let settings = parts::settings(global)?;
-    let (name, hub) = hub_named(&settings, &arguments.hub).map_err(Failure::Usage)?;
+    let (name, hub) = hub_named(&settings, &arguments.hub).await.map_err(Failure::Usage)?;
     let store = parts::store(&settings).await?;
     let mut screen = Screen::new();
     let mut show = |pairing: Pairing| screen.show(&pairing);
@@ -65,7 +64,7 @@ fn failed(not_paired: NotPaired) -> Failure {
 fn settings_of(name: &str, paired: &Paired, with_key: bool) -> String {
     let name = if name.is_empty() { "office" } else { name };
     let mut fields = format!("host: {}, id: {}", paired.host, paired.id);
-    if paired.api == Api::V1 {
+    if paired.is_plain {
         fields.push_str(", api: v1");
     }
     if let (true, Some(pin)) = (with_key, &paired.certificate_sha256) {

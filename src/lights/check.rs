@@ -1,4 +1,4 @@
-//! `check`: tries each hub with its key, and looks each light's target up, and a strip's scenes.
+//! `check`: tries each hub with its key, and looks each light's target up, and its scenes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use super::hue::HueHub;
 use super::segment;
 use super::wled::Strip;
 use crate::presence::Name;
-use crate::settings::{Color, Settings};
+use crate::settings::{self, Color, Settings};
 use crate::store::Store;
 
 /// What one try came to.
@@ -20,27 +20,38 @@ pub struct Finding {
     pub outcome: Result<String, String>,
 }
 
-/// Tries every configured hub, and looks every light up on those that answer.
+/// Tries every configured hub, one beside the other, and looks every light up on those that answer.
 pub async fn check(settings: &Settings, store: &Store) -> Vec<Finding> {
-    let hubs: BTreeMap<&Name, HueHub> =
-        settings.hubs.iter().map(|(name, hub)| (name, HueHub::new(name, hub.clone(), store.clone()))).collect();
-    let mut findings = Vec::new();
-    for (name, hub) in &hubs {
+    let of_hub = async |(name, hub): (&Name, &settings::Hub)| {
+        let hub = HueHub::new(name, hub.clone(), store.clone());
         let outcome = hub.check().await.map_err(|trouble| trouble.to_string());
         let is_usable = outcome.is_ok();
-        findings.push(Finding { subject: format!("hub {name}"), outcome });
-        for (light, it) in settings.lights.iter().filter(|(_, light)| light.wled.is_none() && light.hub == **name) {
-            let outcome = match is_usable {
-                true => hub.check_target(&it.target).await.map_err(|trouble| trouble.to_string()),
-                false => Err(format!("not looked up: mend hub {name} first")),
-            };
+        let mut findings = vec![Finding { subject: format!("hub {name}"), outcome }];
+        for (light, it) in settings.lights.iter().filter(|(_, light)| light.wled.is_none() && light.hub == *name) {
+            let outcome = on_hub(settings, &hub, is_usable, it).await;
             findings.push(Finding { subject: format!("light {light}"), outcome });
         }
-    }
+        findings
+    };
+    let mut findings: Vec<Finding> = join_all(settings.hubs.iter().map(of_hub)).await.into_iter().flatten().collect();
     for (light, outcome) in strips(settings).await {
         findings.push(Finding { subject: format!("light {light}"), outcome });
     }
     findings
+}
+
+/// Looks a light up on its hub, unless that does not answer: it has been waited for once.
+pub(super) async fn on_hub(
+    settings: &Settings,
+    hub: &HueHub,
+    is_usable: bool,
+    light: &settings::Light,
+) -> Result<String, String> {
+    if !is_usable {
+        return Err(format!("not looked up: mend hub {} first", hub.name()));
+    }
+    let scenes: Vec<&str> = settings.colors_of(light).filter_map(scene).map(|(name, _)| name).collect();
+    hub.check_target(&light.target, &scenes).await.map_err(|trouble| trouble.to_string())
 }
 
 /// Asks every WLED for the segments and presets that its lights need: different ones beside each other.

@@ -44,9 +44,9 @@ pub async fn survey(settings: &Settings, store: &Store) -> Result<Survey, StoreE
     let (surveys, mut strips) = futures_util::future::join(surveys, check::strips(settings)).await;
     let mut lights = Vec::new();
     for (light, it) in &settings.lights {
-        let hub = asked.iter().find(|hub| it.wled.is_none() && hub.name() == it.hub.as_str());
-        let error = match hub {
-            Some(hub) => hub.check_target(&it.target).await.err().map(|trouble| trouble.to_string()),
+        let is_its = |(hub, _): &(&HueHub, &HubSurvey)| it.wled.is_none() && hub.name() == it.hub.as_str();
+        let error = match asked.iter().zip(&surveys).find(is_its) {
+            Some((hub, survey)) => check::on_hub(settings, hub, survey.error.is_none(), it).await.err(),
             None => strips.remove(light).and_then(Result::err),
         };
         lights.push(Configured {
@@ -80,11 +80,11 @@ fn of_paired(HubKey { hub_id, host, .. }: HubKey) -> settings::Hub {
 }
 
 /// A hub as a person names it: by its name in the configuration, its bridge id, or its address. The name is
-/// empty where it has none in the configuration.
+/// empty where it has none in the configuration. One that is known by its id alone is looked for on the network.
 ///
 /// # Errors
 /// What was given is neither, in words.
-pub fn hub_named(settings: &Settings, text: &str) -> Result<(String, settings::Hub), String> {
+pub async fn hub_named(settings: &Settings, text: &str) -> Result<(String, settings::Hub), String> {
     if let Some((name, hub)) = settings.hubs.iter().find(|(name, _)| name.as_str() == text) {
         return Ok((name.to_string(), hub.clone()));
     }
@@ -93,15 +93,32 @@ pub fn hub_named(settings: &Settings, text: &str) -> Result<(String, settings::H
     if let Some((name, hub)) = settings.hubs.iter().find(|(_, hub)| is_it(hub)) {
         return Ok((name.to_string(), hub.clone()));
     }
-    let hub = settings::Hub { host: lower.clone(), id: None, key: None, certificate_sha256: None, api: None };
-    let looks_like_an_address = lower.contains('.') || lower.contains(':') || lower == "localhost";
+    let at = |host: String, id: Option<String>| {
+        (String::new(), settings::Hub { host, id, key: None, certificate_sha256: None, api: None })
+    };
+    if hue::is_hub_id(&lower) {
+        return match hue::locate(&lower).await {
+            Some(host) => Ok(at(host, Some(lower))),
+            None => Err(format!(
+                "{text}: no hub of this id is in the configuration, or answers by mDNS on this network; give its address, \
+                 which graph2mqtt hubs shows, or the Hue app"
+            )),
+        };
+    }
     match settings::hub_host(&lower) {
-        Some(host) if looks_like_an_address => Ok((String::new(), settings::Hub { host, ..hub })),
+        Some(host) if is_address(&host).await => Ok(at(host, None)),
         _ => Err(format!(
-            "{text}: the configuration has no such hub (it has {}); name one of them, or give the hub's address",
+            "{text}: the configuration has no such hub (it has {}), and the network no machine of this name; name one of \
+             them, or give the hub's address",
             listed(settings.hubs.keys())
         )),
     }
+}
+
+/// Whether a host is meant. A single word may as well be a mistyped name of the configuration: it is a host where the
+/// network has one of this name.
+async fn is_address(host: &str) -> bool {
+    host.contains(['.', ':']) || tokio::net::lookup_host((host, 443)).await.is_ok()
 }
 
 fn listed<'a>(names: impl ExactSizeIterator<Item = &'a Name>) -> String {

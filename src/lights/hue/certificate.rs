@@ -192,7 +192,7 @@ fn is_vouched(
 }
 
 /// Whether a text is a bridge id: 16 hex digits.
-pub(super) fn is_hub_id(text: &str) -> bool {
+pub(in crate::lights) fn is_hub_id(text: &str) -> bool {
     text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 

@@ -1,6 +1,7 @@
 //! Hubs on the network: by mDNS, and by the list that Signify keeps of hubs behind one public address.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -81,6 +82,16 @@ pub async fn look_at(addresses: Vec<String>) -> Vec<FoundHub> {
 /// Where the hub of an id is now, by mDNS.
 pub(super) async fn locate(id: &str, within: Duration) -> Option<String> {
     browse(within, Some(id)).await.ok()?.remove(id)
+}
+
+/// Where a host, with a port or without, is reached by https; nowhere where it has no address.
+pub(super) async fn sockets(host: &str) -> Vec<SocketAddr> {
+    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
+    let found = match has_port {
+        true => tokio::net::lookup_host(host.to_owned()).await,
+        false => tokio::net::lookup_host(format!("{host}:{HTTPS}")).await,
+    };
+    found.map(Iterator::collect).unwrap_or_default()
 }
 
 /// Ids and addresses of the hubs that answer; ends early when the one wanted did.

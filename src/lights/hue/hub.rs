@@ -352,11 +352,15 @@ impl HueHub {
         Ok(format!("hub {id} at {} takes the key", link.session.client.place().host))
     }
 
-    /// Finds a target on the hub. The text is for people.
-    pub async fn check_target(&self, target: &Target) -> Result<String, Trouble> {
+    /// Finds a target on the hub, and the scenes that it is to show. The texts are for people.
+    pub async fn check_target(&self, target: &Target, scenes: &[&str]) -> Result<String, Trouble> {
         let (_, directory) = self.session().await?;
         let endpoint = directory.find(target).map_err(|error| self.unfound(&error.to_string()))?;
-        Ok(format!("{} {}", endpoint.kind, endpoint.id))
+        let missing = scenes.iter().find_map(|name| directory.scene(name, endpoint.place.as_deref()).err());
+        match missing {
+            Some(missing) => Err(self.unfound(&format!("{missing}: correct it in colors, or in those of the light"))),
+            None => Ok(format!("{} {}", endpoint.kind, endpoint.id)),
+        }
     }
 }
 

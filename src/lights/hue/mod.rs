@@ -24,6 +24,7 @@ mod v2;
 
 use std::time::Duration;
 
+pub(super) use self::certificate::is_hub_id;
 pub use self::find::{DISCOVERY, FoundHub, Search, find, look_at};
 pub use self::hub::HueHub;
 pub use self::pair::{NotPaired, Paired, Pairing, Terms, pair};
@@ -34,6 +35,14 @@ use super::Limits;
 /// What Signify asks for: about ten light commands and one group command a second (commands to
 /// groups 800 ms apart already stutter), three requests at once.
 pub const LIMITS: Limits = Limits { single: Duration::from_millis(100), group: Duration::from_secs(1), at_once: 3 };
+
+/// How long a hub is looked for on the network.
+const SEARCH: Duration = Duration::from_secs(4);
+
+/// Where the hub of an id is now, by mDNS.
+pub(super) async fn locate(id: &str) -> Option<String> {
+    find::locate(id, SEARCH).await
+}
 
 /// A shade in sRGB, for lights that know nothing else.
 pub(super) fn srgb(shade: crate::settings::Shade) -> [u8; 3] {

@@ -1,34 +1,22 @@
 //! Pairing: the hub gives out an application key while somebody has pressed its link button.
 //!
-//! `POST /api {"devicetype": "<app>#<instance>", "generateclientkey": true}` answers, always with status 200,
-//! `[{"error": {"type": 101, …}}]` until the button is pressed, then `[{"success": {"username": "<key>", …}}]`.
 //! Whoever presses the button vouches for the hub: its certificate is taken and held to from then on, where
 //! Signify did not sign it. One way for the command, for the request by MQTT and for the page
 //! ([`crate::lights::Pairings`]).
 
+mod button;
+
 use std::time::Duration;
 
-use reqwest::{Method, StatusCode};
 use secrecy::SecretString;
-use serde_json::{Value, json};
-use tokio::time::Instant;
 
+use self::button::wait_for_the_button;
 use super::certificate::{Known, Pin, Refused, Taken, hex, is_hub_id};
-use super::client::{Answer, Client, Place};
+use super::client::{Client, Place};
 use super::find::{self, Told};
-use super::v1::answer::{NOT_PRESSED, has_error, refusal};
 use crate::lights::Trouble;
 use crate::settings::{self, Api};
 use crate::store::{HubKey, Store};
-
-/// How often the hub is asked whether the button was pressed.
-const PACE: Duration = Duration::from_secs(1);
-/// How often in a row a hub may fail to answer.
-const FAILURES: usize = 5;
-/// How long a hub that is not at its address is looked for.
-const SEARCH: Duration = Duration::from_secs(4);
-/// The longest that a hub takes of either side of `#`.
-const LONGEST_INSTANCE: usize = 19;
 
 /// On what terms a hub is paired.
 #[derive(Debug, Clone, Copy)]
@@ -74,9 +62,10 @@ pub struct Paired {
     pub name: Option<String>,
     /// The application key.
     pub key: SecretString,
-    /// The API to speak.
-    pub api: Api,
-    /// SHA-256 of its certificate in hex, where Signify did not sign it.
+    /// Whether it speaks plain http, which the configuration has to allow by `api: v1`. By https the API is found out,
+    /// and `api: v1` would lead away from it.
+    pub is_plain: bool,
+    /// SHA-256 of its certificate in hex, where Signify did not sign it, or the configuration holds to it.
     pub certificate_sha256: Option<String>,
     pin: Option<Pin>,
 }
@@ -154,9 +143,9 @@ pub async fn pair(
         client.hold_to(pin);
     }
     let key = wait_for_the_button(&client, store.instance().0, terms.within, progress).await?;
-    let api = api(hub, &client).await;
-    let certificate_sha256 = by_itself.map(|pin| hex(&pin));
-    Ok(Paired { id, host, name: told.name, key, api, certificate_sha256, pin })
+    let is_plain = client.place().is_plain;
+    let certificate_sha256 = by_itself.or(hub.certificate_sha256).map(|pin| hex(&pin));
+    Ok(Paired { id, host, name: told.name, key, is_plain, certificate_sha256, pin })
 }
 
 /// What a hub showed.
@@ -207,7 +196,7 @@ async fn meet(hub: &settings::Hub, name: &str) -> Result<(Client, Told, String),
     match (&first, &hub.id) {
         (Ok((_, told)), _) if is_right(told) => {}
         (_, Some(id)) => {
-            if let Some(host) = find::locate(id, SEARCH).await.filter(|host| *host != hub.host) {
+            if let Some(host) = super::locate(id).await.filter(|host| *host != hub.host) {
                 let (client, told) = greet(hub, name, &host).await?;
                 return Ok((client, told, host));
             }
@@ -238,82 +227,6 @@ fn speaks_http(name: &str, host: &str) -> NotPaired {
         "{host} speaks plain http alone, as hubs of the first kind and look-alikes do: configure \
          hubs.{name}: {{ host: {host}, api: v1 }}, and pair it again: graph2mqtt pair {name}"
     ))
-}
-
-async fn wait_for_the_button(
-    client: &Client,
-    instance: &str,
-    within: Duration,
-    progress: &mut (dyn FnMut(Pairing) + Send),
-) -> Result<SecretString, NotPaired> {
-    let instance: String = instance.chars().take(LONGEST_INSTANCE).collect();
-    let ask = json!({"devicetype": format!("graph2mqtt#{instance}"), "generateclientkey": true});
-    let deadline = Instant::now() + within;
-    let mut failures = 0;
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        progress(Pairing::Press { left });
-        match client.ask(Method::POST, "/api", Some(&ask)).await {
-            Ok(answer) => match key_in(&answer) {
-                Said::Key(key) => return Ok(key),
-                Said::NotPressed => failures = 0,
-                Said::Busy => {}
-                Said::Refused(why) => return Err(NotPaired::Unable(format!("hub {}: {why}", client.place().hub))),
-            },
-            Err(trouble) => {
-                failures += 1;
-                if failures >= FAILURES {
-                    return Err(trouble.into());
-                }
-            }
-        }
-        if left.is_zero() {
-            let (hub, seconds) = (&client.place().hub, within.as_secs());
-            return Err(NotPaired::NotPressed(format!(
-                "hub {hub}: nobody pressed the link button within {seconds} s. It is the round button on top of the hub"
-            )));
-        }
-        tokio::time::sleep(PACE.min(left)).await;
-    }
-}
-
-/// What the hub says to the question for a key.
-enum Said {
-    Key(SecretString),
-    NotPressed,
-    Busy,
-    Refused(String),
-}
-
-fn key_in(answer: &Answer) -> Said {
-    match answer.status {
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => return Said::Busy,
-        StatusCode::NOT_FOUND => return Said::Refused("it does not pair at /api, as Hue hubs do".into()),
-        _ => {}
-    }
-    if has_error(&answer.body, NOT_PRESSED) {
-        return Said::NotPressed;
-    }
-    let value: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    match value.pointer("/0/success/username").and_then(Value::as_str) {
-        Some(key) if !key.is_empty() && key.len() <= 200 => Said::Key(key.to_owned().into()),
-        _ => Said::Refused(match refusal(&answer.body) {
-            Some(why) => format!("it refuses to pair: {why}"),
-            None => format!("it answers to the question for a key as no Hue hub does ({})", answer.status),
-        }),
-    }
-}
-
-/// What the configuration says, else what the hub speaks: where there is CLIP v2, it asks for a key.
-async fn api(hub: &settings::Hub, client: &Client) -> Api {
-    if let Some(api) = hub.api {
-        return api;
-    }
-    let asked = client.ask(Method::GET, "/clip/v2/resource", None).await;
-    match asked {
-        Ok(Answer { status: StatusCode::NOT_FOUND, .. }) => Api::V1,
-        _ => Api::V2,
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod command;
 mod control;
 mod inventory;
 mod lamp;
+mod model;
 mod pairing;
 mod put;
 mod routes;
@@ -33,6 +34,7 @@ use super::guid::guid;
 use super::log::Log;
 use super::server::Server;
 use lamp::{Group, GroupKind, Lamp};
+use model::Model;
 
 /// A hub's limits, to be changed by [`Hub::adjust`].
 #[derive(Debug, Clone)]
@@ -112,6 +114,7 @@ struct Shared {
 }
 
 struct State {
+    model: &'static Model,
     bridge_id: String,
     name: String,
     keys: HashSet<String>,
@@ -147,7 +150,7 @@ pub struct Plan {
     zones: Vec<(String, Vec<String>)>,
     scenes: Vec<PlannedScene>,
     chained: bool,
-    api: Apis,
+    model: &'static Model,
 }
 
 /// A scene, by names.
@@ -158,17 +161,6 @@ struct PlannedScene {
     actions: Vec<(String, Value)>,
     /// Whether its colours move.
     dynamic: bool,
-}
-
-/// What a hub speaks.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Apis {
-    /// CLIP v2 and v1 by https, as hubs do.
-    Both,
-    /// CLIP v1 alone, by https.
-    V1,
-    /// CLIP v1 alone, by http, as look-alikes do.
-    PlainV1,
 }
 
 impl Plan {
@@ -213,24 +205,14 @@ impl Plan {
         plan
     }
 
-    /// CLIP v1 alone, by https, as a hub of old.
-    pub fn v1(self) -> Self {
-        Self { api: Apis::V1, ..self }
-    }
-
-    /// CLIP v1 alone, by http, as look-alikes.
-    pub fn plain_v1(self) -> Self {
-        Self { api: Apis::PlainV1, ..self }
-    }
-
     /// Starts the hub on a free port of 127.0.0.1.
     pub async fn start(self) -> io::Result<Hub> {
         let certificate = match self.chained {
             true => Certificate::chained(&self.bridge_id),
             false => Certificate::self_signed(&self.bridge_id),
         };
-        let tls = (self.api != Apis::PlainV1).then(|| certificate.tls());
-        let has_v2 = self.api == Apis::Both;
+        let tls = (!self.model.is_plain).then(|| certificate.tls());
+        let has_v2 = self.model.has_v2;
         let shared = Arc::new(Shared {
             state: Mutex::new(self.state(certificate)),
             commands: Log::new(),
@@ -282,6 +264,7 @@ impl Plan {
         State {
             scenes,
             button: None,
+            model: self.model,
             bridge_id: self.bridge_id,
             name: "Simulated Hue".to_owned(),
             keys: HashSet::from([self.key]),
@@ -309,7 +292,7 @@ impl Hub {
             zones: Vec::new(),
             scenes: Vec::new(),
             chained: false,
-            api: Apis::Both,
+            model: &model::SQUARE,
         }
     }
 
@@ -362,6 +345,7 @@ impl State {
             .iter()
             .flat_map(|group| [group.resource(&self.lamps, &rooms), group.grouped_light(&self.lamps)]);
         let [bridge, device] = &self.bridge;
+        let Model { id: model_id, software, api, .. } = self.model;
         let own = [
             json!({
                 "id": bridge,
@@ -374,12 +358,12 @@ impl State {
                 "id": device,
                 "type": "device",
                 "product_data": {
-                    "model_id": "BSB002",
+                    "model_id": model_id,
                     "manufacturer_name": "Signify Netherlands B.V.",
                     "product_name": "Hue Bridge",
                     "product_archetype": "bridge_v2",
                     "certified": true,
-                    "software_version": "1.68.1968096020",
+                    "software_version": format!("{}.{software}", api.trim_end_matches(".0")),
                 },
                 "metadata": {"name": self.name, "archetype": "bridge_v2"},
                 "identify": {},

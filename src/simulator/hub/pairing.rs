@@ -8,6 +8,7 @@ use axum::body::Bytes;
 use axum::extract;
 use serde_json::{Value, json};
 
+use super::model::ClientKey;
 use super::{Hub, Shared};
 
 /// How long the button counts.
@@ -40,14 +41,23 @@ pub(super) async fn register(extract::State(shared): extract::State<Arc<Shared>>
     if app.is_empty() || app.len() > LONGEST.0 || instance.len() > LONGEST.1 {
         return error(7, "/devicetype", "invalid value, for parameter, devicetype");
     }
+    let wants_client_key = body.get("generateclientkey") == Some(&Value::Bool(true));
     let mut state = shared.state();
+    match state.model.client_key {
+        ClientKey::Unknown if body.get("generateclientkey").is_some() => {
+            return error(6, "/generateclientkey", "parameter, generateclientkey, not available");
+        }
+        // What it says then is not documented: clients tell of an answer that they cannot read.
+        ClientKey::Wanted if !wants_client_key => return error(5, "/", "invalid/missing parameters in body"),
+        ClientKey::Unknown | ClientKey::Wanted | ClientKey::Given => {}
+    }
     if state.button.is_none_or(|until| until < Instant::now()) {
         return error(101, "", "link button not pressed");
     }
     let key: String = std::iter::repeat_with(fastrand::alphanumeric).take(40).collect();
     state.keys.insert(key.clone());
     let mut success = json!({"username": key});
-    if body.get("generateclientkey") == Some(&Value::Bool(true)) {
+    if wants_client_key {
         success["clientkey"] = format!("{:032X}", fastrand::u128(..)).into();
     }
     Json(json!([{"success": success}]))

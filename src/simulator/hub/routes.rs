@@ -124,14 +124,14 @@ pub(super) fn config_of(state: &State) -> Value {
     let mac: Vec<_> = mac.chunks(2).map(String::from_utf8_lossy).collect();
     json!({
         "name": state.name,
-        "datastoreversion": "172",
-        "swversion": "1968096020",
-        "apiversion": "1.68.0",
+        "datastoreversion": state.model.datastore,
+        "swversion": state.model.software,
+        "apiversion": state.model.api,
         "mac": mac.join(":"),
         "bridgeid": state.bridge_id.to_uppercase(),
         "factorynew": false,
         "replacesbridgeid": null,
-        "modelid": "BSB002",
+        "modelid": state.model.id,
         "starterkitid": "",
     })
 }

@@ -12,8 +12,12 @@ use crate::lights::{Condition, Trouble};
 
 /// How often it is looked whether somebody paired.
 const KEY_LOOK: Duration = Duration::from_secs(5);
-/// How long a hub is looked for on the network.
-const SEARCH: Duration = Duration::from_secs(4);
+
+/// Whether a host, which may be a name, is at an address that was found.
+async fn is_same(host: &str, found: &str) -> bool {
+    let (host, found) = (find::sockets(host).await, find::sockets(found).await);
+    host.iter().any(|it| found.contains(it))
+}
 
 /// A connected hub, and what it holds.
 type Reached = Result<(Arc<Link>, Arc<Directory>), Trouble>;
@@ -61,7 +65,10 @@ impl HueHub {
     /// it is this hub. Who says so and is not is left again.
     pub(in crate::lights::hue) async fn relocate(&self) -> Option<Reached> {
         let Ok(Acquaintance { id: Some(id), host, .. }) = self.acquaintance().await else { return None };
-        let found = find::locate(&id, SEARCH).await.filter(|found| *found != host)?;
+        let found = super::super::locate(&id).await?;
+        if is_same(&host, &found).await {
+            return None;
+        }
         let before = lock(&self.moved).replace(found.clone());
         *self.link.lock().await = None;
         let reached = self.session().await;
@@ -133,6 +140,27 @@ impl HueHub {
         match self.session().await {
             Err(trouble @ Trouble::Hub { .. }) => self.relocate().await.unwrap_or(Err(trouble)),
             session => session,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_is_the_same_however_it_is_written() {
+        let table = [
+            ("192.168.1.20", "192.168.1.20", true),
+            ("192.168.1.20:443", "192.168.1.20", true),
+            ("192.168.1.20", "192.168.1.20:8443", false),
+            ("192.168.1.20", "192.168.1.21", false),
+            ("localhost:8443", "127.0.0.1:8443", true),
+            ("[fe80::1]:443", "[fe80::1]", true),
+            ("no-such-hub.invalid", "192.168.1.20", false),
+        ];
+        for (host, found, same) in table {
+            assert_eq!(is_same(host, found).await, same, "{host} and {found}");
         }
     }
 }

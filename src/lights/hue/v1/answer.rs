@@ -10,15 +10,16 @@ pub(in crate::lights::hue) const UNKNOWN_KEY: u64 = 1;
 /// The link button was not pressed.
 pub(in crate::lights::hue) const NOT_PRESSED: u64 = 101;
 const NO_SUCH_RESOURCE: u64 = 3;
+const NOT_AVAILABLE: u64 = 6;
 const IS_OFF: u64 = 201;
 /// From here on the hub itself failed.
 const INTERNAL: u64 = 900;
 /// Not available on this lamp, or a value that it does not take: a part of the command that it passes over.
-const UNABLE: [u64; 2] = [6, 7];
+const UNABLE: [u64; 2] = [NOT_AVAILABLE, 7];
 /// What errors mean where nothing of a command was obeyed.
 const MEANING: [(u64, &str); 4] = [
     (NO_SUCH_RESOURCE, "what the target was is gone (was it removed in the Hue app?)"),
-    (6, "the light cannot do what is asked of it"),
+    (NOT_AVAILABLE, "the light cannot do what is asked of it"),
     (7, "the light takes no such value"),
     (301, "the hub has no room left: delete groups, scenes or rules that nobody uses in the Hue app"),
 ];
@@ -39,6 +40,12 @@ fn errors(answer: &[u8]) -> Option<(Vec<(u64, String)>, usize)> {
 /// Whether an answer holds this error.
 pub(in crate::lights::hue) fn has_error(answer: &[u8], number: u64) -> bool {
     errors(answer).is_some_and(|(errors, _)| errors.iter().any(|(it, _)| *it == number))
+}
+
+/// Whether the hub does not know a parameter of this name: `parameter, <name>, not available`.
+pub(in crate::lights::hue) fn has_no_parameter(answer: &[u8], name: &str) -> bool {
+    let says = |(number, text): &(u64, String)| *number == NOT_AVAILABLE && text.contains(name);
+    errors(answer).is_some_and(|(errors, _)| errors.iter().any(says))
 }
 
 /// What the hub says of a failure of its own, for people.
