@@ -14,11 +14,16 @@ use support::{Broker, Home, Observer};
 const PATIENCE: Duration = Duration::from_secs(30);
 const ID: &str = "001788fffeabcdef";
 
+/// The first block of YAML behind these words.
+fn block_behind<'a>(readme: &'a str, words: &str) -> &'a str {
+    let (_, behind) = readme.split_once(words).unwrap_or_else(|| panic!("README says no more: {words}"));
+    behind.split_once("```yaml\n").unwrap().1.split_once("```").unwrap().0
+}
+
 /// README's five lines, for this hub and this broker.
 fn five_lines(hub: &str, broker: &str) -> String {
     let readme = std::fs::read_to_string("README.md").unwrap();
-    let (_, behind) = readme.split_once("Then five lines are enough:\n\n```yaml\n").expect("README has the five lines");
-    let lines = behind.split_once("```").unwrap().0;
+    let lines = block_behind(&readme, "Then five lines are enough");
     assert_eq!(lines.lines().count(), 5, "{lines}");
     for said in ["192.168.1.20", "001788fffe102030", "mqtt://192.168.1.10:1883"] {
         assert!(lines.contains(said), "{said}: {lines}");
@@ -40,6 +45,20 @@ fn announce(hub: &Hub) -> ServiceDaemon {
 
 fn is_red(lamp: &LampState) -> bool {
     lamp.on && lamp.xy.is_some_and(|(x, _)| x > 0.6)
+}
+
+#[test]
+fn the_five_lines_go_without_the_last_into_the_first_configuration() {
+    let readme = std::fs::read_to_string("README.md").unwrap();
+    let home = Home::new("");
+    std::fs::create_dir(home.path().join("secrets")).unwrap();
+    std::fs::write(home.path().join("secrets/mqtt"), "secret").unwrap();
+    let (first, lines) =
+        (block_behind(&readme, "## A first configuration"), block_behind(&readme, "Then five lines are enough"));
+    let (four, _) = lines.trim_end().rsplit_once('\n').unwrap();
+    let taken = |more: &str| graph2mqtt::settings::from_yaml(&format!("{first}{more}\n"), home.path());
+    assert!(taken(four).is_ok_and(|settings| settings.lights.len() == 1 && settings.accounts.len() == 1));
+    assert!(taken(lines).is_err_and(|mistakes| mistakes.to_string().contains("mqtt")), "so README has to say it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
