@@ -1,5 +1,6 @@
 //! Signing in by device code: the person types a code elsewhere, and we ask until they have.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use oauth2::{
@@ -37,6 +38,25 @@ pub struct Prompt {
     pub expires_in: Duration,
 }
 
+/// What a person is offered: so many codes, one after the other, and none after a time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Offer {
+    pub codes: u32,
+    pub until: Option<Instant>,
+}
+
+impl Offer {
+    /// When the time of a code that begins now is over.
+    fn end_of(&self, life: Duration) -> Instant {
+        let end = Instant::now() + life;
+        self.until.map_or(end, |until| end.min(until))
+    }
+
+    fn is_over(&self) -> bool {
+        self.until.is_some_and(|until| until <= Instant::now())
+    }
+}
+
 /// How the waiting for one code ended.
 enum Ended {
     SignedIn { answer: Box<Answer>, confidential: bool },
@@ -44,28 +64,29 @@ enum Ended {
     Failed(Trouble),
 }
 
-/// Signs a person in: a prompt for each code until one is used, of which there are so many. `browser` is that of somebody
-/// who enrols. Dropping the future cancels.
+/// Signs a person in: a prompt for each code until one is used. `browser` is that of somebody who enrols. Dropping the
+/// future cancels.
 pub(super) async fn sign_in(
     application: &Application,
     errand: &Errand,
     browser: Option<Browser>,
-    codes: u32,
+    offer: Offer,
     mut show: impl FnMut(&Prompt),
 ) -> Result<Came, Trouble> {
     let whose = Whose::of(errand, browser);
-    for _ in 0..codes {
+    for _ in (0..offer.codes).take_while(|_| !offer.is_over()) {
         let mut asking = application.asking_in(errand, browser)?;
         asking.subject.browser = application.way_in().browser(errand);
         // Nobody is sent to Microsoft with a code that could not be redeemed.
         application.transport(&asking.tenant, true).rehearse().await?;
         let details = ask_for_code(application, &asking).await?;
         show(&prompt(&asking.subject, &details)?);
-        match wait(application, whose, &asking, &details).await {
+        let end = offer.end_of(details.expires_in());
+        match wait(application, whose, &asking, &details, end).await {
             Ended::SignedIn { answer, confidential } => {
                 return Ok(Came { issued: (*answer).into(), nonce: None, confidential, brought: asking.claims });
             }
-            Ended::Expired => tracing::debug!(?errand, "the device code has expired; asking for a new one"),
+            Ended::Expired => tracing::debug!(?errand, "the device code has expired"),
             Ended::Failed(trouble) => {
                 let wanted = application.asking_in(errand, browser)?.claims;
                 if wanted.is_none() || wanted == asking.claims {
@@ -119,34 +140,42 @@ async fn wait(
     whose: Option<Whose<'_>>,
     asking: &Asking,
     details: &StandardDeviceAuthorizationResponse,
+    end: Instant,
 ) -> Ended {
-    // The wall clock, by which the crate ends the code's time, may be set meanwhile.
-    let end = Instant::now() + details.expires_in();
     let client = application.client(&asking.tenant);
     let mut confidential = application.is_confidential();
+    let secret = details.device_code().secret();
+    let unasked = Mutex::new(None);
+    // Where Entra could not be asked at the end, the person may have used it.
+    let expired =
+        || unasked.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ended::Expired, Ended::Failed);
     loop {
         let transport = application.transport(&asking.tenant, confidential);
+        let trouble = |error| application.trouble(&asking.subject, &transport, &[secret], error);
         let pause = |interval: Duration| {
+            let unanswered = transport.unanswered().map(|no_answer| trouble(RequestTokenError::Request(no_answer)));
+            *unasked.lock().unwrap_or_else(PoisonError::into_inner) = unanswered;
             tokio::time::sleep(interval.max(LEAST_INTERVAL).max(transport.retry_after().unwrap_or_default()))
         };
         let asked = client.exchange_device_access_token(details).set_max_backoff_interval(LONGEST_INTERVAL);
+        // The crate would end the code by the wall clock, which may be set meanwhile: for it, time stands.
+        let asked = asked.set_time_fn(Default::default);
         let asked = asked.request_async(&transport, pause, None);
         let answer = tokio::select! {
             answer = asked => answer,
             // The crate takes it for a lost connection, and asks on.
             trouble = transport.stuck() => return Ended::Failed(trouble),
-            () = tokio::time::sleep_until(end) => return Ended::Expired,
+            () = tokio::time::sleep_until(end) => return expired(),
         };
         match answer {
             Ok(answer) => return Ended::SignedIn { answer: Box::new(answer), confidential },
-            Err(error) if is_expired(&error) => return Ended::Expired,
+            Err(error) if is_expired(&error) => return expired(),
             Err(_) if confidential && application.is_the_other_kind(confidential, &transport) => {
                 confidential = false;
                 pause(details.interval()).await;
             }
             Err(error) => {
-                let secret = details.device_code().secret();
-                let trouble = application.trouble(&asking.subject, &transport, &[secret], error);
+                let trouble = trouble(error);
                 if let Some(whose) = whose {
                     application.remember_claims(whose, &trouble, &transport, asking.claims.as_deref());
                 }

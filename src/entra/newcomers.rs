@@ -10,6 +10,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::browser::{Browser, Came, Errand, SignedIn};
+use super::device::Offer;
 use super::redemption::Asking;
 use super::{Progress, Prompt, SignIns, Tokens, Trouble, device};
 
@@ -174,10 +175,9 @@ impl Codes {
 async fn by_device(tokens: Tokens, errand: Errand, browser: Browser, number: u64) {
     let end = Instant::now() + LIFE;
     let outcome = loop {
-        let came = match tokio::time::timeout_at(end, ask(&tokens, &errand, browser, number)).await {
-            Ok(Ok(came)) => came,
-            Ok(Err(trouble)) => break Err(trouble),
-            Err(_) => break Err(device::unused(tokens.application().newcomer())),
+        let came = match ask(&tokens, &errand, browser, number, end).await {
+            Ok(came) => came,
+            Err(trouble) => break Err(trouble),
         };
         let outcome = tokens.conclude(&errand, Some(browser), &came).await;
         let asks_for = |asking: Asking| asking.claims.filter(|claims| came.brought.as_ref() != Some(claims));
@@ -198,9 +198,10 @@ async fn by_device(tokens: Tokens, errand: Errand, browser: Browser, number: u64
 }
 
 /// Codes, until one is used.
-async fn ask(tokens: &Tokens, errand: &Errand, browser: Browser, number: u64) -> Result<Came, Trouble> {
+async fn ask(tokens: &Tokens, errand: &Errand, browser: Browser, number: u64, end: Instant) -> Result<Came, Trouble> {
+    let offer = Offer { codes: CODES, until: Some(end) };
     let show = |prompt: &Prompt| tokens.newcomers().waits(number, prompt);
-    device::sign_in(tokens.application(), errand, Some(browser), CODES, show).await
+    device::sign_in(tokens.application(), errand, Some(browser), offer, show).await
 }
 
 /// What counts as one place: an IPv4 address, and the network of an IPv6 one, which is what one household has.

@@ -12,13 +12,14 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::browser::{Errand, SignedIn};
+use super::device::Offer;
 use super::newcomers::Newcomers;
 use super::{Prompt, Tokens, Trouble, device};
 use crate::presence::AccountName;
 use crate::store::Grant;
 
 /// So many codes are offered, one after the other, before nobody is expected to come any more: some hours.
-const CODES: u32 = 12;
+const OFFER: Offer = Offer { codes: 12, until: None };
 
 /// Codes that may be out at one time: each is a question to Entra every few seconds.
 const MOST: usize = 32;
@@ -321,7 +322,7 @@ async fn by_device(tokens: Tokens, account: AccountName) {
     tokens.recall_claims(&account).await;
     let show = |prompt: &Prompt| tokens.registry().waits(&account, prompt);
     let errand = Errand::Account(account.clone());
-    let came = device::sign_in(tokens.application(), &errand, None, CODES, show).await;
+    let came = device::sign_in(tokens.application(), &errand, None, OFFER, show).await;
     let kept = match came {
         Ok(came) => tokens.conclude(&errand, None, &came).await,
         Err(trouble) => Err(trouble),

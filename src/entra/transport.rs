@@ -54,12 +54,13 @@ struct Last {
     retry_after: Option<Duration>,
     /// What kept the request from being sent at all.
     own_trouble: Option<Trouble>,
+    unanswered: Option<NoAnswer>,
     /// The secrets of the proof that was sent.
     shown: Vec<SecretString>,
 }
 
 /// No answer that means anything. The text is for people, and continues "Entra …".
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct NoAnswer(String);
 
@@ -86,6 +87,11 @@ impl<'a> Transport<'a> {
     /// Why the last request was not sent, where the credential cannot be shown.
     pub(super) fn own_trouble(&self) -> Option<Trouble> {
         self.last().own_trouble.clone()
+    }
+
+    /// Why the last request brought no answer that means anything, where it was so.
+    pub(super) fn unanswered(&self) -> Option<NoAnswer> {
+        self.last().unanswered.clone()
     }
 
     /// What keeps the application from proving itself and is not mended by waiting, where it is so now.
@@ -227,7 +233,9 @@ impl<'c> AsyncHttpClient<'c> for Transport<'_> {
         Box::pin(async move {
             let url = self.url(request.uri())?;
             let form = String::from_utf8(request.into_body()).map_err(|_| NoAnswer("takes forms alone".to_owned()))?;
-            let (status, body) = self.send(&url, form).await?;
+            let sent = self.send(&url, form).await;
+            self.last().unanswered = sent.as_ref().err().cloned();
+            let (status, body) = sent?;
             let mut answer = Response::new(body);
             *answer.status_mut() = status;
             Ok(answer)

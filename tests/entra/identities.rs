@@ -5,7 +5,7 @@ use std::fs;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::join_all;
-use graph2mqtt::entra::{Principal, Tokens, Trouble};
+use graph2mqtt::entra::{Principal, Progress, Tokens, Trouble};
 use graph2mqtt::graph;
 use graph2mqtt::simulator::{Application, Call, Fault, Route, What};
 use secrecy::ExposeSecret;
@@ -322,4 +322,28 @@ async fn in_kubernetes_a_vault_is_reached_by_the_workloads_identity() {
     fs::write(&file, world.cloud.federated_token("another pod")).unwrap();
     let trouble = own_token(&world.start(&settings).await).await.unwrap_err();
     misconfigured(&trouble, &["AZURE_CLIENT_ID", "federated credential"]);
+}
+
+#[tokio::test]
+async fn a_code_that_could_not_be_redeemed_because_of_the_vault_is_not_said_to_be_unused() {
+    let application = Application::confidential(CLIENT, "contoso.com", SECRET).delegated(&["Presence.Read"]);
+    let (world, keys) = vault(application).await;
+    world.cloud.adjust(|rules| rules.interval = std::time::Duration::from_secs(1));
+    world.cloud.put_secret("graph2mqtt", SECRET);
+    world.cloud.fault(Fault::new("/secrets/", What::status(503, "{}")));
+    let tokens = world.start(&world.settings_in(OWN, &keys, &[(IMDS, &world.cloud.authority())])).await;
+    let mut progress = tokens.sign_ins().start(&crate::world::name("alex")).unwrap();
+    let shown = progress.wait_for(|progress| matches!(progress, Progress::Waiting { .. })).await.unwrap().clone();
+    let Progress::Waiting { prompt, .. } = shown else { unreachable!() };
+    world.cloud.approve(&prompt.user_code, &crate::world::upn("alex")).unwrap();
+    let tried = |calls: &[Call]| calls.iter().filter(|call| call.route == Route::Vault).count() > 1;
+    world.cloud.calls().wait_for(PATIENCE, tried).await.unwrap();
+    tokio::time::pause();
+    tokio::time::advance(std::time::Duration::from_secs(901)).await;
+    tokio::time::resume();
+    let end = tokio::time::timeout(PATIENCE, progress.wait_for(Progress::has_ended)).await.unwrap().unwrap().clone();
+    let Progress::Failed(trouble @ Trouble::Retry { .. }) = end else { panic!("{end:?}") };
+    for words in ["entra.key_vault", "the vault answers 503", "begin again"] {
+        assert!(trouble.to_string().contains(words), "{trouble}");
+    }
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use graph2mqtt::entra::{Errand, Principal, Progress, SignIns, Trouble};
-use graph2mqtt::simulator::{Call, Route};
+use graph2mqtt::simulator::{Call, Fault, Route, What};
 use tokio::sync::watch::Receiver;
 
-use crate::world::{World, name, upn};
+use crate::world::{CLIENT, World, http, name, upn};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -201,4 +201,58 @@ async fn codes_at_which_nobody_looks_any_more_keep_nobody_out() {
     let Some(Progress::Failed(trouble)) = sign_ins.progress(&name(left)) else { panic!() };
     assert!(trouble.to_string().contains("nobody used the codes"), "{trouble}");
     drop(waiting);
+}
+
+/// The monotonic clock alone: time passes, and nobody has waited.
+async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
+#[tokio::test]
+async fn a_code_of_which_entra_could_not_be_asked_in_the_end_is_not_said_to_be_unused() {
+    let world = World::new().await;
+    world.cloud.adjust(|rules| rules.interval = Duration::from_secs(1));
+    let accounts = "accounts:\n  alex: { user: alex@contoso.com }\nweb: { enrol: { tenants: [contoso.com] } }\n";
+    let sign_ins = world.start(&world.settings_of(accounts, "")).await.sign_ins();
+    world.cloud.fault(Fault::new("/oauth2/v2.0/token", What::status(503, "{}")));
+    sign_ins.ask_for_code(Errand::Enrol, crate::browser::browser(), crate::browser::HERE).unwrap();
+    let mut progress = sign_ins.start(&name("alex")).unwrap();
+    let user_code = code(&mut progress, "").await;
+    world.cloud.approve(&user_code, &upn("alex")).unwrap();
+    newcomer(&sign_ins, &|progress| matches!(progress, Progress::Waiting { .. })).await;
+    let asked = |calls: &[Call]| calls.iter().filter(|call| call.route == Route::Token).count() > 3;
+    world.cloud.calls().wait_for(PATIENCE, asked).await.unwrap();
+    pass(Duration::from_secs(901)).await;
+    for end in [end(&mut progress).await, newcomer(&sign_ins, &Progress::has_ended).await] {
+        let Progress::Failed(trouble @ Trouble::Retry { .. }) = end else { panic!("{end:?}") };
+        for words in ["Entra cannot serve the request now (HTTP 503)", "begin again"] {
+            assert!(trouble.to_string().contains(words), "{trouble}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_code_lives_by_the_monotonic_clock_wherever_the_wall_clock_is_set() {
+    let world = World::new().await;
+    world.cloud.adjust(|rules| rules.interval = Duration::from_secs(1));
+    // Entra would take it for a quarter of an hour: it is this side that ends it after three seconds.
+    let url = format!("{}/contoso.com/oauth2/v2.0/devicecode", world.cloud.authority());
+    let form = [("client_id", CLIENT), ("scope", "openid profile offline_access Presence.Read")];
+    let answer = http(PATIENCE).post(url).form(&form).send().await.unwrap();
+    let mut details: serde_json::Value = answer.json().await.unwrap();
+    details["expires_in"] = 3.into();
+    world.cloud.fault(Fault::new("/devicecode", What::status(200, details.to_string())).times(1));
+    let mut progress = world.start(&world.settings(&["alex"])).await.sign_ins().start(&name("alex")).unwrap();
+    let user_code = code(&mut progress, "").await;
+    let asked = |calls: &[Call]| calls.iter().any(|call| call.route == Route::Token);
+    world.cloud.calls().wait_for(PATIENCE, asked).await.unwrap();
+    world.cloud.approve(&user_code, &upn("alex")).unwrap();
+    tokio::time::pause();
+    // What the wall clock does meanwhile, the monotonic one does not.
+    std::thread::sleep(Duration::from_millis(3_100));
+    tokio::time::advance(Duration::from_secs(1)).await;
+    tokio::time::resume();
+    assert!(matches!(end(&mut progress).await, Progress::SignedIn(_)));
 }
