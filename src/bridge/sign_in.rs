@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::entra::{self, Remedy};
 use crate::graph;
+use crate::store::gist;
 
 /// The word for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,12 +138,6 @@ impl SignIn {
         let payload = Payload { state, reason: self.words(), url: self.url.as_deref(), since };
         serde_json::to_vec(&payload).expect("text and times are JSON")
     }
-}
-
-/// A reason without what differs at each try: words that hold digits, such as request-ids and times.
-pub(super) fn gist(reason: &str) -> String {
-    let steady = |word: &&str| word.len() < 8 || !word.bytes().any(|byte| byte.is_ascii_digit());
-    reason.split_whitespace().filter(steady).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -5,8 +5,13 @@ use std::collections::HashMap;
 use super::{Standing, Store, StoreError};
 
 impl Store {
-    /// Notes how it stands with an application's own right in a tenant. Nothing is written where it stood so already.
+    /// Notes how it stands with an application's own right in a tenant. Nothing is written where it stood so already, but
+    /// for ids and times in the reason: the first ones stay.
     pub async fn mark_application(&self, client_id: &str, tenant: &str, standing: &Standing) -> Result<(), StoreError> {
+        let known = self.applications(client_id).await?.remove(tenant).unwrap_or(Standing::Ok);
+        if known.says_the_same(standing) {
+            return Ok(());
+        }
         let (word, reason, remedy, _) = standing.columns();
         let query = if *standing == Standing::Ok {
             sqlx::query("DELETE FROM applications WHERE client_id = $1 AND tenant = $2").bind(client_id).bind(tenant)
@@ -14,9 +19,7 @@ impl Store {
             sqlx::query(
                 "INSERT INTO applications (client_id, tenant, standing, reason, remedy) VALUES ($1, $2, $3, $4, $5)
                  ON CONFLICT (client_id, tenant) DO UPDATE
-                 SET standing = excluded.standing, reason = excluded.reason, remedy = excluded.remedy
-                 WHERE applications.standing <> excluded.standing OR applications.reason <> excluded.reason
-                 OR applications.remedy <> excluded.remedy",
+                 SET standing = excluded.standing, reason = excluded.reason, remedy = excluded.remedy",
             )
             .bind(client_id)
             .bind(tenant)

@@ -15,6 +15,7 @@ mod open;
 mod pauses;
 mod refreshing;
 mod rekey;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod together;
@@ -34,6 +35,7 @@ pub use grants::{Grant, Origin, Standing};
 pub use hubs::HubKey;
 use open::{Place, Use};
 pub use rekey::Rekeyed;
+pub use standing::gist;
 
 /// How long a call waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -272,3 +272,30 @@ async fn no_secret_reaches_a_log_an_error_or_a_debug_output() {
         assert!(!logged.contains(secret), "{secret} is logged");
     }
 }
+
+#[tokio::test]
+async fn what_differs_from_the_last_refusal_by_the_ids_alone_is_not_written_again() {
+    let world = signed_in().await;
+    let refused = async || {
+        let reason = trouble(&world).await.reason().to_owned();
+        (reason, world.store().await.grant(&name("alex")).await.unwrap().unwrap().standing)
+    };
+    world.cloud.refuse(&upn("alex"), Some(Refusal::Disabled));
+    let ((first, kept), (next, still_kept)) = (refused().await, refused().await);
+    assert!(first != next && kept.words().is_some_and(|words| words.contains(&first)), "{first} {next}");
+    assert_eq!(still_kept, kept);
+    world.cloud.revoke(&upn("alex"));
+    assert_ne!(refused().await.1, kept);
+
+    // A public client takes no secret.
+    let refused = async || {
+        let settings =
+            world.settings_of("accounts:\n  alex: { user: alex@contoso.com, via: app }\n", ", client_secret: x");
+        let app = Principal::Application("contoso.com".into());
+        let trouble = world.start(&settings).await.access(&app).await.unwrap_err();
+        (trouble.reason().to_owned(), world.store().await.applications(CLIENT).await.unwrap())
+    };
+    let ((first, kept), (next, still_kept)) = (refused().await, refused().await);
+    assert!(first != next && kept["contoso.com"].words().as_deref() == Some(&*first), "{kept:?}");
+    assert_eq!(still_kept, kept);
+}

@@ -113,10 +113,12 @@ impl Inner {
         Some((issued.access, issued.life, due))
     }
 
-    /// Lets whoever lists the accounts know what Entra says of a grant. What passes by itself is not noted.
+    /// Lets whoever lists the accounts know what Entra says of a grant. What passes by itself is not noted, nor what is
+    /// known already but for the ids of the request.
     async fn note(&self, grant: &Grant, trouble: &Trouble) {
         let claims = self.application.claims().of(&grant.account);
-        let Some(standing) = trouble.standing(claims.as_deref()) else { return };
+        let standing = trouble.standing(claims.as_deref());
+        let Some(standing) = standing.filter(|standing| !standing.says_the_same(&grant.standing)) else { return };
         if let Err(error) = self.caches.mark(&grant.id, &standing).await {
             tracing::debug!(account = %grant.account, %error, "how it stands with the grant could not be noted");
         }
