@@ -45,6 +45,8 @@ pub(super) struct Subject {
     pub secret: String,
     /// Where a browser is sent from, in words, where a policy may forbid this way and let that one in.
     pub browser: Option<String>,
+    /// Whether what is asked for may take an administrator's approval.
+    pub may_take_approval: bool,
 }
 
 impl Refusal {
@@ -86,11 +88,21 @@ impl Refusal {
         }
     }
 
-    /// What Entra says, where nobody stands behind it for whom there is more to say.
-    pub(super) fn words(&self) -> String {
-        let known =
-            codes::known(&self.numbers).map(|code| code.words.replace(codes::SECRET, "the application's secret"));
-        known.unwrap_or_else(|| self.own_words()) + &self.details()
+    /// What it is about, where anybody may have written it: our words for it, and of its own nothing but numbers and ids.
+    pub(super) fn words_for_anybody(&self) -> String {
+        let code = codes::known(&self.numbers);
+        let words = match (code, codes::kind(&self.error, None, code)) {
+            (Some(code), _) => code.words.replace(codes::SECRET, "the application's secret"),
+            (None, Kind::Consent | Kind::SignIn) => "no administrator has consented".to_owned(),
+            (None, Kind::Retry | Kind::RetryMuchLater) => "it did not work this time".to_owned(),
+            (None, _) => "the application's registration does not allow it".to_owned(),
+        };
+        let number = self.numbers.first().map(|number| format!("AADSTS{number}"));
+        let named =
+            |name: &str, id: &Option<String>| Some(format!("{name} {}", id.as_deref().filter(|id| is_guid(id))?));
+        let details = [number, named("trace_id", &self.trace), named("correlation_id", &self.correlation)];
+        let details: Vec<String> = details.into_iter().flatten().collect();
+        if details.is_empty() { words } else { format!("{words} ({})", details.join(", ")) }
     }
 
     /// What it comes to. `secrets` are what was sent: none of them is ever shown, whatever Entra echoes.
@@ -108,6 +120,7 @@ impl Refusal {
         let say = |remedy: &str| format!("{who}: {why}{remedy}{details}");
         match kind {
             Kind::SignIn => Trouble::sign_in_at(say(""), sign_in.as_str()),
+            Kind::TurnedBack if !subject.may_take_approval => Trouble::sign_in_at(say(""), sign_in.as_str()),
             Kind::Consent | Kind::TurnedBack => Trouble::Consent {
                 url: consent_url.clone(),
                 reason: say(&match kind {
@@ -206,6 +219,10 @@ fn short(text: &str) -> String {
     text.chars().take(64).collect()
 }
 
+fn is_guid(text: &str) -> bool {
+    text.len() == 36 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+}
+
 /// The number in a text that begins `AADSTS50076: …`.
 fn number_in(description: &str) -> Option<u32> {
     let digits = description.strip_prefix("AADSTS")?;
@@ -224,6 +241,7 @@ mod tests {
             then: "begin again",
             secret: "entra.key_vault https://vault.example, secret x".to_owned(),
             browser: None,
+            may_take_approval: true,
         }
     }
 

@@ -67,7 +67,8 @@ pub enum Errand {
     Leave,
 }
 
-/// What Entra lets a browser post to the redirect URI: a code, or an error.
+/// What Entra lets a browser bring to the redirect URI, in a form or, where it does not do as it was asked, in the URL: a
+/// code, or an error.
 #[derive(Default)]
 pub struct Posted {
     state: Option<String>,
@@ -78,7 +79,7 @@ pub struct Posted {
 }
 
 impl Posted {
-    /// From the form's bytes; none where a field stands there twice.
+    /// From the bytes of a form or of a URL's query; none where a field stands there twice.
     pub fn from_form(form: &[u8]) -> Option<Self> {
         let mut posted = Self::default();
         for (name, value) in url::form_urlencoded::parse(form) {
@@ -101,28 +102,6 @@ impl Posted {
 impl fmt::Debug for Posted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Posted").field("error", &self.error).finish_non_exhaustive()
-    }
-}
-
-/// What a browser brings in its URL from Entra's admin consent page. Anybody can write such a URL: nothing of it is
-/// proven.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Consented {
-    /// An administrator has consented.
-    Given,
-    /// What Entra says instead, in words.
-    Refused(String),
-}
-
-impl Consented {
-    /// From the fields of the URL; none where they say neither.
-    pub fn from_fields(admin_consent: &str, error: &str, description: &str) -> Option<Self> {
-        match (admin_consent, error) {
-            ("", "") => None,
-            (given, "") if given.eq_ignore_ascii_case("true") => Some(Self::Given),
-            (_, "") => Some(Self::Refused("no administrator has consented".to_owned())),
-            _ => Some(Self::Refused(Refusal::posted(error, description, None).words())),
-        }
     }
 }
 
@@ -222,13 +201,18 @@ impl SignIns {
         Ok(url)
     }
 
+    /// Whether a browser that brings this was sent by us and is awaited.
+    pub fn awaits(&self, posted: &Posted) -> bool {
+        let Some(state) = posted.state.as_deref() else { return false };
+        self.journeys().lock().iter().any(|journey| journey.stage.is_away_with(state))
+    }
+
     /// Takes what Entra let a browser post: the handle with which that browser is to come again.
     /// Each state is taken once.
     pub fn receive(&self, posted: Posted) -> Result<String, Unexpected> {
         let state = posted.state.as_deref().ok_or(Unexpected::Unknown)?;
         let mut journeys = self.journeys().lock();
-        let is_it = |journey: &Journey| matches!(&journey.stage, Stage::Away { state: s, .. } if s == state);
-        let at = journeys.iter().position(is_it).ok_or(Unexpected::Unknown)?;
+        let at = journeys.iter().position(|journey| journey.stage.is_away_with(state)).ok_or(Unexpected::Unknown)?;
         let journey = journeys.remove(at).expect("found above");
         let Stage::Away { ticket, .. } = journey.stage else { unreachable!("found above") };
         let handle = random();
@@ -365,6 +349,10 @@ impl Journeys {
 }
 
 impl Stage {
+    fn is_away_with(&self, shown: &str) -> bool {
+        matches!(self, Self::Away { state, .. } if state == shown)
+    }
+
     fn has(&self, shown: &str) -> bool {
         match self {
             Self::Away { .. } => false,

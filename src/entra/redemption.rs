@@ -55,7 +55,9 @@ impl Application {
             let tenant = self.leaving_tenant();
             let tenant = tenant.ok_or_else(|| Trouble::misconfigured("nobody has enrolled here who could leave"))?;
             let scopes = ["openid", "profile"].map(str::to_owned).to_vec();
-            return Ok(Asking { tenant, scopes, hint: None, claims: None, subject: self.newcomer() });
+            // It reads nothing: nobody's approval is missing.
+            let subject = Subject { may_take_approval: false, ..self.newcomer() };
+            return Ok(Asking { tenant, scopes, hint: None, claims: None, subject });
         }
         if self.enrolment().is_empty() {
             return Err(Trouble::misconfigured("nobody may enrol here: web.enrol.tenants is empty"));

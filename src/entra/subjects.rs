@@ -27,6 +27,7 @@ impl Application {
             then: BEGIN_AGAIN,
             secret: self.own().secret_place(),
             browser: None,
+            may_take_approval: true,
         }
     }
 

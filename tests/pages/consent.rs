@@ -33,23 +33,25 @@ async fn an_administrator_who_consents_or_does_not_is_told_what_comes_next() {
 }
 
 #[tokio::test]
-async fn what_a_url_says_of_a_consent_is_shown_as_text_and_changes_nothing() {
+async fn what_a_url_says_of_a_consent_is_told_in_our_words_and_changes_nothing() {
     let installation = Installation::with("http://localhost:PORT", ", enrol: { tenants: [contoso.com] }").await;
     let browser = installation.browser();
     browser.get("/sign-in/callback?admin_consent=True").await.says(200, "or enrols").says(200, "href=\"/enrol\"");
     for (query, status, words) in [
         ("admin_consent=False", 403, "no administrator has consented"),
-        ("error=access_denied", 403, "Entra says: access_denied (access_denied)"),
+        ("error=access_denied", 403, "no administrator has consented"),
         ("admin_consent=True&error=consent_required&error_description=AADSTS7000222:x", 403, "secret has expired"),
         (
-            "admin_consent=True&error=%3Cscript%3E&error_description=%3Cb%3E%1b",
+            "admin_consent=True&error=%3Cscript%3E&error_description=%3Cb%3E%1b+call+555-0100",
             403,
-            "Entra says: &lt;b&gt; (&lt;script",
+            "it did not work this time",
         ),
+        ("error=invalid_request&error_description=call+555-0100", 403, "registration does not allow it"),
         (
-            "admin_consent=True&error=x&error_description=AADSTS9:%0d%0aTrace+ID:+t-1%0d%0aCorrelation+ID:+c-1",
+            "admin_consent=True&error=x&error_description=AADSTS9:+call+555-0100%0d%0aTrace+ID:+555-0100%0d%0a\
+             Correlation+ID:+7d1f5a02-0000-4000-8000-00000000000c",
             403,
-            "c-1",
+            "this time (AADSTS9, correlation_id 7d1f5a02-0000-4000-8000-00000000000c)",
         ),
         ("admin_consent=&error=", 404, "No such account"),
         ("admin_consent=True&admin_consent=True", 404, "No such account"),
@@ -57,10 +59,11 @@ async fn what_a_url_says_of_a_consent_is_shown_as_text_and_changes_nothing() {
     ] {
         let page = browser.get(&format!("/sign-in/callback?{query}")).await.says(status, words);
         let is_odd = |c: char| c.is_control() && c != '\n';
+        assert!(!page.text.contains("555-0100"), "anybody's words are shown: {}", page.text);
         assert!(!page.text.contains("<script") && !page.text.contains("<b>") && !page.text.contains(is_odd), "{query}");
     }
     let long = format!("/sign-in/callback?error=x&error_description={}", "y".repeat(4_000));
-    assert!(browser.get(&long).await.says(403, "yyy").text.len() < 2_500);
+    assert!(!browser.get(&long).await.says(403, "it did not work this time").text.contains("yyy"));
     assert!(installation.grants().await.is_empty());
     assert!(installation.cloud.calls().all().is_empty(), "Entra was asked");
 }

@@ -209,3 +209,17 @@ async fn the_pages_password_is_not_asked_of_who_enrols() {
     browser.get("/").await.says(401, "Password");
     browser.post("/enrol/start", &[]).await.says(403, "cookies");
 }
+
+#[tokio::test]
+async fn who_breaks_leaving_off_is_not_sent_for_an_administrators_approval() {
+    let installation = open("contoso.com").await;
+    let browser = installation.browser();
+    way(&browser, "/enrol", "sam@contoso.com").await.says(200, "is an account now");
+    for (page, may_take_approval) in [("/leave", false), ("/enrol", true)] {
+        let to = browser.press(page, "start").await.location().parse().unwrap();
+        let post = visitor::answer(&to, "sam@contoso.com", "cancel").await.unwrap();
+        let back = browser.post_from_entra(&post).await;
+        let answer = browser.get(back.location()).await.says(403, "broken off on Microsoft");
+        assert_eq!(answer.text.contains("adminconsent"), may_take_approval, "{page}: {}", answer.text);
+    }
+}

@@ -127,3 +127,26 @@ async fn while_entra_takes_its_time_the_page_says_so_and_looks_again() {
     assert!(page.text.contains("http-equiv=\"refresh\""), "{}", page.text);
     browser.get(location).await.says(200, "is signed in as");
 }
+
+#[tokio::test]
+async fn an_answer_in_the_url_is_that_sign_ins_by_its_state_and_no_other_is_taken_for_a_consent() {
+    let installation = Installation::new().await;
+    let browser = installation.browser();
+    let sent: Url = browser.press(PAGE, "start").await.location().parse().unwrap();
+    let (_, state) = sent.query_pairs().find(|(name, _)| name == "state").unwrap();
+    let error = "error=access_denied&error_description=AADSTS65004%3A+x&state=";
+    let back = browser.get(&format!("/sign-in/callback?{error}{state}")).await;
+    let location = back.location().to_owned();
+    assert!(location.starts_with("/sign-in/callback?back=") && !location.contains(&*state), "{location}");
+    installation.browser().get(&location).await.says(403, "another browser began this sign-in");
+    let page = browser.get(&location).await.says(403, "is not signed in").says(403, "declined to consent");
+    assert!(!page.text.contains("Consent was not given"), "{}", page.text);
+    for old in [&*state, "forged"] {
+        browser.get(&format!("/sign-in/callback?{error}{old}")).await.says(400, "used already");
+    }
+
+    let post = at_entra(&browser, "alex", "sign_in").await;
+    let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&post.fields).finish();
+    let back = browser.get(&format!("/sign-in/callback?{query}")).await;
+    browser.get(back.location()).await.says(200, "is signed in as <strong>alex@contoso.com</strong>");
+}

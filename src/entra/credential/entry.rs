@@ -100,6 +100,7 @@ async fn exchange(request: reqwest::RequestBuilder, assertion: &SecretString) ->
         then: "",
         secret: String::new(),
         browser: None,
+        may_take_approval: false,
     };
     let refusal = Refusal::read(&body);
     Err(refusal.map_or_else(

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, Request, State};
+use axum::extract::{Query, RawQuery, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use maud::{Markup, html};
@@ -26,6 +26,8 @@ pub(super) struct Came {
     #[serde(default)]
     back: String,
     #[serde(default)]
+    state: String,
+    #[serde(default)]
     admin_consent: String,
     #[serde(default)]
     error: String,
@@ -34,6 +36,11 @@ pub(super) struct Came {
 }
 
 impl Came {
+    /// Of a sign-in of which nothing is known here. No page where administrators consent was opened with a state.
+    fn is_stale(&self) -> bool {
+        !self.state.is_empty() && self.admin_consent.is_empty()
+    }
+
     /// From Entra's page where administrators consent, as far as anybody can tell.
     fn consented(&self) -> Option<Consented> {
         Consented::from_fields(&self.admin_consent, &self.error, &self.error_description)
@@ -49,20 +56,32 @@ pub(super) async fn posted(State(entrance): State<Entrance>, request: Request) -
     let Some(posted) = Posted::from_form(&body) else {
         return entrance.shared.page(Page::of_form(Refused::Unreadable));
     };
+    received(&entrance, posted)
+}
+
+fn received(entrance: &Entrance, posted: Posted) -> Response {
     match entrance.bridge.sign_ins.receive(posted) {
         Ok(handle) => redirect(&entrance.shared.link(&format!("/sign-in/callback?back={handle}"))),
         Err(unexpected) => entrance.shared.page(stale(unexpected)),
     }
 }
 
-/// The browser is here, with its cookie.
+/// The browser is here, with its cookie. It may also bring what it was to post: Entra sends some errors in the URL.
 pub(super) async fn arrived(
     State(entrance): State<Entrance>,
+    RawQuery(query): RawQuery,
     came: Result<Query<Came>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
+    let posted = query.and_then(|query| Posted::from_form(query.as_bytes()));
+    if let Some(posted) = posted.filter(|posted| entrance.bridge.sign_ins.awaits(posted)) {
+        return received(&entrance, posted);
+    }
     let came = came.ok().map(|Query(came)| came);
     let Some(Came { back, .. }) = came.as_ref().filter(|came| !came.back.is_empty()) else {
+        if came.as_ref().is_some_and(Came::is_stale) {
+            return entrance.shared.page(stale(Unexpected::Unknown));
+        }
         if let Some(consented) = came.and_then(|came| came.consented()) {
             return entrance.shared.page(after_consent(&entrance.shared, &consented));
         }
