@@ -1,7 +1,8 @@
 //! Claims challenges: what Graph asks for is brought, by a person where it takes one, and never in a loop.
 
-use graph2mqtt::entra::{Browser, Errand, Posted, Principal, Progress, Trouble};
+use graph2mqtt::entra::{Browser, Errand, Posted, Principal, Progress, Tokens, Trouble};
 use graph2mqtt::graph;
+use graph2mqtt::settings::Settings;
 use graph2mqtt::simulator::{Application, Call, Fault, Platform, Refusal, Route, What};
 use graph2mqtt::store::Standing;
 
@@ -89,7 +90,7 @@ async fn a_challenge_that_comes_again_and_again_is_left_alone_for_a_minute() {
 }
 
 /// Entra takes no refresh of alex's any more: a sign-in has to bring the claims that it names.
-async fn who_has_to_bring_claims() -> (World, graph2mqtt::settings::Settings) {
+async fn who_has_to_bring_claims() -> (World, Settings) {
     let application = Application::public(CLIENT, "contoso.com").delegated(&["Presence.Read"]);
     let world = World::with(application.redirect(Platform::Desktop, BACK)).await;
     world.cloud.adjust(|rules| {
@@ -180,7 +181,7 @@ async fn what_graph_asks_for_is_brought_by_the_sign_in_that_it_takes() {
 }
 
 /// kim has enrolled in the browser; tokens live so long.
-async fn who_enrolled(life: std::time::Duration) -> (World, graph2mqtt::settings::Settings, Principal) {
+async fn who_enrolled(life: std::time::Duration) -> (World, Settings, Principal) {
     let world = crate::browser::world().await;
     world.cloud.adjust(|rules| {
         rules.access_token = life;
@@ -191,6 +192,20 @@ async fn who_enrolled(life: std::time::Duration) -> (World, graph2mqtt::settings
     let sign_ins = world.start(&settings).await.sign_ins();
     let (enrolled, _) = crate::browser::enrol(&sign_ins, "kim").await;
     let kim = Principal::Account(enrolled.unwrap().account);
+    (world, settings, kim)
+}
+
+async fn ask(settings: &Settings, kim: &Principal, tokens: Tokens) -> Result<(), graph::Trouble> {
+    graph::Client::new(&settings.graph, http(PATIENCE), tokens).mine(kim, "contoso.com").await.map(drop)
+}
+
+/// kim has enrolled, and Graph has asked for claims that no refresh brings; a process that is gone has noted it.
+async fn who_has_enrolled_and_to_bring_what_graph_asks_for() -> (World, Settings, Principal) {
+    let (world, settings, kim) = who_enrolled(HOUR).await;
+    let before = world.start(&settings).await;
+    world.cloud.challenge(&upn("kim"), true);
+    world.cloud.revoke(&upn("kim"));
+    ask(&settings, &kim, before).await.unwrap_err();
     (world, settings, kim)
 }
 
@@ -212,33 +227,19 @@ async fn who_enrolled_brings_in_the_same_browser_what_entra_asked_for() {
 
 #[tokio::test]
 async fn who_enrolled_brings_what_graph_asked_for_and_what_the_store_remembers_of_it() {
-    let (world, settings, kim) = who_enrolled(HOUR).await;
-    let before = world.start(&settings).await;
-    world.cloud.challenge(&upn("kim"), true);
-    world.cloud.revoke(&upn("kim"));
-    let ask =
-        async |tokens| graph::Client::new(&settings.graph, http(PATIENCE), tokens).mine(&kim, "contoso.com").await;
-    ask(before).await.unwrap_err();
-
+    let (world, settings, kim) = who_has_enrolled_and_to_bring_what_graph_asks_for().await;
     let tokens = world.start(&settings).await;
     let (first, _) = crate::browser::enrol(&tokens.sign_ins(), "kim").await;
     assert!(first.is_err_and(|trouble| trouble.reason().contains("sign in once more")), "it is brought too late");
     crate::browser::enrol(&tokens.sign_ins(), "kim").await.0.unwrap();
     let asked = (world.asked(), asked_graph(&world));
-    ask(tokens).await.unwrap();
+    ask(&settings, &kim, tokens).await.unwrap();
     assert_eq!((world.asked(), asked_graph(&world)), (asked.0, asked.1 + 1), "Graph had to ask again");
 }
 
 #[tokio::test]
 async fn who_enrolled_is_shown_a_second_code_that_asks_for_what_is_missing() {
-    let (world, settings, kim) = who_enrolled(HOUR).await;
-    let before = world.start(&settings).await;
-    world.cloud.challenge(&upn("kim"), true);
-    world.cloud.revoke(&upn("kim"));
-    let ask =
-        async |tokens| graph::Client::new(&settings.graph, http(PATIENCE), tokens).mine(&kim, "contoso.com").await;
-    ask(before).await.unwrap_err();
-
+    let (world, settings, kim) = who_has_enrolled_and_to_bring_what_graph_asks_for().await;
     let tokens = world.start(&settings).await;
     let sign_ins = tokens.sign_ins();
     sign_ins.ask_for_code(Errand::Enrol, crate::browser::browser(), crate::browser::HERE).unwrap();
@@ -255,6 +256,6 @@ async fn who_enrolled_is_shown_a_second_code_that_asks_for_what_is_missing() {
     let end = newcomer(&sign_ins, &Progress::has_ended).await;
     assert!(matches!(end, Progress::SignedIn(_)), "{end:?}");
     let asked = asked_graph(&world);
-    ask(tokens).await.unwrap();
+    ask(&settings, &kim, tokens).await.unwrap();
     assert_eq!(asked_graph(&world), asked + 1, "Graph had to ask again");
 }
