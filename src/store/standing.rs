@@ -33,9 +33,9 @@ mod tests {
 
     #[test]
     fn another_requests_ids_say_the_same_and_another_number_or_page_does_not() {
-        let first = needed("revoked (invalid_grant, AADSTS50173, trace_id 0e1-a2)", "sign in again: http://a:8480/");
+        let first = needed("revoked (invalid_grant, AADSTS50173, trace_id 0e1a-2222)", "sign in again: http://a:8480/");
         for (reason, remedy, same) in [
-            ("revoked (invalid_grant, AADSTS50173, trace_id 0e1-a2)", "sign in again: http://a:8480/", true),
+            ("revoked (invalid_grant, AADSTS50173, trace_id 0e1a-2222)", "sign in again: http://a:8480/", true),
             ("revoked (invalid_grant, AADSTS50173, trace_id bb1-9999)", "sign in again: http://a:8480/", true),
             ("revoked (invalid_grant, AADSTS50132, trace_id bb1-9999)", "sign in again: http://a:8480/", false),
             ("revoked (invalid_grant, AADSTS50173, trace_id bb1-9999)", "sign in again: http://b:8480/", false),
