@@ -1,12 +1,12 @@
 //! `check`: tries each hub with its key, and looks each light's target up, and its scenes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 
 use super::hue::HueHub;
 use super::segment;
-use super::wled::Strip;
+use super::wled::{Strip, Wanted};
 use crate::presence::Name;
 use crate::settings::{self, Color, Settings};
 use crate::store::Store;
@@ -54,19 +54,16 @@ pub(super) async fn on_hub(
     hub.check_target(&light.target, &scenes).await.map_err(|trouble| trouble.to_string())
 }
 
-/// Asks every WLED for the segments and presets that its lights need: different ones beside each other.
+/// Asks every WLED once for the segments and presets that its lights need: different ones beside each other.
 pub(super) async fn strips(settings: &Settings) -> BTreeMap<&Name, Result<String, String>> {
-    let hosts: BTreeSet<&str> = settings.lights.values().filter_map(|light| light.wled.as_deref()).collect();
-    let of_host = async |host: &str| {
-        let mut outcomes = Vec::new();
-        for (name, light) in settings.lights.iter().filter(|(_, light)| light.wled.as_deref() == Some(host)) {
-            let scenes = settings.colors_of(light).filter_map(scene);
-            let checked = Strip::new(name, host).light(name, segment(light)).check(scenes).await;
-            outcomes.push((name, checked.map_err(|trouble| trouble.to_string())));
-        }
-        outcomes
-    };
-    join_all(hosts.into_iter().map(of_host)).await.into_iter().flatten().collect()
+    let mut strips: BTreeMap<&str, Vec<Wanted<'_>>> = BTreeMap::new();
+    for (name, light) in &settings.lights {
+        let Some(host) = light.wled.as_deref() else { continue };
+        let scenes = settings.colors_of(light).filter_map(scene).collect();
+        strips.entry(host).or_default().push(Wanted { name, segment: segment(light), scenes });
+    }
+    let asked = strips.into_iter().map(async |(host, lights)| Strip::new(lights[0].name, host).check(lights).await);
+    join_all(asked).await.into_iter().flatten().collect()
 }
 
 fn scene(color: &Color) -> Option<(&str, Option<u8>)> {

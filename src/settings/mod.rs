@@ -6,6 +6,7 @@
 //! mistake is reported at once. Accounts, of which there can be tens of thousands, pass by figment.
 
 mod accounts;
+mod apart;
 mod color;
 mod document;
 mod entra;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 
 use layers::{Layer, Overrides};
 
+pub use apart::SHARED_LAMPS;
 pub use color::{Color, Effect, Motion, Shade};
 pub use entra::{Azure, Cloud, Credential, Entra, Holds, IdentityRole, Secret};
 pub use hours::{Hours, LONGEST_HAND, OnHand};

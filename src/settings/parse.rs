@@ -272,21 +272,33 @@ pub(super) fn host_name(text: &str) -> Parsed<String> {
     wrong("is not a host name", "Write the name alone, without scheme and port: graph2mqtt.example.net.")
 }
 
-/// A hub: a host, perhaps with a port.
+/// A hub: a host, perhaps with a port, as it is written.
 pub(super) fn hub_host(text: &str) -> Parsed<String> {
     const REMEDY: &str = "Write the address alone, such as 192.168.1.20, or with a port, 192.168.1.20:443.";
+    address("https", text, REMEDY).map(|_| text.trim().to_ascii_lowercase())
+}
+
+/// A WLED strip: the same, written in one way, since lights at one address are on one strip.
+pub(super) fn strip_host(text: &str) -> Parsed<String> {
+    const REMEDY: &str = "Write the address alone, such as 192.168.1.30, or with a port, 192.168.1.30:8080.";
+    let url = address("http", text, REMEDY)?;
+    let host = url.host_str().unwrap_or_default().trim_end_matches('.');
+    Ok(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+}
+
+fn address(scheme: &str, text: &str, remedy: &str) -> Parsed<Url> {
     if text.contains("://") {
-        return wrong("has a scheme", REMEDY);
+        return wrong("has a scheme", remedy);
     }
     let lower = text.trim().to_ascii_lowercase();
-    let Ok(url) = Url::parse(&format!("https://{lower}")) else {
-        return wrong("is not a host", REMEDY);
+    let Ok(url) = Url::parse(&format!("{scheme}://{lower}")) else {
+        return wrong("is not a host", remedy);
     };
     let alone = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && !lower.contains(['/', '@']);
     match (alone, url.host(), url.port()) {
-        (true, Some(Host::Domain(domain)), port) if is_host_name(domain) && port != Some(0) => Ok(lower),
-        (true, Some(Host::Ipv4(_) | Host::Ipv6(_)), port) if port != Some(0) => Ok(lower),
-        _ => wrong("is not a host", REMEDY),
+        (true, Some(Host::Domain(domain)), port) if is_host_name(domain) && port != Some(0) => Ok(url),
+        (true, Some(Host::Ipv4(_) | Host::Ipv6(_)), port) if port != Some(0) => Ok(url),
+        _ => wrong("is not a host", remedy),
     }
 }
 

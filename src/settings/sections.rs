@@ -7,6 +7,7 @@ use secrecy::ExposeSecret;
 use url::Url;
 
 use super::accounts;
+use super::apart;
 use super::color::Color;
 use super::entra;
 use super::hours;
@@ -50,7 +51,7 @@ pub(super) fn settings(
         reader.names("hubs").into_iter().map(|name| (name.clone(), hub(reader, &name))).collect();
     let lights: BTreeMap<Name, Option<Light>> =
         reader.names("lights").into_iter().map(|name| (name.clone(), light(reader, &name, &hubs, &accounts))).collect();
-    apart(reader, &lights);
+    apart::apart(reader, &lights);
     let colors = reader.colors("colors");
     accounts.check_via(&mut reader.mistakes);
     Some((
@@ -199,7 +200,7 @@ fn light(
     accounts: &accounts::Reader,
 ) -> Option<Light> {
     let key = |field: &str| format!("lights.{name}.{field}");
-    let wled = reader.value(&key("wled"), parse::hub_host);
+    let wled = reader.value(&key("wled"), parse::strip_host);
     let is_wled = reader.is_set(&key("wled"));
     let (hub, target) = if is_wled {
         if reader.is_set(&key("hub")) {
@@ -251,30 +252,6 @@ fn light(
         on_stop: on_stop?,
         colors,
     })
-}
-
-/// Lights of one WLED share no lamps, as far as that can be told without asking it.
-fn apart(reader: &mut Reader, lights: &BTreeMap<Name, Option<Light>>) {
-    let strips: Vec<(&Name, &str, String)> = lights
-        .iter()
-        .filter_map(|(name, light)| {
-            let light = light.as_ref()?;
-            Some((name, light.wled.as_deref()?, light.target.name.to_lowercase()))
-        })
-        .collect();
-    for (at, (name, host, target)) in strips.iter().enumerate() {
-        let shares = |(_, other_host, other): &&(&Name, &str, String)| {
-            other_host == host && (other == target || other.is_empty() || target.is_empty())
-        };
-        if let Some((other, ..)) = strips[..at].iter().find(shares) {
-            let problem = format!(
-                "is the strip of lights.{other} too, and they share lamps: each would take the other's commands for a \
-                 person's hand"
-            );
-            let remedy = "Give each a segment of its own as target, or keep one: a light can follow several accounts.";
-            reader.clash(&format!("lights.{name}.wled"), problem, remedy);
-        }
-    }
 }
 
 /// Accounts of another bridge can be followed; where there are accounts here, they are meant.

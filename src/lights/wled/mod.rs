@@ -4,31 +4,34 @@
 //! One device is the hub of all lights on it: it has no limits but its own speed, and no key. Its traffic is readable, as all
 //! of WLED's is. Source: WLED's pages "JSON API" and "Presets".
 
+mod check;
 mod client;
+mod lights;
 mod presets;
 mod rest;
 mod state;
+mod watch;
 
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tokio::sync::mpsc::Sender;
 
+pub(super) use self::check::Wanted;
 use self::client::Client;
+use self::lights::Lights;
 use self::presets::Preset;
 use self::rest::Rest;
-use super::stopped::was_stopped;
-use super::{Asked, Event, Lamp, Light, Limits, Load, Look, Obeyed, Seen, Source, Trouble};
+pub use self::watch::WledWatch;
+use super::{Asked, Light, Limits, Load, Look, Obeyed, Seen, Trouble};
 use crate::presence::Name;
 
 /// A small computer: two commands a second are more than anybody sees.
 pub const LIMITS: Limits = Limits { single: Duration::from_millis(250), group: Duration::from_millis(250), at_once: 1 };
-/// Between two readings: a person's hand is seen soon enough.
-const PAUSE: Duration = Duration::from_secs(5);
 /// How long a test flash lasts.
 const FLASH: Duration = Duration::from_secs(4);
+/// How long another process's flash is waited for. That one may be gone.
+const ANOTHERS_FLASH: Duration = Duration::from_secs(7);
 /// How often its end is tried, and how soon again.
 const ENDINGS: u32 = 4;
 const AGAIN: Duration = Duration::from_secs(1);
@@ -45,6 +48,7 @@ pub struct Strip {
 struct Device {
     client: Client,
     rest: Rest,
+    lights: Lights,
     /// One command after another, with the reading that it comes of.
     turn: tokio::sync::Mutex<()>,
 }
@@ -61,11 +65,13 @@ impl Strip {
     /// `name` is the name in the configuration of one of its lights: what is wrong with the device is said of that.
     pub fn new(name: &Name, host: &str) -> Self {
         let client = Client::new(name, host);
-        Self { device: Arc::new(Device { client, rest: Rest::default(), turn: tokio::sync::Mutex::default() }) }
+        let (rest, lights, turn) = (Rest::default(), Lights::default(), tokio::sync::Mutex::default());
+        Self { device: Arc::new(Device { client, rest, lights, turn }) }
     }
 
     /// A light of it. `name` is its name in the configuration; `segment` a segment's number or name, or the whole strip.
     pub fn light(&self, name: &Name, segment: Option<String>) -> WledLight {
+        self.device.lights.add(name, segment.as_deref());
         WledLight {
             name: name.clone(),
             device: self.device.clone(),
@@ -97,13 +103,44 @@ impl WledLight {
         self.device.state().await
     }
 
+    /// What a state shows of it, to be shown again.
+    fn seen(&self, state: &Value) -> Seen {
+        let mut seen = state::seen(state, self.segment.as_deref());
+        if self.segment.is_some() {
+            self.device.rest.keep_with(&mut seen);
+        }
+        seen
+    }
+
+    /// What it shows; during a flash what it shows when that is over.
+    async fn shown(&self) -> Result<Seen, Trouble> {
+        let asked = Instant::now();
+        loop {
+            let seen = self.seen(&self.state().await?);
+            if !state::is_flash(&seen) {
+                return Ok(seen);
+            }
+            if let Some(before) = lock(&self.flashing).clone() {
+                return Ok(before);
+            }
+            if asked.elapsed() > ANOTHERS_FLASH {
+                return Ok(state::ended(seen));
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
     async fn post(&self, body: &Value) -> Result<(), Trouble> {
         self.device.client.post(&self.name, body).await
     }
 
-    /// The segments that it is.
+    /// The segments that it is, and no light before it.
     fn meant(&self, state: &Value) -> Result<Vec<u64>, Trouble> {
-        state::segments(state, self.segment.as_deref()).map_err(|what| self.impossible(&what))
+        let segments = state::segments(state, self.segment.as_deref()).map_err(|what| self.impossible(&what))?;
+        match self.device.lights.shared(&self.name, &segments, state) {
+            Some(what) => Err(self.impossible(&what)),
+            None => Ok(segments),
+        }
     }
 
     /// What is asked of it cannot be done.
@@ -138,17 +175,20 @@ impl WledLight {
         Ok(Obeyed { again: self.effect_ends(look, ended), ..Obeyed::default() })
     }
 
-    async fn preset(&self, name: &str, brightness: Option<u8>) -> Result<Preset, Trouble> {
-        if let Some(segment) = &self.segment {
-            return Err(self.impossible(&presets::not_of_a_segment(name, segment, self.name.as_str())));
-        }
-        let presets = self.device.client.get("/presets.json").await?;
-        Preset::find(&presets, name, brightness).map_err(|what| self.impossible(&what))
+    /// Presets are the whole strip's.
+    fn shows_presets(&self, name: &str) -> Result<(), Trouble> {
+        let Some(segment) = &self.segment else { return Ok(()) };
+        Err(self.impossible(&presets::not_of_a_segment(name, segment, self.name.as_str())))
+    }
+
+    fn preset_among(&self, presets: &Value, name: &str, brightness: Option<u8>) -> Result<Preset, Trouble> {
+        Preset::find(presets, name, brightness).map_err(|what| self.impossible(&what))
     }
 
     /// A preset is loaded with the brightness that was saved in it: another one has to follow.
     async fn show_preset(&self, name: &str, brightness: Option<u8>) -> Result<(), Trouble> {
-        let preset = self.preset(name, brightness).await?;
+        self.shows_presets(name)?;
+        let preset = self.preset_among(&self.device.client.get(presets::PATH).await?, name, brightness)?;
         self.post(&preset.select()).await?;
         let Some(brightness) = brightness else { return Ok(()) };
         let asked = Instant::now();
@@ -162,15 +202,6 @@ impl WledLight {
             }
             tokio::time::sleep(LOAD_PAUSE).await;
         }
-    }
-
-    /// Whether it is there, and can show these scenes. The text is for people.
-    pub(super) async fn check(&self, scenes: impl Iterator<Item = (&str, Option<u8>)>) -> Result<String, Trouble> {
-        self.prepare().await?;
-        for (name, brightness) in scenes {
-            self.preset(name, brightness).await?;
-        }
-        Ok("WLED answers".to_owned())
     }
 
     /// Sends a command. Where it lights a segment of a strip that was off, the others stay dark.
@@ -192,9 +223,12 @@ impl WledLight {
         if self.segment.is_none() || body["on"] == true {
             return body;
         }
-        match self.device.rest.put_back(state, segments) {
+        let rest = &self.device.rest;
+        rest.recall(seen);
+        let is_on = state::is_on(state);
+        match if is_on { rest.put_back(state, segments) } else { rest.owed(state) } {
             Some(back) => rest::with_look(back, &body),
-            None if state::is_on(state) => state::darkened(body),
+            None if is_on => state::darkened(body),
             None => body,
         }
     }
@@ -256,7 +290,7 @@ impl WledLight {
         let _turn = self.device.turn.lock().await;
         let state = self.state().await?;
         let segments = self.meant(&state)?;
-        let before = state::seen(&state, self.segment.as_deref());
+        let before = self.seen(&state);
         if lock(&self.flashing).is_some() {
             return Ok(false);
         }
@@ -293,12 +327,7 @@ impl Light for WledLight {
     }
 
     fn read(&self) -> Asked<'_, Seen> {
-        Box::pin(async {
-            let seen = state::seen(&self.state().await?, self.segment.as_deref());
-            // What it showed before comes back.
-            let before = lock(&self.flashing).clone().filter(|_| state::is_flash(&seen));
-            Ok(before.unwrap_or(seen))
-        })
+        Box::pin(self.shown())
     }
 
     fn agrees(&self, look: &Look, seen: &Seen) -> bool {
@@ -307,81 +336,5 @@ impl Light for WledLight {
 
     fn flash(&self) -> Asked<'_, Obeyed> {
         Box::pin(self.test())
-    }
-}
-
-/// A strip, asked again and again: one reading for all of its lights.
-pub struct WledWatch {
-    device: Arc<Device>,
-    /// Of each of its lights.
-    segments: Vec<Option<String>>,
-}
-
-impl WledWatch {
-    async fn ask(&self, events: &Sender<Event>) {
-        let (mut before, mut is_lost) = (None::<Vec<Vec<Lamp>>>, false);
-        loop {
-            let mut now: Option<Vec<Vec<Lamp>>> = match self.device.state().await {
-                Ok(state) => {
-                    let lamps = |segment: &Option<String>| state::seen(&state, segment.as_deref()).0;
-                    Some(self.segments.iter().map(lamps).collect())
-                }
-                Err(trouble) => {
-                    tracing::debug!("no reading: {trouble}");
-                    None
-                }
-            };
-            if let (Some(before), Some(now)) = (&before, &mut now) {
-                forget_flashes(before, now);
-            }
-            let was_lost = std::mem::replace(&mut is_lost, now.is_none());
-            for event in self.told(before.as_deref(), was_lost, now.as_deref()) {
-                if events.send(event).await.is_err() {
-                    return;
-                }
-            }
-            before = now.or(before);
-            let began = tokio::time::Instant::now();
-            tokio::select! {
-                () = events.closed() => return,
-                () = tokio::time::sleep(PAUSE) => {}
-            }
-            if !is_lost && was_stopped(began, PAUSE) {
-                before = None;
-            }
-        }
-    }
-
-    /// What a reading tells, by what the last one told. The lamps are those of each light.
-    fn told(&self, before: Option<&[Vec<Lamp>]>, was_lost: bool, now: Option<&[Vec<Lamp>]>) -> Vec<Event> {
-        let each = |event: fn(usize) -> Event| (0..self.segments.len()).map(event).collect();
-        match (before, now) {
-            (None, None) => Vec::new(),
-            (None, Some(_)) => vec![Event::Missed],
-            (Some(_), None) if was_lost => Vec::new(),
-            (Some(_), None) => each(|light| Event::Lost { light }),
-            (Some(_), Some(_)) if was_lost => each(|light| Event::Back { light }),
-            (Some(before), Some(now)) => {
-                let changed = |(light, (before, now)): (usize, (&Vec<Lamp>, &Vec<Lamp>))| {
-                    (before != now).then(|| Event::Changed { light, seen: Seen(now.clone()) })
-                };
-                before.iter().zip(now).enumerate().filter_map(changed).collect()
-            }
-        }
-    }
-}
-
-/// What a flash shows is nobody's hand: until it is over the light is as it was.
-fn forget_flashes(before: &[Vec<Lamp>], now: &mut [Vec<Lamp>]) {
-    for (before, now) in before.iter().zip(now) {
-        if state::is_flash(&Seen(now.clone())) {
-            now.clone_from(before);
-        }
-    }
-}
-
-impl Source for WledWatch {
-    fn watch(&self, events: Sender<Event>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(async move { self.ask(&events).await })
     }
 }

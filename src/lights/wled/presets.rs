@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use super::state::{bri, is_on};
 
+/// Where a strip lists them.
+pub(super) const PATH: &str = "/presets.json";
+
 /// A preset of a strip.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Preset {

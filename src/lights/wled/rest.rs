@@ -2,18 +2,27 @@
 //!
 //! A strip that is switched on lights every segment whose own `on` is true, and most are so while it is off. So the others
 //! are darkened by the command that lights the one, and when nothing is lit any more the strip goes off as a
-//! whole, with every `on` as it was: whoever switches it on then finds what they had.
+//! whole, with every `on` as it was: whoever switches it on then finds what they had. How they stood goes with what a light
+//! showed before it was touched (`"rest":{"0":true,"1":true}`), so that it outlives the process.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
-use super::state::{is_on, number, parts, switch};
+use super::state::{REST, is_on, number, parts, switch};
+use crate::lights::Seen;
 
 /// How the segments' own switches stood when the strip was last off.
 #[derive(Default)]
-pub(super) struct Rest(Mutex<Option<Kept>>);
+pub(super) struct Rest(Mutex<Memory>);
+
+#[derive(Default)]
+struct Memory {
+    kept: Option<Kept>,
+    /// This process lit segments of a strip that was off: nobody knows better.
+    has_lit: bool,
+}
 
 struct Kept {
     switches: BTreeMap<u64, bool>,
@@ -28,7 +37,8 @@ impl Rest {
     /// where they switch the strip on.
     pub fn read(&self, state: &Value) {
         let now: BTreeMap<u64, bool> = parts(state).filter_map(|part| Some((number(part)?, switch(part)))).collect();
-        let mut kept = self.lock();
+        let mut memory = self.lock();
+        let kept = &mut memory.kept;
         let before = kept.take();
         let was_on = |id: &u64| before.as_ref().is_some_and(|before| before.switches.get(id) == Some(&true));
         let is_lit = before.as_ref().is_some_and(|before| before.is_lit || before.is_owed);
@@ -45,8 +55,42 @@ impl Rest {
 
     /// Segments were lit of a strip that was off.
     pub fn lit(&self) {
-        if let Some(kept) = self.lock().as_mut() {
+        let mut memory = self.lock();
+        memory.has_lit = true;
+        if let Some(kept) = memory.kept.as_mut() {
             kept.is_lit = true;
+        }
+    }
+
+    /// Keeps how they stood with what a dark light showed.
+    pub fn keep_with(&self, Seen(lamps): &mut Seen) {
+        let Some(Kept { switches, .. }) = &self.lock().kept else { return };
+        let rest: Value = switches.iter().map(|(id, on)| (id.to_string(), json!(on))).collect();
+        for lamp in lamps.iter_mut().filter(|lamp| lamp.on == Some(false)) {
+            if let Some(other) = lamp.other.as_mut().and_then(Value::as_object_mut) {
+                other.insert(REST.to_owned(), rest.clone());
+            }
+        }
+    }
+
+    /// How they stood before a process that is gone lit segments of the strip, as it was kept with what a light showed.
+    pub fn recall(&self, Seen(lamps): &Seen) {
+        let rest = lamps.iter().filter_map(|lamp| lamp.other.as_ref()?.get(REST)?.as_object()).flatten();
+        let switches: BTreeMap<u64, bool> =
+            rest.filter_map(|(id, on)| Some((id.parse().ok()?, on.as_bool()?))).collect();
+        let mut memory = self.lock();
+        if memory.has_lit || switches.is_empty() {
+            return;
+        }
+        match &mut memory.kept {
+            None => memory.kept = Some(Kept { switches, is_lit: true, is_owed: false }),
+            Some(kept) if kept.is_lit => {}
+            // It is off: whoever was on then and is dark now was darkened for us.
+            Some(kept) => {
+                for (id, _) in switches.into_iter().filter(|(_, on)| *on) {
+                    kept.is_owed |= kept.switches.insert(id, true) != Some(true);
+                }
+            }
         }
     }
 
@@ -57,7 +101,7 @@ impl Rest {
         if parts(state).filter(is_other).any(switch) {
             return None;
         }
-        match &*self.lock() {
+        match &self.lock().kept {
             Some(kept) if kept.is_lit => Some(kept.as_before(state)),
             Some(_) => None,
             None => Some(json!({"on": false})),
@@ -66,10 +110,10 @@ impl Rest {
 
     /// The same of a strip that is off already, where segments that we darkened are dark still.
     pub fn owed(&self, state: &Value) -> Option<Value> {
-        self.lock().as_ref().filter(|kept| kept.is_owed).map(|kept| kept.as_before(state))
+        self.lock().kept.as_ref().filter(|kept| kept.is_owed).map(|kept| kept.as_before(state))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Kept>> {
+    fn lock(&self) -> MutexGuard<'_, Memory> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -85,6 +129,9 @@ impl Kept {
 
 /// Such a command, with a look for some of its segments beside: their switches are as it says.
 pub(super) fn with_look(mut back: Value, look: &Value) -> Value {
+    if back.get("seg").is_none() {
+        back["seg"] = look["seg"].clone();
+    }
     for part in back["seg"].as_array_mut().into_iter().flatten() {
         let look = parts(look).find(|look| number(look) == number(part)).and_then(Value::as_object);
         for (name, value) in look.into_iter().flatten().filter(|(name, _)| *name != "on") {
@@ -130,6 +177,27 @@ mod tests {
         assert_eq!(owed["seg"], strip(false, [true, true])["seg"]);
         rest.read(&strip(false, [true, true]));
         assert_eq!(rest.owed(&strip(false, [true, true])), None);
+    }
+
+    #[test]
+    fn what_was_kept_of_a_strip_that_somebody_switched_off_meanwhile_is_owed() {
+        let kept = || {
+            let lit = Rest::default();
+            lit.read(&strip(false, [true, false]));
+            let mut seen = super::super::state::seen(&strip(false, [true, false]), Some("1"));
+            lit.keep_with(&mut seen);
+            seen
+        };
+        let rest = Rest::default();
+        rest.read(&strip(false, [false, false]));
+        rest.recall(&kept());
+        assert_eq!(rest.owed(&strip(false, [false, false])).unwrap()["seg"], strip(false, [true, false])["seg"]);
+        let knows_better = Rest::default();
+        knows_better.read(&strip(false, [false, true]));
+        knows_better.lit();
+        knows_better.read(&strip(false, [false, true]));
+        knows_better.recall(&kept());
+        assert_eq!(knows_better.owed(&strip(false, [false, true])), None);
     }
 
     #[test]

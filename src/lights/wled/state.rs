@@ -22,6 +22,8 @@ const FLASH_SPEED: u8 = 200;
 const BRIGHTNESS: u16 = 200;
 /// What of a segment is kept to be shown again.
 const KEPT: [&str; 10] = ["id", "on", "bri", "cct", "col", "fx", "sx", "ix", "pal", "frz"];
+/// Where the switches of the strip's segments stand in what is kept of a light.
+pub(super) const REST: &str = "rest";
 /// The longest transition, in tenths of a second.
 const LONGEST: u128 = 65_535;
 
@@ -155,6 +157,16 @@ pub(super) fn is_flash(Seen(lamps): &Seen) -> bool {
     lamps.iter().filter_map(|lamp| lamp.other.as_ref()).flat_map(parts).any(is_so)
 }
 
+/// What is left of a flash that nobody ended: nothing that anybody wants back.
+pub(super) fn ended(Seen(mut lamps): Seen) -> Seen {
+    for lamp in &mut lamps {
+        lamp.on = Some(false);
+        let segments = lamp.other.as_mut().and_then(|other| other["seg"].as_array_mut());
+        segments.into_iter().flatten().for_each(|segment| segment["fx"] = json!(SOLID));
+    }
+    Seen(lamps)
+}
+
 /// What a state shows: the strip and its segments as one lamp.
 pub(super) fn seen(state: &Value, segment: Option<&str>) -> Seen {
     let meant = segments(state, segment).unwrap_or_default();
@@ -193,6 +205,9 @@ pub(super) fn again(seen: &Seen) -> Value {
     let Some(lamp) = seen.0.first() else { return json!({}) };
     let mut body = lamp.other.clone().unwrap_or_else(|| json!({}));
     let is_strip = body.get("bri").is_some();
+    if let Some(body) = body.as_object_mut() {
+        body.remove(REST);
+    }
     if let Some(on) = lamp.on.filter(|on| *on || is_strip) {
         body["on"] = json!(on);
     }

@@ -129,6 +129,18 @@ const MISTAKES: &[(&str, &[&str])] = &[
         "lights: { a: { wled: h, target: Sign, follow: d }, b: { wled: i, follow: d }, c: { wled: h, target: sign, follow: d } }",
         &["lights.c.wled \"h\" is the strip of lights.a too"],
     ),
+    (
+        "lights: { a: { wled: Strip.lan, follow: d }, b: { wled: 'strip.lan.:80', follow: d } }",
+        &["lights.b.wled \"strip.lan.:80\" is the strip of lights.a too"],
+    ),
+    (
+        "lights: { a: { wled: '[0:0::1]:80', follow: d }, b: { wled: '[::1]', follow: d } }",
+        &["lights.b.wled \"[::1]\" is the strip of lights.a too"],
+    ),
+    (
+        "lights: { a: { wled: h, follow: d, hours: { from: '8:00', to: '12:00', time_zone: UTC } }, b: { wled: h, follow: d, hours: { from: '12:00', to: '20:00', time_zone: UTC } } }",
+        &["lights.b.wled \"h\" is the strip of lights.a too", "hours that exclude each other do not part them"],
+    ),
     ("colors: { InACal: off }", &["is not a known key", "colors.InACall"]),
     ("colors: { Busy: #ff0000\n }", &["colors.Busy", "in", "quotes"]),
     ("colors: { Busy: '#ff00' }", &["colors.Busy \"#ff00\" is not a colour"]),
@@ -191,6 +203,14 @@ fn a_light_may_follow_an_account_of_another_bridge_but_not_an_unknown_one_of_thi
     let with_accounts = format!("{light}accounts: {{ alex: {{ user: a@b.c }} }}");
     let report = mistakes(&with_accounts, &[]);
     assert!(report.contains("lights.l.follow names the account zoe, which is not there"), "{report}");
+}
+
+#[test]
+fn strips_at_other_ports_are_others() {
+    for (one, other) in [("h", "h:8080"), ("h:81", "h:82"), ("h", "i"), ("h", "h:443")] {
+        let yaml = format!("lights: {{ a: {{ wled: '{one}', follow: d }}, b: {{ wled: '{other}', follow: d }} }}");
+        assert!(from_yaml(&yaml, Path::new("")).is_ok(), "{yaml}");
+    }
 }
 
 #[test]

@@ -36,6 +36,7 @@ struct Shared {
     device: Mutex<Device>,
     commands: Mutex<Vec<(Instant, Value)>>,
     readings: AtomicUsize,
+    listings: AtomicUsize,
     faults: Faults,
 }
 
@@ -68,6 +69,7 @@ impl Wled {
             device: Mutex::new(Device::new()),
             commands: Mutex::default(),
             readings: AtomicUsize::default(),
+            listings: AtomicUsize::default(),
             faults: Faults::default(),
         });
         let routes = Router::new()
@@ -109,6 +111,11 @@ impl Wled {
         self.shared.readings.load(Ordering::Relaxed)
     }
 
+    /// How often its presets were listed.
+    pub fn listings(&self) -> usize {
+        self.shared.listings.load(Ordering::Relaxed)
+    }
+
     /// Somebody changes it by an app; `part` is what a command would hold.
     pub fn hand(&self, part: &Value) {
         obey(&self.shared, part);
@@ -133,6 +140,7 @@ async fn read(extract::State(shared): extract::State<Arc<Shared>>) -> Json<Value
 }
 
 async fn presets_of(extract::State(shared): extract::State<Arc<Shared>>) -> Json<Value> {
+    shared.listings.fetch_add(1, Ordering::Relaxed);
     Json(shared.device().presets.clone())
 }
 

@@ -2,6 +2,11 @@
 #![cfg(test)]
 #![cfg(feature = "demo")]
 
+mod check;
+mod flash;
+mod scenes;
+mod segments;
+
 use std::time::Duration;
 
 use graph2mqtt::lights::{self, Event, Look, Trouble};
@@ -113,131 +118,6 @@ async fn an_effect_is_in_its_own_colour_and_pace_whatever_was_left_of_others() {
     assert_eq!(hub.lights[0].1.read().await.unwrap(), before);
 }
 
-/// Two lights, each a segment of one strip.
-async fn two(strip: &Wled) -> (lights::Hub, TempDir) {
-    let light = |name: &str, segment: &str| {
-        format!("  {name}: {{ wled: \"{}\", target: {segment}, follow: alex }}\n", strip.address())
-    };
-    let (mut hubs, folder) = hubs(&(light("left", "0") + &light("right", "Sign"))).await;
-    (hubs.remove(0), folder)
-}
-
-/// The segments' own switches, and the strip's.
-fn switches(strip: &Wled) -> [bool; 3] {
-    let state = strip.state();
-    [&state["on"], &state["seg"][0]["on"], &state["seg"][1]["on"]].map(|on| on == true)
-}
-
-#[tokio::test]
-async fn a_segment_alone_is_lit_of_a_strip_that_was_off() {
-    let strip = Wled::start().await.unwrap();
-    let (hub, _folder) = light(&strip, ", target: Sign").await;
-    show(&hub, RED).await.unwrap();
-    assert_eq!((strip.drawn(), strip.commands().len()), (vec!["dark".into(), "#ff0000".to_owned()], 1));
-    show(&hub, Look::Off).await.unwrap();
-    assert_eq!(switches(&strip), [false, true, true], "as it was before");
-    show(&hub, Look::Off).await.unwrap();
-    strip.hand(&json!({"on": true}));
-    assert_eq!(strip.drawn(), ["#ffa000", "#ff0000"], "whoever switches it on finds what they had");
-    show(&hub, RED).await.unwrap();
-    show(&hub, Look::Off).await.unwrap();
-    assert_eq!(strip.drawn(), ["#ffa000", "dark"], "the strip is a person's now");
-}
-
-#[tokio::test]
-async fn two_segments_of_one_strip_come_and_go_by_themselves() {
-    let strip = Wled::start().await.unwrap();
-    let (hub, _folder) = two(&strip).await;
-    let [left, right] = [0, 1].map(|light| &hub.lights[light].1);
-    let before = left.read().await.unwrap();
-    left.show(RED, false).await.unwrap();
-    right.show(Look::plain(Shade::Rgb([0, 0, 255])), false).await.unwrap();
-    assert_eq!(strip.drawn(), ["#ff0000", "#0000ff"]);
-    right.show(Look::Off, false).await.unwrap();
-    assert_eq!(strip.drawn(), ["#ff0000", "dark"]);
-    left.show(Look::Seen(before.clone().into()), false).await.unwrap();
-    assert_eq!(switches(&strip), [false, true, true], "nothing is lit any more");
-    assert_eq!(left.read().await.unwrap(), before);
-    right.show(RED, false).await.unwrap();
-    left.show(Look::Seen(before.into()), false).await.unwrap();
-    assert_eq!(strip.drawn(), ["dark", "#ff0000"]);
-    right.flash().await.unwrap();
-    assert_eq!(strip.drawn(), ["dark", "#ff0000"]);
-}
-
-#[tokio::test]
-async fn what_one_member_darkened_another_gives_back() {
-    let strip = Wled::start().await.unwrap();
-    let ((one, _folder), (other, _other_folder)) =
-        (light(&strip, ", target: Sign").await, light(&strip, ", target: Sign").await);
-    other.lights[0].1.read().await.unwrap();
-    show(&one, RED).await.unwrap();
-    other.lights[0].1.read().await.unwrap();
-    show(&other, Look::Off).await.unwrap();
-    assert_eq!(switches(&strip), [false, true, true]);
-}
-
-#[tokio::test]
-async fn a_segment_flashes_alone_and_the_strip_is_off_again() {
-    let strip = Wled::start().await.unwrap();
-    let (hub, _folder) = light(&strip, ", target: Sign").await;
-    let before = strip.state();
-    let flash = async { hub.lights[0].1.flash().await.unwrap() };
-    let flashes = until(&strip, "it flashes", |strip| strip.drawn() == ["dark", "#ffffff blinking"]);
-    tokio::join!(flash, flashes);
-    let look = |state: &serde_json::Value| json!([state["on"], state["bri"], state["seg"]]);
-    assert_eq!(look(&strip.state()), look(&before));
-}
-
-#[tokio::test]
-async fn what_is_wanted_during_a_flash_stands_after_it() {
-    let strip = Wled::start().await.unwrap();
-    let ((hub, _folder), (other, _other_folder)) = (light(&strip, "").await, light(&strip, "").await);
-    for (member, look, drawn) in
-        [(&hub, RED, "#ff0000"), (&other, Look::plain(Shade::Rgb([0, 0, 255])), "#0000ff"), (&hub, Look::Off, "dark")]
-    {
-        let wish = async {
-            until(&strip, "it flashes", |strip| strip.drawn()[0] == "#ffffff blinking").await;
-            show(member, look).await.unwrap();
-        };
-        let (flashed, ()) = tokio::join!(hub.lights[0].1.flash(), wish);
-        flashed.unwrap();
-        assert_eq!(strip.drawn(), [drawn, drawn]);
-    }
-    strip.hand(&json!({"on": true}));
-    assert_eq!(strip.drawn(), ["#0000ff", "#0000ff"], "nothing is left of the flash");
-}
-
-#[tokio::test]
-async fn a_flash_is_no_persons_hand() {
-    let strip = Wled::start().await.unwrap();
-    let (hub, _folder) = light(&strip, "").await;
-    let light = &hub.lights[0].1;
-    let before = light.read().await.unwrap();
-    let meanwhile = async {
-        until(&strip, "it flashes", |strip| strip.drawn()[0] == "#ffffff blinking").await;
-        assert_eq!(light.read().await.unwrap(), before, "what it showed before comes back");
-        light.flash().await.unwrap();
-        assert_eq!(strip.drawn()[0], "#ffffff blinking", "it flashes already");
-    };
-    let (flashed, ()) = tokio::join!(light.flash(), meanwhile);
-    flashed.unwrap();
-    assert_eq!(light.read().await.unwrap(), before);
-    let (sender, mut events) = tokio::sync::mpsc::channel(8);
-    let source = hub.source.clone();
-    tokio::spawn(async move { source.watch(sender).await });
-    let mut next = async || tokio::time::timeout(WAIT, events.recv()).await.unwrap().unwrap();
-    assert_eq!(next().await, Event::Missed);
-    // As another member lets it flash.
-    let flash = &strip.commands()[0];
-    strip.hand(flash);
-    let readings = strip.readings();
-    until(&strip, "it is read", |strip| strip.readings() > readings).await;
-    strip.hand(&json!({"seg": [{"id": 0, "fx": 0, "col": [[0, 0, 255]]}, {"id": 1, "fx": 0, "col": [[0, 0, 255]]}]}));
-    let Event::Changed { light: 0, seen } = next().await else { panic!("a change") };
-    assert!(light.agrees(&Look::Seen(light.read().await.unwrap().into()), &seen), "{seen:?}");
-}
-
 #[tokio::test]
 async fn a_persons_hand_is_seen_and_an_echo_told_from_it() {
     let strip = Wled::start().await.unwrap();
@@ -271,74 +151,6 @@ async fn a_hand_on_any_segment_of_a_strip_is_seen() {
         part["id"] = json!(1);
         strip.hand(&json!({"seg": [part]}));
         assert!(!agrees().await, "{look:?}, {hand}");
-    }
-}
-
-fn scene(name: &str, brightness: Option<u8>) -> Look {
-    Look::Scene { name: name.into(), brightness, transition: Duration::ZERO }
-}
-
-#[tokio::test]
-async fn a_preset_has_the_brightness_that_is_named_beside_it_whatever_it_was_saved_with() {
-    let strip = Wled::start().await.unwrap();
-    let (hub, _folder) = light(&strip, "").await;
-    for (name, drawn) in [("Relax", "#ff7828"), ("Work", "#ffffff")] {
-        show(&hub, scene(name, Some(80))).await.unwrap();
-        assert_eq!((&strip.drawn()[0][..], &strip.state()["bri"]), (drawn, &json!(204)), "{name}");
-        strip.hand(&json!({"ps": 4}));
-        until(&strip, "Relax, as it was saved", |strip| strip.state()["ps"] == 4 && strip.state()["bri"] == 50).await;
-    }
-    // As it is shown already, the strip does not load it again.
-    show(&hub, scene("Relax", Some(30))).await.unwrap();
-    assert_eq!((&strip.drawn()[0][..], &strip.state()["bri"]), ("#ff7828", &json!(77)));
-    let refused = show(&hub, scene("Party", Some(80))).await;
-    assert!(
-        matches!(&refused, Err(Trouble::Light { reason }) if reason.contains("leave brightness out")),
-        "{refused:?}"
-    );
-    show(&hub, scene("Party", None)).await.unwrap();
-    until(&strip, "the playlist", |strip| strip.state()["pl"] == 6).await;
-}
-
-#[tokio::test]
-async fn a_segment_shows_no_preset_which_would_be_the_whole_strips() {
-    let strip = Wled::start().await.unwrap();
-    let (hub, _folder) = light(&strip, ", target: Sign").await;
-    let refused = show(&hub, scene("Relax", None)).await;
-    let says = |reason: &str| {
-        ["light sign", "\"Relax\"", "segment \"Sign\"", "lights.sign.colors"].iter().all(|it| reason.contains(it))
-    };
-    assert!(matches!(&refused, Err(Trouble::Light { reason }) if says(reason)), "{refused:?}");
-    assert_eq!(strip.commands().len(), 0);
-}
-
-#[tokio::test]
-async fn check_asks_for_the_scenes_that_a_light_may_show() {
-    let strip = Wled::start().await.unwrap();
-    let cases = [
-        ("", "", Ok("WLED answers")),
-        ("", "Away: scene:Relax", Ok("WLED answers")),
-        ("", "Away: scene:Sunset", Err("no preset \"Sunset\"; it has Relax, Work, Party")),
-        (", target: Sign", "Away: scene:Relax", Err("lights.sign.colors")),
-        (", target: Sign, colors: { Away: scene:Relax }", "", Err("lights.sign.colors")),
-        (", target: Sign, colors: { Away: \"#ff0000\" }", "Away: scene:Relax", Ok("WLED answers")),
-        (", target: Sign, colors: { default: \"#ff0000\" }", "Away: scene:Relax", Ok("WLED answers")),
-        (", target: Door", "", Err("no segment \"Door\"; it has 0, 1")),
-    ];
-    for (keys, colors, expected) in cases {
-        let (settings, store, _folder) = settings(&format!(
-            "lights: {{ sign: {{ wled: \"{}\", follow: alex{keys} }} }}\ncolors: {{ {colors} }}\n",
-            strip.address()
-        ))
-        .await;
-        let found = lights::check(&settings, &store).await;
-        let outcome = found[0].outcome.as_deref().map_err(String::as_str);
-        let is_so = match (outcome, expected) {
-            (Ok(said), Ok(expected)) => said == expected,
-            (Err(said), Err(expected)) => said.contains(expected),
-            _ => false,
-        };
-        assert!(is_so && found.len() == 1, "{keys}, {colors}: {found:?}");
     }
 }
 
