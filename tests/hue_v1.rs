@@ -219,24 +219,131 @@ async fn what_a_process_that_was_stopped_reads_late_is_no_persons_hand() {
     assert_eq!(next().await, Event::Missed);
 }
 
+/// What an app sends.
+async fn app(world: &World, path: &str, body: &serde_json::Value) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let http = reqwest::Client::builder().tls_certs_only([]).no_proxy().build().unwrap();
+    let url = format!("http://{}/api/{}/{path}", world.hub.address(), world.hub.key());
+    let answer = http.put(url).json(body).send().await.unwrap().text().await.unwrap();
+    assert!(!answer.contains("error") && !answer.is_empty(), "{answer}");
+}
+
 #[tokio::test]
 async fn a_lamp_that_went_through_all_colours_does_so_again() {
     let world = World::plain("Desk").await;
-    let (hub, key) = (world.hub.address(), world.hub.key());
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let http = reqwest::Client::builder().tls_certs_only([]).no_proxy().build().unwrap();
-    let app = async |state: serde_json::Value| {
-        let url = format!("http://{hub}/api/{key}/lights/1/state");
-        let answer = http.put(url).json(&state).send().await.unwrap().text().await.unwrap();
-        assert!(!answer.contains("error"), "{answer}");
-    };
-    app(json!({"on": true, "effect": "colorloop"})).await;
+    app(&world, "lights/1/state", &json!({"on": true, "effect": "colorloop"})).await;
     let before = world.lights.lights[0].1.read().await.unwrap();
     world.show(RED).await.unwrap();
-    app(json!({"effect": "none"})).await;
+    app(&world, "lights/1/state", &json!({"effect": "none"})).await;
     world.show(Look::Seen(before.clone().into())).await.unwrap();
     assert_eq!(world.hub.lamp("Desk").effect, "colorloop");
     world.hub.hand("Desk", &json!({"color": {"xy": {"x": 0.17, "y": 0.7}}}));
     let on_its_way = world.lights.lights[0].1.read().await.unwrap();
     assert!(world.lights.lights[0].1.agrees(&Look::Seen(before.into()), &on_its_way), "it moves by itself");
+}
+
+/// The office, whose light may show the scene Relax, with what the hub tells. What goes wrong where it is asked for one.
+async fn with_scene(fault: Option<What>) -> (World, tokio::sync::mpsc::Receiver<Event>) {
+    let relax = [
+        ("Desk", json!({"dimming": {"brightness": 60.0}, "color": {"xy": {"x": 0.5, "y": 0.4}}})),
+        ("Shelf", json!({"dimming": {"brightness": 60.0}, "color_temperature": {"mirek": 400}})),
+    ];
+    let lamps = [("Desk", Kind::Color(Gamut::C)), ("Shelf", Kind::Ambiance), ("Fan", Kind::Plug)];
+    let plan = Hub::plan().room("Office", &lamps).scene("Office", "Relax", &relax).plain_v1();
+    let world = OneLight::on(plan, ", api: v1", "target: Office, colors: { Busy: scene:relax }").await;
+    world.hub.adjust(|limits| limits.group_gap = Duration::ZERO);
+    fault.into_iter().for_each(|fault| world.hub.fault(Fault::new("/scenes/", fault)));
+    let (sender, mut events) = tokio::sync::mpsc::channel(8);
+    let source = world.lights.source.clone();
+    tokio::spawn(async move { source.watch(sender).await });
+    assert_eq!(next(&mut events).await, Event::Missed);
+    (World(world), events)
+}
+
+async fn next(events: &mut tokio::sync::mpsc::Receiver<Event>) -> Event {
+    tokio::time::timeout(WAIT, events.recv()).await.unwrap().unwrap()
+}
+
+fn relax() -> Look {
+    Look::Scene { name: "Relax".into(), brightness: None, transition: Duration::ZERO }
+}
+
+/// Whether what is told of a lamp until it shows this brightness speaks for the scene.
+async fn agree_until(world: &World, events: &mut tokio::sync::mpsc::Receiver<Event>, brightness: u16) -> bool {
+    let mut agree = true;
+    loop {
+        let Event::Changed { seen, .. } = next(events).await else { panic!("a change") };
+        agree &= world.lights.lights[0].1.agrees(&relax(), &seen);
+        if seen.0[0].brightness == Some(brightness) {
+            return agree;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_hand_under_a_scene_is_seen_and_its_echo_told_from_it() {
+    let (world, mut events) = with_scene(None).await;
+    world.show(relax()).await.unwrap();
+    assert!(agree_until(&world, &mut events, 5984).await && agree_until(&world, &mut events, 5984).await);
+    let light = &world.lights.lights[0].1;
+    assert!(light.agrees(&relax(), &light.read().await.unwrap()));
+    let hands = [
+        ("Desk", json!({"color": {"xy": {"x": 0.17, "y": 0.7}}}), false),
+        ("Desk", json!({"color": {"xy": {"x": 0.505, "y": 0.395}}}), true),
+        ("Shelf", json!({"color_temperature": {"mirek": 250}}), false),
+        ("Shelf", json!({"dimming": {"brightness": 20.0}}), false),
+        ("Fan", json!({"on": {"on": true}}), false),
+        ("Desk", json!({"on": {"on": false}}), false),
+    ];
+    for (lamp, hand, agrees) in hands {
+        world.hub.hand(lamp, &hand);
+        let Event::Changed { light: 0, seen } = next(&mut events).await else { panic!("a change") };
+        assert_eq!(light.agrees(&relax(), &seen), agrees, "{lamp} {hand}: {seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_scene_that_was_changed_in_an_app_is_known_as_it_is_now() {
+    let (world, mut events) = with_scene(None).await;
+    app(&world, "scenes/scene0000000000/lightstates/1", &json!({"on": true, "bri": 25, "xy": [0.2, 0.6]})).await;
+    world.show(relax()).await.unwrap();
+    assert!(agree_until(&world, &mut events, 984).await);
+    world.hub.hand("Desk", &json!({"color": {"xy": {"x": 0.5, "y": 0.4}}}));
+    let seen = loop {
+        let Event::Changed { seen, .. } = next(&mut events).await else { panic!("a change") };
+        if &*seen.0[0].id == "1" {
+            break seen;
+        }
+    };
+    assert!(!world.lights.lights[0].1.agrees(&relax(), &seen), "as it was before: {seen:?}");
+}
+
+#[tokio::test]
+async fn of_a_hub_that_tells_nothing_of_its_scenes_no_hand_is_made_up() {
+    for body in
+        [r#"{"name":"Relax","group":"1","version":1}"#, r#"[{"error":{"type":3,"description":"no"}}]"#, "<html>"]
+    {
+        let (world, mut events) = with_scene(Some(What::status(200, body))).await;
+        world.show(relax()).await.unwrap();
+        world.hub.hand("Fan", &json!({"on": {"on": true}}));
+        for _ in 0..2 {
+            let Event::Changed { seen, .. } = next(&mut events).await else { panic!("a change") };
+            assert!(world.lights.lights[0].1.agrees(&relax(), &seen), "{body}: {seen:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_lamp_shows_on_its_way_is_no_hand() {
+    let (world, mut events) = with_scene(None).await;
+    world.show(relax()).await.unwrap();
+    assert!(agree_until(&world, &mut events, 5984).await && agree_until(&world, &mut events, 5984).await);
+    // Longer than from one reading to the next.
+    for step in 0..45 {
+        world.hub.hand("Shelf", &json!({"dimming": {"brightness": 10.0 + f64::from(step)}}));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    world.hub.hand("Shelf", &json!({"dimming": {"brightness": 59.0}}));
+    let Event::Changed { seen, .. } = next(&mut events).await else { panic!("a change") };
+    assert!(world.lights.lights[0].1.agrees(&relax(), &seen), "{seen:?}");
 }

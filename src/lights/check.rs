@@ -66,7 +66,7 @@ pub(super) async fn strips(settings: &Settings) -> BTreeMap<&Name, Result<String
     join_all(asked).await.into_iter().flatten().collect()
 }
 
-fn scene(color: &Color) -> Option<(&str, Option<u8>)> {
+pub(super) fn scene(color: &Color) -> Option<(&str, Option<u8>)> {
     match color {
         Color::Scene { name, brightness, .. } => Some((name, *brightness)),
         _ => None,

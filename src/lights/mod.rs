@@ -55,7 +55,12 @@ pub fn hubs(settings: &Settings, store: &Store) -> Vec<Hub> {
         let boxed = |light: &Arc<hue::HueLight>| Box::new(light.clone()) as Box<dyn Light>;
         let lights = here().map(|(light, _)| light.clone()).zip(all.iter().map(boxed)).collect();
         let together: Arc<dyn Together> = Arc::new(hue::HueTogether::new(shared.clone(), all));
-        let source = Arc::new(hue::Watch::new(shared, here().map(|(_, light)| light.target.clone()).collect()));
+        let scenes = |light: &settings::Light| -> Vec<_> {
+            let names = settings.colors_of(light).filter_map(check::scene).map(|(name, _)| name.to_owned());
+            names.map(|name| (light.target.clone(), name)).collect()
+        };
+        let watch = hue::Watch::new(shared, here().map(|(_, light)| light.target.clone()).collect());
+        let source = Arc::new(watch.with_scenes(here().flat_map(|(_, light)| scenes(light)).collect()));
         Hub { name: name.clone(), limits: hue::LIMITS, lights, source, together: Some(together) }
     };
     settings.hubs.iter().map(with_lights).filter(|hub| !hub.lights.is_empty()).chain(strips(settings)).collect()

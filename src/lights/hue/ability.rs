@@ -82,7 +82,7 @@ impl Whites {
         Self { coldest: sound(coldest).unwrap_or(usual), warmest: sound(warmest).unwrap_or(warm) }
     }
 
-    fn nearest(self, mirek: u16) -> u16 {
+    pub fn nearest(self, mirek: u16) -> u16 {
         mirek.min(self.warmest).max(self.coldest)
     }
 

@@ -31,6 +31,16 @@ impl Dialect {
         }
     }
 
+    /// Where a scene is told that the hub does not tell with all that it holds.
+    pub fn scene_path(self, id: &str) -> Option<String> {
+        (self == Self::V1).then(|| v1::scene_path(id))
+    }
+
+    /// What the answer says that such a scene makes of its lamps; none when it is no hub's.
+    pub fn scene_lamps(self, answer: &[u8], directory: &Directory) -> Option<Vec<Lamp>> {
+        if self == Self::V1 { v1::scene_lamps(answer, directory) } else { None }
+    }
+
     pub fn lamps_path(self) -> &'static str {
         match self {
             Self::V2 => "/clip/v2/resource/light",

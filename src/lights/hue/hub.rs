@@ -1,6 +1,7 @@
 //! One hub: connected and read when something is first asked of it, and so kept for all its lights.
 
 mod mend;
+mod scenes;
 mod standing;
 mod trouble;
 

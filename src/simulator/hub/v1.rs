@@ -22,6 +22,8 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
     Router::new()
         .route("/api/{key}", get(whole))
         .route("/api/{key}/{kind}", get(section))
+        .route("/api/{key}/scenes/{id}", get(scene))
+        .route("/api/{key}/scenes/{id}/lightstates/{number}", put(lightstate))
         .route("/api/{key}/lights/{number}/state", put(light))
         .route("/api/{key}/groups/{number}/action", put(group))
 }
@@ -62,6 +64,58 @@ async fn section(
     }
 }
 
+/// One scene: of one alone it is told what it makes of its lamps.
+async fn scene(
+    extract::State(shared): extract::State<Arc<Shared>>,
+    Path((key, id)): Path<(String, String)>,
+) -> Response {
+    let state = shared.state();
+    if !state.keys.contains(&key) {
+        return unauthorized();
+    }
+    let Some(scene) = state.scenes.iter().find(|scene| scene.short == id) else { return no_scene(&id) };
+    let mut whole = state.v1_scene(scene);
+    let lightstate = |(lamp, action): &(usize, Value)| (state.lamps[*lamp].number.to_string(), v1_lightstate(action));
+    whole["lightstates"] = scene.actions.iter().map(lightstate).collect();
+    Json(whole).into_response()
+}
+
+fn no_scene(id: &str) -> Response {
+    Json(json!([error(3, &format!("/scenes/{id}"), &format!("resource, /scenes/{id}, not available"))])).into_response()
+}
+
+/// An app changes what a scene makes of a lamp.
+async fn lightstate(
+    extract::State(shared): extract::State<Arc<Shared>>,
+    Path((key, id, number)): Path<(String, String, String)>,
+    body: Bytes,
+) -> Response {
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let mut state = shared.state();
+    if !state.keys.contains(&key) {
+        return unauthorized();
+    }
+    let lamp = state.lamps.iter().position(|lamp| lamp.number.to_string() == number);
+    let scene = state.scenes.iter_mut().find(|scene| scene.short == id);
+    let of_lamp = |scene: &mut super::scene::Scene| {
+        let at = scene.actions.iter().position(|(at, _)| Some(*at) == lamp)?;
+        scene.actions[at].1 =
+            members(&body).into_iter().filter_map(|(_, member)| member.ok()).fold(json!({}), |mut action, member| {
+                action.as_object_mut().expect("an action is an object").extend(super::lamp::members(member));
+                action
+            });
+        Some(())
+    };
+    match scene.and_then(of_lamp) {
+        Some(()) => {
+            let address = format!("/scenes/{id}/lightstates/{number}");
+            let changed = |(name, value): (&String, &Value)| json!({"success": {format!("{address}/{name}"): value}});
+            Json(body.as_object().into_iter().flatten().map(changed).collect::<Value>()).into_response()
+        }
+        None => no_scene(&id),
+    }
+}
+
 impl State {
     fn v1_section(&self, kind: &str) -> Option<Value> {
         match kind {
@@ -85,16 +139,44 @@ impl State {
     }
 
     fn v1_scene(&self, scene: &super::scene::Scene) -> Value {
-        let group = self.groups[scene.group].number.to_string();
-        json!({"name": scene.name, "type": "GroupScene", "group": group})
+        let group = &self.groups[scene.group];
+        let lights: Vec<String> = group.lamps.iter().map(|lamp| self.lamps[*lamp].number.to_string()).collect();
+        json!({
+            "name": scene.name,
+            "type": "GroupScene",
+            "group": group.number.to_string(),
+            "lights": lights,
+            "owner": "5e3c1f6b-0000-4000-8000-0017880abcde",
+            "recycle": false,
+            "locked": false,
+            "appdata": {"version": 1, "data": ""},
+            "picture": "",
+            "lastupdated": "2026-11-24T08:00:00",
+            "version": 2,
+        })
     }
+}
+
+/// What a scene makes of a lamp, in v1's words.
+fn v1_lightstate(action: &Value) -> Value {
+    let mut state = Map::new();
+    let mut tell = |name: &str, value: Option<Value>| drop(value.map(|value| state.insert(name.to_owned(), value)));
+    tell("on", action.pointer("/on/on").cloned());
+    tell("bri", action.pointer("/dimming/brightness").and_then(Value::as_f64).map(|percent| json!(bri(percent))));
+    tell("xy", action.pointer("/color/xy").map(|xy| json!([xy["x"], xy["y"]])));
+    tell("ct", action.pointer("/color_temperature/mirek").cloned());
+    Value::Object(state)
+}
+
+fn bri(percent: f64) -> u64 {
+    (percent * 2.54).round().clamp(1.0, 254.0) as u64
 }
 
 fn v1_light(lamp: &Lamp) -> Value {
     let state = &lamp.state;
     let mut shown = json!({"on": state.on, "alert": "none", "reachable": lamp.reachable, "mode": "homeautomation"});
     if lamp.kind.takes("dimming") {
-        shown["bri"] = json!((state.brightness * 2.54).round().clamp(1.0, 254.0) as u64);
+        shown["bri"] = json!(bri(state.brightness));
     }
     if lamp.kind.takes("color_temperature") {
         shown["ct"] = json!(state.mirek.unwrap_or(366));

@@ -1,17 +1,19 @@
 //! CLIP v1: older hubs, and bridges that imitate one. Read into, and commanded from, v2's terms.
 //!
-//! `GET /api/<key>/{lights,groups,scenes,config}`; `PUT /api/<key>/lights/<n>/state` and `/groups/<n>/action`
+//! `GET /api/<key>/{lights,groups,scenes,config}` and `/scenes/<id>`; `PUT /api/<key>/lights/<n>/state` and `/groups/<n>/action`
 //! with `on`, `bri` (1 to 254), `xy`, `ct`, `transitiontime` (tenths of a second), `alert`. Group 0 is the
 //! whole home. A room, a zone and a group are one thing here, and keep the words that v2 has for them.
 
 pub(super) mod answer;
 mod poll;
 mod resources;
+mod scenes;
 
 use serde_json::{Map, Value, json};
 
 pub(super) use self::poll::Poll;
 pub(super) use self::resources::{DIRECTORY, LIGHTS, directory, seen};
+pub(super) use self::scenes::{scene_lamps, scene_path};
 use super::v2::command::Put;
 use super::v2::resources::{GROUPED_LIGHT, LIGHT};
 

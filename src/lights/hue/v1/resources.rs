@@ -16,7 +16,7 @@ pub(in crate::lights::hue) const DIRECTORY: [&str; 4] =
 /// The group of all lights.
 const ALL: &str = "0";
 /// The only effect.
-const COLOR_LOOP: &str = "colorloop";
+pub(super) const COLOR_LOOP: &str = "colorloop";
 
 /// What the answers to [`DIRECTORY`] say; none when lights or groups are no hub's. Imitations leave scenes out.
 pub(in crate::lights::hue) fn directory(answers: &[Vec<u8>]) -> Option<Directory> {
@@ -76,7 +76,7 @@ fn group(number: &str, group: &Value, kind: TargetKind) -> [Resource; 2] {
     [place, end]
 }
 
-/// What it makes of its lamps is told only where scenes are asked for one by one, and left out.
+/// What it makes of its lamps is told only where scenes are asked for one by one.
 fn scene(id: &str, scene: &Value) -> Option<Scene> {
     let place = text(scene, "group")?;
     Some(Scene { id: format!("{place}/{id}"), name: text(scene, "name")?, place, lamps: Vec::new() })
@@ -98,9 +98,15 @@ fn gamut(light: &Value) -> Gamut {
     own().or_else(lettered).unwrap_or(Gamut::C)
 }
 
-fn point(value: &Value) -> Option<Xy> {
+pub(super) fn point(value: &Value) -> Option<Xy> {
     let (x, y) = (value.get(0)?.as_f64()?, value.get(1)?.as_f64()?);
     ((0.0..=1.0).contains(&x) && (0.0..=1.0).contains(&y)).then_some(Xy { x, y })
+}
+
+/// Of a lamp's state, in hundredths of a percent.
+pub(super) fn brightness(state: &Value) -> Option<u16> {
+    let bri = state.get("bri").and_then(Value::as_f64)?;
+    Some((bri.clamp(0.0, 254.0) / 254.0 * 10_000.0).round() as u16)
 }
 
 /// Whether it goes through all colours.
@@ -119,12 +125,11 @@ pub(in crate::lights::hue) fn seen(answer: &[u8]) -> Option<Vec<Lamp>> {
     let lamp = |(number, light): (&String, &Value)| {
         let state = light.get("state")?;
         let mode = state.get("colormode").and_then(Value::as_str).unwrap_or_default();
-        let bri = state.get("bri").and_then(Value::as_f64);
         let ct = state.get("ct").and_then(Value::as_u64).filter(|_| mode == "ct" || state.get("xy").is_none());
         Some(Lamp {
             id: number.as_str().into(),
             on: state.get("on").and_then(Value::as_bool),
-            brightness: bri.map(|bri| (bri.clamp(0.0, 254.0) / 254.0 * 10_000.0).round() as u16),
+            brightness: brightness(state),
             xy: state.get("xy").filter(|_| mode != "ct").and_then(point).map(Xy::ten_thousandths),
             mirek: ct.and_then(|ct| u16::try_from(ct).ok()),
             other: match state.get("reachable") {

@@ -60,7 +60,7 @@ impl Endpoint {
 }
 
 /// A resource, with what is used of it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::lights::hue) struct Resource {
     pub kind: TargetKind,
     pub id: String,
@@ -87,7 +87,7 @@ pub(in crate::lights::hue) struct Scene {
 }
 
 /// All that a hub holds of interest here.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(in crate::lights::hue) struct Directory {
     pub resources: Vec<Resource>,
     pub scenes: Vec<Scene>,

@@ -46,6 +46,8 @@ const SEARCH: Duration = Duration::from_secs(60);
 pub struct Watch {
     hub: Arc<HueHub>,
     targets: Vec<Target>,
+    /// Those that the lights may show, by target and name.
+    scenes: Vec<(Target, String)>,
     silence: Duration,
 }
 
@@ -84,7 +86,12 @@ struct Unheard;
 impl Watch {
     /// `targets` in the order of the hub's lights.
     pub fn new(hub: Arc<HueHub>, targets: Vec<Target>) -> Self {
-        Self { hub, targets, silence: SILENCE }
+        Self { hub, targets, scenes: Vec::new(), silence: SILENCE }
+    }
+
+    /// The lights may show these scenes, each told by its target and its name.
+    pub fn with_scenes(self, scenes: Vec<(Target, String)>) -> Self {
+        Self { scenes, ..self }
     }
 
     /// A connection that is silent for longer than this is made anew.
@@ -168,15 +175,20 @@ impl Watch {
             let Ok((link, directory)) = self.hub.session().await else { return Ok(()) };
             let Ok(lamps) = self.hub.lamps(&link).await else { return Ok(()) };
             concerns.know(directory, &self.targets);
-            for event in poll.take(&lamps, |lamp| concerns.lights.get(lamp).cloned().unwrap_or_default()) {
+            let concerned = |lamp: &str| concerns.lights.get(lamp).cloned().unwrap_or_default();
+            let told = poll.take(&lamps, Instant::now().into_std(), concerned);
+            if !told.is_empty() {
+                self.hub.learn_scenes(&link, &self.scenes).await;
+            }
+            for event in told {
                 events.send(event).await.map_err(|_| Unheard)?;
             }
-            let began = Instant::now();
+            let (began, pause) = (Instant::now(), poll.pause());
             tokio::select! {
                 () = events.closed() => return Err(Unheard),
-                () = sleep(Poll::PAUSE) => {}
+                () = sleep(pause) => {}
             }
-            if was_stopped(began, Poll::PAUSE) {
+            if was_stopped(began, pause) {
                 poll = Poll::default();
             }
         }
