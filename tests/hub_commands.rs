@@ -191,6 +191,9 @@ async fn what_keeps_a_hub_from_being_paired_is_told_and_changes_nothing() {
     let (code, _, err) = run(&right, &["pair", "attic"]).await;
     assert_eq!(code, Some(2));
     assert!(err.contains("it has office"), "{err}");
+    let (code, _, err) = run(&right, &["pair", "001788fffe000000"]).await;
+    assert_eq!(code, Some(1), "the usage is right, and the hub away: {err}");
+    assert!(err.contains("no hub of this id") && err.contains("give its address"), "{err}");
     assert_eq!(run(&right, &["pair", "office", "--wait", "0"]).await.0, Some(2));
     hub.down().await;
     let (code, _, err) = run(&right, &["pair", "office"]).await;

@@ -203,7 +203,9 @@ async fn a_hub_is_paired_by_its_id_alone_where_it_announces_itself() {
     let terms = lights::hue::Terms { within: PATIENCE, new_certificate: true };
     let paired = lights::hue::pair(&found, &name, &place.store, terms, &mut |_| {}).await.unwrap();
     assert_eq!((paired.id, paired.host), (id, hub.address().to_string()));
-    let text = lights::hub_named(&nobody, "001788fffe000000").await.unwrap_err();
+    let Err(lights::NoSuchHub::Away(text)) = lights::hub_named(&nobody, "001788fffe000000").await else {
+        panic!("found")
+    };
     assert!(text.contains("001788fffe000000") && text.contains("mDNS") && text.contains("graph2mqtt hubs"), "{text}");
 }
 

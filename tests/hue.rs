@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use graph2mqtt::lights::{self, Load, Look, Obeyed, Trouble};
 use graph2mqtt::settings::{self, Settings, Shade};
-use graph2mqtt::simulator::{Certificate, Fault, Gamut, Hub, Kind, What};
+use graph2mqtt::simulator::{Certificate, Fault, Gamut, Hub, Kind, Request, What};
 use graph2mqtt::store::Store;
 use tempfile::TempDir;
 
@@ -330,4 +330,21 @@ async fn check_names_hub_and_light_and_what_is_wrong() {
     hub.fault(Fault::new("GET", What::status(404, "{}")));
     let findings = lights::check(&place.settings(&hub, &usual(&hub), "Desk"), &store).await;
     assert!(findings[0].outcome.as_ref().unwrap_err().contains("no CLIP v2"), "{findings:?}");
+}
+
+#[tokio::test]
+async fn check_tries_hubs_beside_one_another() {
+    let (ill, well) = (hub().await, hub().await);
+    ill.fault(Fault::new("", What::Hang));
+    let place = Place::new();
+    let mut settings = place.settings(&ill, &usual(&ill), "Desk");
+    let other = place.settings(&well, &usual(&well), "Desk").hubs.remove("office").unwrap();
+    settings.hubs.insert("zoo".parse().unwrap(), other);
+    let store = place.store().await;
+    let checking = tokio::spawn(async move { lights::check(&settings, &store).await });
+    // Sooner than anybody gives up waiting for the other one.
+    let soon = Duration::from_secs(6);
+    let asked = |requests: &[Request]| requests.iter().any(|it| it.route == "GET /clip/v2/resource");
+    well.requests().wait_for(soon, asked).await.expect("it waits for the other one");
+    checking.abort();
 }

@@ -238,7 +238,7 @@ async fn hubs_are_named_by_name_id_or_address() {
     assert_eq!((name.as_str(), hub.host.as_str(), hub.id), ("", "192.168.1.77", None));
     let (name, hub) = lights::hub_named(&settings, "localhost").await.expect("one word that is a host");
     assert_eq!((name.as_str(), hub.host.as_str()), ("", "localhost"));
-    let text = lights::hub_named(&settings, "offices").await.unwrap_err();
+    let text = lights::hub_named(&settings, "offices").await.unwrap_err().to_string();
     assert!(text.contains("office") && text.contains("address"), "{text}");
 }
 

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 use super::{Failure, Global, parts};
-use crate::lights::hub_named;
 use crate::lights::hue::{self, NotPaired, Paired, Pairing, Terms};
+use crate::lights::{NoSuchHub, hub_named};
 
 /// `pair`
 #[derive(Debug, clap::Args)]
@@ -26,7 +26,10 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(global: &Global, arguments: Arguments) -> Result<(), Failure> {
     let settings = parts::settings(global)?;
-    let (name, hub) = hub_named(&settings, &arguments.hub).await.map_err(Failure::Usage)?;
+    let (name, hub) = hub_named(&settings, &arguments.hub).await.map_err(|no_such_hub| match no_such_hub {
+        NoSuchHub::Unknown(text) => Failure::Usage(text),
+        NoSuchHub::Away(text) => Failure::Runtime(anyhow!(text)),
+    })?;
     let store = parts::store(&settings).await?;
     let mut screen = Screen::new();
     let mut show = |pairing: Pairing| screen.show(&pairing);

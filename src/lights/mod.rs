@@ -26,7 +26,7 @@ pub use light::{Asked, Event, Light, Limits, Load, Obeyed, Source, Together, Tro
 pub use look::{Lamp, Look, Seen};
 pub use pairings::{HubState, Pairings, Progress};
 pub use standing::{Condition, Standing};
-pub use survey::{Configured, Survey, hub_named, survey};
+pub use survey::{Configured, NoSuchHub, Survey, hub_named, survey};
 
 /// Lights that share limits and fate.
 pub struct Hub {

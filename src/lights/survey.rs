@@ -79,12 +79,23 @@ fn of_paired(HubKey { hub_id, host, .. }: HubKey) -> settings::Hub {
     settings::Hub { host, id: Some(hub_id), key: None, certificate_sha256: None, api: None }
 }
 
+/// Why there is no hub to what a person named. Texts are for people.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoSuchHub {
+    /// It is no name, no id and no address.
+    #[error("{0}")]
+    Unknown(String),
+    /// It is an id, and no hub says that it has it.
+    #[error("{0}")]
+    Away(String),
+}
+
 /// A hub as a person names it: by its name in the configuration, its bridge id, or its address. The name is
 /// empty where it has none in the configuration. One that is known by its id alone is looked for on the network.
 ///
 /// # Errors
-/// What was given is neither, in words.
-pub async fn hub_named(settings: &Settings, text: &str) -> Result<(String, settings::Hub), String> {
+/// What was given is neither, or an id that nobody has.
+pub async fn hub_named(settings: &Settings, text: &str) -> Result<(String, settings::Hub), NoSuchHub> {
     if let Some((name, hub)) = settings.hubs.iter().find(|(name, _)| name.as_str() == text) {
         return Ok((name.to_string(), hub.clone()));
     }
@@ -99,19 +110,19 @@ pub async fn hub_named(settings: &Settings, text: &str) -> Result<(String, setti
     if hue::is_hub_id(&lower) {
         return match hue::locate(&lower).await {
             Some(host) => Ok(at(host, Some(lower))),
-            None => Err(format!(
+            None => Err(NoSuchHub::Away(format!(
                 "{text}: no hub of this id is in the configuration, or answers by mDNS on this network; give its address, \
                  which graph2mqtt hubs shows, or the Hue app"
-            )),
+            ))),
         };
     }
     match settings::hub_host(&lower) {
         Some(host) if is_address(&host).await => Ok(at(host, None)),
-        _ => Err(format!(
+        _ => Err(NoSuchHub::Unknown(format!(
             "{text}: the configuration has no such hub (it has {}), and the network no machine of this name; name one of \
              them, or give the hub's address",
             listed(settings.hubs.keys())
-        )),
+        ))),
     }
 }
 

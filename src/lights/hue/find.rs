@@ -22,8 +22,9 @@ const SERVICE: &str = "_hue._tcp.local.";
 /// More hubs than any network has.
 const MOST: usize = 100;
 const LARGEST_LIST: usize = 64 << 10;
-/// The port of https.
-const HTTPS: u16 = 443;
+/// The ports of https and http.
+pub(super) const HTTPS: u16 = 443;
+pub(super) const HTTP: u16 = 80;
 
 /// A hub that was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -84,12 +85,12 @@ pub(super) async fn locate(id: &str, within: Duration) -> Option<String> {
     browse(within, Some(id)).await.ok()?.remove(id)
 }
 
-/// Where a host, with a port or without, is reached by https; nowhere where it has no address.
-pub(super) async fn sockets(host: &str) -> Vec<SocketAddr> {
+/// Where a host is reached, at this port where it has none of its own; nowhere where it has no address.
+pub(super) async fn sockets(host: &str, port: u16) -> Vec<SocketAddr> {
     let has_port = host.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
     let found = match has_port {
         true => tokio::net::lookup_host(host.to_owned()).await,
-        false => tokio::net::lookup_host(format!("{host}:{HTTPS}")).await,
+        false => tokio::net::lookup_host(format!("{host}:{port}")).await,
     };
     found.map(Iterator::collect).unwrap_or_default()
 }

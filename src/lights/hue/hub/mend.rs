@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::super::client::Client;
-use super::super::find;
+use super::super::find::{self, HTTP, HTTPS};
 use super::{Acquaintance, HueHub, Link, lock};
 use crate::lights::hue::v2::resources::Directory;
 use crate::lights::{Condition, Trouble};
@@ -13,9 +13,9 @@ use crate::lights::{Condition, Trouble};
 /// How often it is looked whether somebody paired.
 const KEY_LOOK: Duration = Duration::from_secs(5);
 
-/// Whether a host, which may be a name, is at an address that was found.
-async fn is_same(host: &str, found: &str) -> bool {
-    let (host, found) = (find::sockets(host).await, find::sockets(found).await);
+/// Whether a host, which may be a name, is at an address that was found; `port` where they have none.
+async fn is_same(host: &str, found: &str, port: u16) -> bool {
+    let (host, found) = (find::sockets(host, port).await, find::sockets(found, port).await);
     host.iter().any(|it| found.contains(it))
 }
 
@@ -66,7 +66,7 @@ impl HueHub {
     pub(in crate::lights::hue) async fn relocate(&self) -> Option<Reached> {
         let Ok(Acquaintance { id: Some(id), host, .. }) = self.acquaintance().await else { return None };
         let found = super::super::locate(&id).await?;
-        if is_same(&host, &found).await {
+        if is_same(&host, &found, if self.is_plain() { HTTP } else { HTTPS }).await {
             return None;
         }
         let before = lock(&self.moved).replace(found.clone());
@@ -160,7 +160,8 @@ mod tests {
             ("no-such-hub.invalid", "192.168.1.20", false),
         ];
         for (host, found, same) in table {
-            assert_eq!(is_same(host, found).await, same, "{host} and {found}");
+            assert_eq!(is_same(host, found, HTTPS).await, same, "{host} and {found}");
         }
+        assert!(is_same("192.168.1.20", "192.168.1.20:80", HTTP).await, "of a hub that speaks plain http");
     }
 }
