@@ -3,6 +3,8 @@
 //! Its place is the light's retained topic. Everything there carries a number, and of two entries the
 //! higher one wins, so that members may read and write in any order and end at the same.
 
+mod before;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::lights::Seen;
+pub(super) use self::before::{Before, Left, Words, named};
 use crate::presence::{AccountName, Sequence};
 use crate::settings::LONGEST_HAND;
 
@@ -119,13 +121,6 @@ impl From<Hand> for PlainHand {
 pub(super) struct Hours {
     pub version: u64,
     pub inside: bool,
-}
-
-/// What the light showed before we touched it; none while it is as people want it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Before {
-    pub version: u64,
-    pub seen: Option<Seen>,
 }
 
 /// All of it.

@@ -185,16 +185,40 @@ impl Drive {
     async fn command(&self, light: usize, look: Look, on: bool, wish: Arc<Wish>) -> Ended {
         let started = Instant::now();
         let (manner, it) = (&self.manners[light], &self.hub.lights[light].1);
-        let reads = manner.restores && self.board.light(manner.place, |entry| entry.is_untouched());
-        if reads && let Ok(seen) = it.read().await {
-            let agrees = |look: &Look| it.agrees(look, &seen);
-            self.board.light(manner.place, |entry| entry.before(seen.clone(), agrees, self.board.now()));
-        }
-        if let Some(ago) = self.board.light(manner.place, |entry| entry.shown_for(self.board.now())) {
-            it.has_begun(&look, ago);
-        }
-        let result = it.show(look.clone(), on).await;
+        let result = match self.read_first(light, &look).await {
+            Ok(Some(look)) => {
+                if let Some(ago) = self.board.light(manner.place, |entry| entry.shown_for(self.board.now())) {
+                    it.has_begun(&look, ago);
+                }
+                it.show(look, on).await
+            }
+            Ok(None) => Ok(Obeyed::default()),
+            Err(trouble) => Err(trouble),
+        };
         Ended { lights: vec![(light, wish)], look, took: started.elapsed(), result }
+    }
+
+    /// What a light shows is read before we touch it. Answers with what is to be sent then: what is to be restored of
+    /// a light that was left alone may be what it shows.
+    async fn read_first(&self, light: usize, look: &Look) -> Result<Option<Look>, Trouble> {
+        let (manner, it) = (&self.manners[light], &self.hub.lights[light].1);
+        let is_read = !manner.restores || !self.board.light(manner.place, |entry| entry.is_untouched());
+        if is_read {
+            return Ok(Some(look.clone()));
+        }
+        let seen = match (it.read().await, look) {
+            (Ok(seen), _) => seen,
+            (Err(trouble), Look::Seen(_)) => return Err(trouble),
+            (Err(_), look) => return Ok(Some(look.clone())),
+        };
+        let restoring = self.board.light(manner.place, |entry| {
+            entry.before(&seen, |look, seen| it.agrees(look, seen), self.board.now());
+            entry.restoring()
+        });
+        Ok(match look {
+            Look::Seen(_) => restoring.filter(|look| !matches!(look, Look::Seen(before) if **before == seen)),
+            look => Some(look.clone()),
+        })
     }
 
     async fn command_to_all(&self, lights: Vec<(usize, Arc<Wish>)>, look: Look, on: bool) -> Ended {

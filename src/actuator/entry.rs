@@ -1,5 +1,6 @@
 //! One light: what is wanted of it, what it shows, and what of that the location knows. Pure.
 
+mod before;
 mod others;
 mod seen;
 
@@ -217,9 +218,9 @@ impl Entry {
     fn leave_alone(&mut self, now: Instant) {
         self.forget_effect();
         self.since = None;
+        self.leave();
         self.remember(now);
         self.doubt();
-        self.release();
     }
 
     fn doubt(&mut self) {

@@ -305,7 +305,7 @@ impl Mind {
 
 fn look_of(color: &Color, entry: &Entry) -> Option<Look> {
     match color {
-        Color::Restore => entry.common.before.seen.clone().map(|seen| Look::Seen(Arc::new(seen))),
+        Color::Restore => entry.restoring(),
         color => Look::of(color),
     }
 }

@@ -13,8 +13,8 @@
 //! `shown` and `since` (since when it shows that, by whomever) are null while it is not known what the light shows.
 //! `hand.until` is null, `change` or a time; `reachable` is null until the light's hub was asked. `hours` says since when
 //! the light's hours have begun or ended, `before` what the light showed before it was touched, where the rules ask for
-//! either. `by` is who wrote it, and how many commands that was;
-//! `again` in how many seconds it will renew an effect, which others do when nothing is heard of it then.
+//! either: `seen`, or, of a light that is left alone, `left` with what it had shown (`seen`) and what it showed by us
+//! (`shown`). `by` is who wrote it, and how many commands that was; `again` in how many seconds it will renew an effect, which others do when nothing is heard of it then.
 
 use std::time::Duration;
 
@@ -22,10 +22,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::common::{Before, Common, Hand, Hours, Inputs, Paused};
+use super::common::{Before, Common, Hand, Hours, Inputs, Paused, named};
 use super::entry::{Entry, Wish};
 use crate::presence::{AccountName, Name};
-use crate::settings::{Color, Effect, Motion};
+use crate::settings::Color;
 
 /// Larger payloads are not ours.
 const LARGEST: usize = 64 << 10;
@@ -71,13 +71,6 @@ struct Part<'a> {
     brightness: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     effect: Option<&'static str>,
-}
-
-fn named(effect: &Effect) -> &'static str {
-    match effect.motion {
-        Motion::Breathe => "breathe",
-        Motion::Blink => "blink",
-    }
 }
 
 /// What of a part is no look.

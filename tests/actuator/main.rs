@@ -11,6 +11,7 @@ mod hands;
 mod hours;
 mod hubs;
 mod members;
+mod restoring;
 mod rules;
 #[path = "../support/mod.rs"]
 mod support;

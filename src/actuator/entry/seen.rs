@@ -3,10 +3,10 @@
 use std::ops::BitOrAssign;
 use std::time::{Duration, Instant};
 
-use super::super::common::{Before, Hand, Inputs, Until, covers, next_version};
+use super::super::common::{Hand, Inputs, Until, covers, next_version};
 use super::super::converge::Aim;
 use super::super::payload::Report;
-use super::{ECHO, Effects, Entry, News, Now, Shown, Why};
+use super::{Effects, Entry, News, Now, Shown, Why};
 use crate::lights::{Look, Seen};
 use crate::settings::OnHand;
 
@@ -29,40 +29,6 @@ pub(super) struct Lately {
 }
 
 impl Entry {
-    /// Whether what it showed before we touch it is to be read first.
-    pub fn is_untouched(&self) -> bool {
-        self.common.before.seen.is_none()
-    }
-
-    /// It showed this before we touch it, unless another member says that it shows what is wanted already.
-    pub fn before(&mut self, seen: Seen, agrees: impl Fn(&Look) -> bool, now: Now) {
-        // What was restored is no status: it is as people want it.
-        let agrees = |look: &Look| !matches!(look, Look::Seen(_)) && agrees(look);
-        let known = self.common.before.version;
-        let version = if !self.is_wanted(agrees, ECHO, now.instant) {
-            next_version(known, now.time)
-        } else if self.reported_done().is_none() {
-            // It looks as if somebody of us had been there, which may be chance (a dark lamp that is to be off).
-            // Whoever was there, and saw what is nobody's wish, has the higher number.
-            known.saturating_add(1)
-        } else {
-            return;
-        };
-        self.common.before = Before { version, seen: Some(seen) };
-    }
-
-    /// From now on it is as people want it.
-    pub(super) fn release(&mut self) {
-        if let Before { version, seen: Some(_) } = self.common.before {
-            self.common.before = Before { version: version + 1, seen: None };
-        }
-    }
-
-    fn is_wanted(&self, agrees: impl Fn(&Look) -> bool, echo: Duration, now: Instant) -> bool {
-        let is_echo = |(look, until): &(Look, Instant)| now < *until + echo && agrees(look);
-        self.last.as_ref().is_some_and(&agrees) || self.recent.iter().any(is_echo)
-    }
-
     /// What it is to show, or to go on showing while nobody knows better; none while it is left alone.
     pub fn kept(&self) -> Option<&Look> {
         match self.wish.as_deref() {
@@ -83,7 +49,9 @@ impl Entry {
     ) -> Effects {
         let told = Told::of(seen);
         let Some(look) = self.kept().cloned() else {
-            return self.changed_while_left_alone(told, agrees, now);
+            let is_theirs = !self.is_wanted(&agrees, echo, now.instant);
+            let effects = self.changed_while_left_alone(told, agrees, now);
+            return Effects { publish: effects.publish || (is_theirs && self.was_lit(seen)), ..effects };
         };
         if agrees(&look) {
             return self.agreed(&look, told, now);
@@ -254,7 +222,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::actuator::entry::{LATE_ECHO, Wish};
+    use crate::actuator::entry::{ECHO, LATE_ECHO, Wish};
     use crate::lights::{Lamp, Obeyed};
     use crate::settings::{Color, Shade};
 

@@ -45,7 +45,7 @@ pub struct HueHub {
     refused: Lock<Vec<SecretString>>,
     /// When the next command to a single lamp may go.
     pace: Mutex<Option<Instant>>,
-    /// What all lamps showed when they were last read, and when that was; none since a command.
+    /// What all lamps showed when they were last read, and when that was; none since a command or an event.
     lamps: Mutex<Option<(Instant, Arc<Vec<Lamp>>)>>,
     standing: Lock<Standing>,
     /// For who listens to its events: the key is refused, or somebody paired it.
@@ -292,6 +292,11 @@ impl HueHub {
         Ok(lamps)
     }
 
+    /// What was read of its lamps may be no more.
+    pub(super) async fn has_changed(&self) {
+        *self.lamps.lock().await = None;
+    }
+
     /// The event stream, from behind an event; none where the hub has none.
     pub(super) async fn stream(&self, last_id: Option<&str>) -> Result<Option<reqwest::Response>, Trouble> {
         let (link, _) = self.session().await?;
@@ -320,7 +325,7 @@ impl HueHub {
         let (path, body) = link.dialect.request(put);
         tracing::debug!(hub = self.name, path, %body, "command");
         let answer = self.ask(link, Method::PUT, &path, Some(&body)).await;
-        *self.lamps.lock().await = None;
+        self.has_changed().await;
         let answer = answer?;
         let obeyed = link.dialect.obeyed(&answer.body, put.is_group()).ok_or_else(|| self.not_a_hub("no JSON"))?;
         obeyed.map_err(|complaint| self.unfound(&complaint))

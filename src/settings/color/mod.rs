@@ -94,6 +94,18 @@ impl fmt::Display for Shade {
     }
 }
 
+impl Color {
+    /// From the same form: at full brightness, at once.
+    pub fn of_words(text: &str) -> Option<Self> {
+        let transition = Duration::ZERO;
+        Some(match written(text).ok()? {
+            Written::Word(word) => word,
+            Written::Scene(name) => Self::Scene { name, brightness: None, transition },
+            Written::Shade(shade) => Self::On { shade, brightness: 100, transition, effect: None },
+        })
+    }
+}
+
 /// What stands as a colour, before brightness, transition and effect are known.
 #[derive(Debug, PartialEq)]
 enum Written {
@@ -239,12 +251,7 @@ mod tests {
     #[test]
     fn a_colour_is_shown_as_it_can_be_written() {
         for text in ["#6bb700", "temperature:2700", "xy:0.675,0.322", "scene:Relax", "off", "keep", "restore"] {
-            let shown = match written(text).unwrap() {
-                Written::Word(color) => color.to_string(),
-                Written::Scene(name) => Color::Scene { name, brightness: None, transition: Duration::ZERO }.to_string(),
-                Written::Shade(shade) => shade.to_string(),
-            };
-            assert_eq!(shown, text);
+            assert_eq!(Color::of_words(text).unwrap().to_string(), text);
         }
     }
 }

@@ -224,6 +224,7 @@ impl Watch {
                     heard = Instant::now();
                     place.heard = Some(heard);
                     let is_old = !goes_on && replay_ends.is_some();
+                    self.hub.has_changed().await;
                     for frame in reader.take(&piece) {
                         let parts = parts_of(&frame.data);
                         if parts.iter().any(|(kind, part)| changes_the_directory(kind, part)) {
