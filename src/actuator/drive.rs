@@ -322,13 +322,8 @@ impl Drive {
                 self.board.light(self.manners[*light].place, |entry| entry.unreachable(lost));
                 (*light, Effects { act: false, publish: true })
             }
-            Event::Back { light } => {
-                convergence.is_back(*light);
-                let grace = self.board.grace();
-                let mut effects = self.board.light(self.manners[*light].place, |entry| entry.is_back(grace, now));
-                effects.publish = true;
-                (*light, effects)
-            }
+            Event::Back { light } => (*light, self.is_back(convergence, *light, &[], now)),
+            Event::LampsBack { light, lamps } => (*light, self.is_back(convergence, *light, lamps, now)),
             Event::Missed | Event::Rearranged | Event::Stopped | Event::Mended => return,
         };
         self.apply(light, effects);
@@ -338,6 +333,13 @@ impl Drive {
         let (manner, it, grace) = (&self.manners[light], &self.hub.lights[light].1, self.board.grace());
         let agrees = |look: &Look| it.agrees(look, seen);
         self.board.light(manner.place, |entry| entry.changed((seen, echo), agrees, manner.on_hand, grace, now))
+    }
+
+    fn is_back(&self, convergence: &mut Convergence, light: usize, lamps: &[Box<str>], now: Now) -> Effects {
+        convergence.is_back(light);
+        let grace = self.board.grace();
+        let effects = self.board.light(self.manners[light].place, |entry| entry.is_back(lamps, grace, now));
+        Effects { publish: true, ..effects }
     }
 
     fn apply(&self, light: usize, effects: Effects) {

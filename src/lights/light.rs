@@ -137,6 +137,13 @@ pub enum Event {
         /// Which light.
         light: usize,
     },
+    /// The same, where it is told which lamps: what is seen of others has another cause.
+    LampsBack {
+        /// Which light.
+        light: usize,
+        /// Which of its lamps, by what its hub knows them.
+        lamps: Vec<Box<str>>,
+    },
     /// Changes may have been missed: at the first connection, and after a gap. Read every light again.
     Missed,
     /// Lights, rooms or their names are others than before: whoever's target is none any more is told why. Of a light

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use graph2mqtt::simulator::{Certificate, Command, Fault, Gamut, Hub, Kind, What};
+use serde_json::{Value, json};
 
 use crate::world::{BLUE, PATIENCE, RED, Running, World};
 
@@ -178,6 +179,34 @@ async fn what_a_lamp_shows_after_a_loss_of_power_while_nobodys_status_is_known_i
     world.shows("Desk", RED).await;
     world.published("desk", |light| light["hand"]["until"].is_null() && light["shown"] == light["wanted"]).await;
     actuator.stop().await;
+}
+
+#[tokio::test]
+async fn a_hand_at_one_lamp_of_a_room_counts_when_another_has_just_got_power_again() {
+    for hand_first in [true, false] {
+        let lamps = ["Desk", "Shelf"].map(|lamp| (lamp, Kind::Color(Gamut::C)));
+        let plan = Hub::plan().room("Office", &lamps);
+        let (mut world, actuator) = World::overruled_at(plan.start().await.unwrap()).await;
+        world.presence("alex", "Away").await;
+        world.published("desk", |light| light["shown"]["availability"] == "Away").await;
+        world.hub.unreachable("Shelf");
+        world.published("desk", |light| light["reachable"] == false).await;
+        let is_overruled = |light: &Value| light["hand"]["until"] == "change";
+        if hand_first {
+            world.hub.hand("Desk", &json!({"dimming": {"brightness": 20.0}}));
+            world.published("desk", is_overruled).await;
+            world.hub.has_power_again("Shelf", false);
+            let light = world.published("desk", |light| light["reachable"] == true).await;
+            assert!(is_overruled(&light), "{light}");
+        } else {
+            world.hub.has_power_again("Shelf", false);
+            world.shows("Shelf", BLUE).await;
+            world.published("desk", |light| light["reachable"] == true && light["shown"] == light["wanted"]).await;
+            world.hub.hand("Desk", &json!({"dimming": {"brightness": 20.0}}));
+            world.published("desk", is_overruled).await;
+        }
+        actuator.stop().await;
+    }
 }
 
 /// A hub with one lamp.

@@ -139,7 +139,16 @@ impl World {
     /// An actuator with the light `desk` on the office, following alex.
     /// A desk that followed alex, who is busy, until a person changed it; and its actuator.
     pub async fn overruled() -> (Self, Running) {
-        let mut world = Self::with(&["alex"]).await;
+        Self::overruled_in(Self::new().await).await
+    }
+
+    /// The same at another hub.
+    pub async fn overruled_at(hub: Hub) -> (Self, Running) {
+        Self::overruled_in(Self::around(hub).await).await
+    }
+
+    async fn overruled_in(mut world: Self) -> (Self, Running) {
+        world.online(&["alex"]).await;
         let actuator = world.actuator().await;
         world.presence("alex", "Busy").await;
         world.shows("Desk", RED).await;

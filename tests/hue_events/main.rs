@@ -112,7 +112,8 @@ async fn a_lamp_out_of_reach_is_told_and_when_it_is_back() {
     world.hub.unreachable("Door");
     world.hub.reachable("Desk");
     assert_eq!(next(&mut events).await, Event::Lost { light: 0 });
-    assert_eq!(next(&mut events).await, Event::Back { light: 0 });
+    let lamps = vec![world.hub.resource_id("light", "Desk").unwrap().into()];
+    assert_eq!(next(&mut events).await, Event::LampsBack { light: 0, lamps });
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use super::super::common::{Hand, Inputs, Until, covers, next_version};
 use super::super::converge::Aim;
 use super::super::payload::Report;
 use super::{Effects, Entry, News, Now, Shown, Why};
-use crate::lights::{Look, Seen};
+use crate::lights::{Lamp, Look, Seen};
 use crate::settings::OnHand;
 
 /// How far apart a hub tells that a lamp is back, and in which look.
@@ -18,14 +18,33 @@ const ABOUT: Duration = Duration::from_secs(3);
 /// When something happened that bears upon what the hub tells next.
 #[derive(Debug, Default)]
 pub(super) struct Lately {
-    /// The light came back, such as after a loss of power.
-    back: Option<Instant>,
+    /// Lamps that came back, such as after a loss of power; none: any of them.
+    back: Vec<(Vec<Box<str>>, Instant)>,
     /// An event spoke against the look wanted, and was an echo.
     echoed: Option<Instant>,
     /// A member that knew less sent a command.
     pub set_back: Option<Instant>,
-    /// A hand was seen, and by which presences the other look was wanted.
-    hand: Option<(Instant, Inputs)>,
+    hand: Option<SeenHand>,
+}
+
+/// A hand that was seen.
+#[derive(Debug)]
+struct SeenHand {
+    at: Instant,
+    /// At these lamps.
+    lamps: Vec<Box<str>>,
+    /// By which presences the other look was wanted.
+    inputs: Inputs,
+}
+
+impl Lately {
+    /// Whether all that is told here is of lamps that are just back.
+    fn are_back(&self, Seen(lamps): &Seen, now: Instant) -> bool {
+        let is_back = |lamp: &Lamp| {
+            self.back.iter().any(|(back, at)| now < *at + RETURN && (back.is_empty() || back.contains(&lamp.id)))
+        };
+        lamps.iter().all(is_back)
+    }
 }
 
 impl Entry {
@@ -57,21 +76,21 @@ impl Entry {
             return self.agreed(&look, told, now);
         }
         // While there is no wish, others may have acted upon what has not reached us.
-        let is_echo =
-            self.wish.is_none() || self.may_be_anybodys(now.instant) || self.is_wanted(&agrees, echo, now.instant);
+        let is_echo = self.wish.is_none()
+            || self.may_be_anybodys(seen, now.instant)
+            || self.is_wanted(&agrees, echo, now.instant);
         self.lately.echoed = Some(now.instant).filter(|_| is_echo).or(self.lately.echoed);
         if is_echo || on_hand == OnHand::Ignore {
             self.against |= told;
             self.mend(grace, now)
         } else {
-            self.hand(on_hand, told, now)
+            self.hand(on_hand, seen, now)
         }
     }
 
     /// Whether what the hub tells now may come of what we do not know: a loss of power, or a member that knew less.
-    fn may_be_anybodys(&self, now: Instant) -> bool {
-        let within = |at: Option<Instant>, time: Duration| at.is_some_and(|at| now < at + time);
-        within(self.lately.back, RETURN) || within(self.lately.set_back, ABOUT)
+    fn may_be_anybodys(&self, seen: &Seen, now: Instant) -> bool {
+        self.lately.are_back(seen, now) || self.lately.set_back.is_some_and(|at| now < at + ABOUT)
     }
 
     /// Nothing is certain any more, such as after a gap in what the hub tells.
@@ -88,12 +107,15 @@ impl Entry {
         Effects { act: true, publish: false }
     }
 
-    /// A lamp is back, in whatever look it has after a loss of power. Hubs tell that look before or after.
-    pub fn is_back(&mut self, grace: Duration, now: Now) -> Effects {
+    /// Lamps (none told: any of them) are back, in whatever look they have after a loss of power. Hubs tell that look
+    /// before or after.
+    pub fn is_back(&mut self, lamps: &[Box<str>], grace: Duration, now: Now) -> Effects {
         (self.asked, self.unreachable) = (true, false);
         self.error = None;
-        self.lately.back = Some(now.instant);
-        let was_no_hand = self.has_seen_a_hand(RETURN, now.instant);
+        self.lately.back.retain(|(_, at)| now.instant < *at + RETURN);
+        self.lately.back.push((lamps.to_vec(), now.instant));
+        let is_of_it = |hand: &SeenHand| lamps.is_empty() || hand.lamps.iter().all(|lamp| lamps.contains(lamp));
+        let was_no_hand = self.has_seen_a_hand(RETURN, now.instant) && self.lately.hand.as_ref().is_some_and(is_of_it);
         if was_no_hand {
             self.end_hand(now);
         }
@@ -119,7 +141,7 @@ impl Entry {
 
     /// Whether a hand was seen so lately, and counts. The wish may not know yet.
     fn has_seen_a_hand(&self, within: Duration, now: Instant) -> bool {
-        self.common.hand.until != Until::Over && self.lately.hand.as_ref().is_some_and(|(at, _)| now < *at + within)
+        self.common.hand.until != Until::Over && self.lately.hand.as_ref().is_some_and(|hand| now < hand.at + within)
     }
 
     /// The same, as lately as a member's command would be told.
@@ -131,7 +153,7 @@ impl Entry {
     /// first.
     pub fn came_before_the_news(&self, inputs: &Inputs, now: Now) -> bool {
         self.has_just_seen_a_hand(now.instant)
-            && self.lately.hand.as_ref().is_some_and(|(_, then)| !covers(then, inputs))
+            && self.lately.hand.as_ref().is_some_and(|hand| !covers(&hand.inputs, inputs))
     }
 
     /// An event tells what is wanted: where another one spoke against it, this is the later one.
@@ -167,7 +189,7 @@ impl Entry {
         self.must_tell = true;
     }
 
-    fn hand(&mut self, on_hand: OnHand, told: Told, now: Now) -> Effects {
+    fn hand(&mut self, on_hand: OnHand, seen @ Seen(lamps): &Seen, now: Now) -> Effects {
         let is_kept = self.wish.as_ref().is_some_and(|wish| wish.look.is_none());
         let which = self.wish.as_ref().and_then(|wish| wish.which());
         let which = which.or_else(|| self.counted.clone().filter(|_| is_kept));
@@ -178,8 +200,10 @@ impl Entry {
         };
         self.common.hand = Hand { version: next_version(self.common.hand.version, now.time), until }.bounded();
         let inputs = self.wish.as_ref().map(|wish| wish.inputs.clone()).unwrap_or_default();
-        (self.overruled, self.lately.hand) = (self.last.clone(), Some((now.instant, inputs)));
-        self.against = told;
+        let lamps = lamps.iter().map(|lamp| lamp.id.clone()).collect();
+        self.lately.hand = Some(SeenHand { at: now.instant, lamps, inputs });
+        self.overruled = self.last.clone();
+        self.against = Told::of(seen);
         self.must_tell = true;
         Effects { act: true, publish: false }
     }
@@ -223,7 +247,7 @@ mod tests {
 
     use super::*;
     use crate::actuator::entry::{ECHO, LATE_ECHO, Wish};
-    use crate::lights::{Lamp, Obeyed};
+    use crate::lights::Obeyed;
     use crate::settings::{Color, Shade};
 
     const GRACE: Duration = Duration::from_secs(1);
@@ -303,7 +327,7 @@ mod tests {
         entry.take_news();
         let wish = entry.wish.clone().unwrap();
         entry.sent();
-        assert_eq!(entry.is_back(GRACE, at(60)), Effects::NONE, "it is under way");
+        assert_eq!(entry.is_back(&[], GRACE, at(60)), Effects::NONE, "it is under way");
         entry.obeyed(&wish, true, &Obeyed { unreachable: true, ..Obeyed::default() }, GRACE, at(60));
         assert_eq!((entry.take_news(), entry.is_done()), (Some(News::Doubt), false));
     }

@@ -343,6 +343,8 @@ fn changes_the_directory(kind: &str, resource: &Value) -> bool {
 struct Concerns {
     directory: Option<Arc<Directory>>,
     lights: HashMap<String, Vec<usize>>,
+    /// The lamps of each device.
+    lamps: HashMap<String, Vec<Box<str>>>,
 }
 
 impl Concerns {
@@ -350,9 +352,16 @@ impl Concerns {
         if self.directory.as_ref().is_some_and(|known| Arc::ptr_eq(known, &directory)) {
             return;
         }
-        self.lights.clear();
+        (self.lights, self.lamps) = (HashMap::new(), HashMap::new());
         for (light, target) in targets.iter().enumerate() {
             let Ok(endpoint) = directory.find(target) else { continue };
+            for lamp in &endpoint.lamps {
+                let Some(device) = &lamp.device else { continue };
+                let lamps = self.lamps.entry(device.clone()).or_default();
+                if !lamps.iter().any(|known| **known == *lamp.id) {
+                    lamps.push(lamp.id.as_str().into());
+                }
+            }
             for id in endpoint.lamps.into_iter().flat_map(|lamp| [Some(lamp.id), lamp.device]).flatten() {
                 let lights = self.lights.entry(id).or_default();
                 if lights.last() != Some(&light) {
@@ -374,7 +383,11 @@ impl Concerns {
             }
             "zigbee_connectivity" => {
                 let is_back = text("/status") == "connected";
-                let event = |light| if is_back { Event::Back { light } } else { Event::Lost { light } };
+                let lamps = self.lamps.get(text("/owner/rid")).cloned().unwrap_or_default();
+                let event = |light| match is_back {
+                    true => Event::LampsBack { light, lamps: lamps.clone() },
+                    false => Event::Lost { light },
+                };
                 lights(text("/owner/rid")).filter(|_| !text("/status").is_empty()).map(event).collect()
             }
             _ => Vec::new(),
