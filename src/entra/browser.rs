@@ -187,8 +187,15 @@ impl SignIns {
     ///
     /// `from` is the address from which the browser asks. Refused with a time ([`Trouble::Retry`]): a 65th that is
     /// under way from one place, and a 1,025th in all.
-    pub fn send(&self, errand: Errand, browser: Browser, from: IpAddr, redirect_uri: &Url) -> Result<Url, Trouble> {
+    pub async fn send(
+        &self,
+        errand: Errand,
+        browser: Browser,
+        from: IpAddr,
+        redirect_uri: &Url,
+    ) -> Result<Url, Trouble> {
         let application = self.tokens().application();
+        application.find_tenant(&errand).await;
         let asking = application.asking_in(&errand, Some(browser))?;
         let (state, nonce, verifier) = (random(), random(), random());
         let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));

@@ -120,7 +120,12 @@ const CODES: &[Code] = &[
     code(90094, Kind::Consent, "only an administrator may consent"),
     code(7000215, Kind::Misconfigured, "{secret} is wrong: enter the secret's value, not its id"),
     code(7000222, Kind::Misconfigured, "{secret} has expired: make a new one under Certificates & secrets"),
-    code(700016, Kind::Misconfigured, "the tenant does not know the application: check entra.client_id and the tenant"),
+    code(
+        700016,
+        Kind::Misconfigured,
+        "the tenant does not know the application: check entra.client_id and the tenant; for people of another tenant than \
+         its own, choose multitenant under Authentication, Supported account types",
+    ),
     code(
         700027,
         Kind::Misconfigured,
@@ -165,7 +170,8 @@ const CODES: &[Code] = &[
     code(
         50194,
         Kind::Misconfigured,
-        "the application is registered for one tenant: set entra.tenant to it instead of organizations",
+        "the application is registered for one tenant: set entra.tenant to it instead of organizations; for people of \
+         several tenants, choose multitenant under Authentication, Supported account types",
     ),
     code(
         50011,

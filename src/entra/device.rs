@@ -74,6 +74,7 @@ pub(super) async fn sign_in(
     mut show: impl FnMut(&Prompt),
 ) -> Result<Came, Trouble> {
     let whose = Whose::of(errand, browser);
+    application.find_tenant(errand).await;
     for _ in (0..offer.codes).take_while(|_| !offer.is_over()) {
         let mut asking = application.asking_in(errand, browser)?;
         asking.subject.browser = application.way_in().browser(errand);

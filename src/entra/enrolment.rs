@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::answers::Subject;
 use super::application::Application;
-use super::browser::{Browser, Came, SignedIn};
+use super::browser::{Browser, Came, Errand, SignedIn};
 use super::cache::Cache;
 use super::identity::must_grant;
 use super::issued::Issued;
@@ -154,11 +154,29 @@ fn account_of(oid: ObjectId) -> AccountName {
 }
 
 impl Application {
-    /// The tenant at which those who enrol sign in: theirs, where there is one alone.
+    /// The tenant at which those who enrol sign in: theirs, where there is one alone, however many names it has.
+    /// An application of one tenant is known nowhere else.
     pub(super) fn enrolment_tenant(&self) -> &str {
+        let id = |name: &String| self.tenants().last(name);
         match self.enrolment() {
             [one] => one,
+            [first, others @ ..] if id(first).is_some() && others.iter().all(|name| id(name) == id(first)) => first,
             _ => ANY,
+        }
+    }
+
+    /// Finds out whether those who go on this errand are of one tenant, before it is asked where they sign in. Tenants
+    /// of which Entra does not tell it count as several.
+    pub(super) async fn find_tenant(&self, errand: &Errand) {
+        if matches!(errand, Errand::Account(_)) || self.enrolment().len() < 2 {
+            return;
+        }
+        let mut first = None;
+        for name in self.enrolment() {
+            let Ok(id) = self.tenant_id(name).await else { return };
+            if id != *first.get_or_insert(id) {
+                return;
+            }
         }
     }
 

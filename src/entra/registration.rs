@@ -47,6 +47,7 @@ impl Tokens {
 
     async fn page(&self, errand: &Errand, tenant: Option<&str>, redirect_uri: &Url) -> Option<String> {
         let application = self.application();
+        application.find_tenant(errand).await;
         let mut asking = application.asking(errand).ok()?;
         asking.tenant = tenant.map_or(asking.tenant, str::to_owned);
         // Nobody comes back from there: nothing of it has to be a secret.

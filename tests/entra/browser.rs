@@ -6,6 +6,7 @@ use graph2mqtt::entra::{Arrival, Browser, Errand, Posted, Progress, SignIns, Sig
 use graph2mqtt::simulator::{Application, Platform};
 use url::Url;
 
+use crate::sign_ins::newcomer;
 use crate::visitor::{self, Post};
 use crate::world::{CLIENT, SECRET, World, name, person, upn};
 
@@ -26,8 +27,8 @@ pub fn browser() -> Browser {
     Browser::of("the cookie of alex's browser")
 }
 
-pub fn begin(sign_ins: &SignIns) -> Url {
-    sign_ins.send(Errand::Account(name("alex")), browser(), HERE, &BACK.parse().unwrap()).unwrap()
+pub async fn begin(sign_ins: &SignIns) -> Url {
+    sign_ins.send(Errand::Account(name("alex")), browser(), HERE, &BACK.parse().unwrap()).await.unwrap()
 }
 
 pub fn posted(post: &Post) -> Posted {
@@ -43,7 +44,7 @@ async fn outcome(sign_ins: &SignIns, handle: &str) -> Result<SignedIn, Trouble> 
 
 /// The whole way of a person who enrols, and whether Entra was asked with claims.
 pub async fn enrol(sign_ins: &SignIns, who: &str) -> (Result<SignedIn, Trouble>, bool) {
-    let url = sign_ins.send(Errand::Enrol, browser(), HERE, &BACK.parse().unwrap()).unwrap();
+    let url = sign_ins.send(Errand::Enrol, browser(), HERE, &BACK.parse().unwrap()).await.unwrap();
     let post = visitor::answer(&url, &upn(who), "sign_in").await.unwrap();
     let handle = sign_ins.receive(posted(&post)).unwrap();
     let outcome = sign_ins.arrive(&handle, browser(), PATIENCE).await.unwrap().outcome;
@@ -53,7 +54,7 @@ pub async fn enrol(sign_ins: &SignIns, who: &str) -> (Result<SignedIn, Trouble>,
 /// The whole way of a person who signs in as `who`.
 pub async fn way(tokens: &Tokens, who: &str) -> Result<SignedIn, Trouble> {
     let sign_ins = tokens.sign_ins();
-    let post = visitor::answer(&begin(&sign_ins), &upn(who), "sign_in").await.unwrap();
+    let post = visitor::answer(&begin(&sign_ins).await, &upn(who), "sign_in").await.unwrap();
     assert_eq!(post.to, BACK);
     outcome(&sign_ins, &sign_ins.receive(posted(&post)).unwrap()).await
 }
@@ -73,7 +74,7 @@ async fn who_signs_in_at_entra_is_signed_in_here_and_stays_so() {
 async fn entra_is_asked_for_what_is_needed_and_no_more_and_nothing_secret_is_in_the_url() {
     let world = world().await;
     let tokens = world.start(&world.settings(&["alex"])).await;
-    let url = begin(&tokens.sign_ins());
+    let url = begin(&tokens.sign_ins()).await;
     let asked: std::collections::BTreeMap<String, String> = url.query_pairs().into_owned().collect();
     for (key, value) in [
         ("client_id", CLIENT),
@@ -90,7 +91,7 @@ async fn entra_is_asked_for_what_is_needed_and_no_more_and_nothing_secret_is_in_
         assert_eq!(asked[random].len(), 43, "{random}");
     }
     assert_eq!((asked.len(), url.path()), (10, "/contoso.com/oauth2/v2.0/authorize"));
-    assert_ne!(begin(&tokens.sign_ins()).query(), url.query());
+    assert_ne!(begin(&tokens.sign_ins()).await.query(), url.query());
 }
 
 #[tokio::test]
@@ -135,7 +136,7 @@ async fn a_personal_account_is_refused() {
     let accounts = "accounts:\n  alex: { user: alex@outlook.com, tenant: organizations }\n";
     let tokens = world.start(&world.settings_of(accounts, "")).await;
     let sign_ins = tokens.sign_ins();
-    let post = visitor::answer(&begin(&sign_ins), "alex@outlook.com", "sign_in").await.unwrap();
+    let post = visitor::answer(&begin(&sign_ins).await, "alex@outlook.com", "sign_in").await.unwrap();
     let trouble = outcome(&sign_ins, &sign_ins.receive(posted(&post)).unwrap()).await.unwrap_err();
     assert!(trouble.to_string().contains("personal Microsoft account"), "{trouble}");
 }
@@ -148,12 +149,12 @@ async fn a_guest_elsewhere_under_the_same_name_is_somebody_else() {
     let guest = world.cloud.add_guest("alex@contoso.com", "northwind.com");
     let accounts = "accounts:\n  alex: { user: alex@contoso.com, tenant: organizations }\n";
     let sign_ins = world.start(&world.settings_of(accounts, "")).await.sign_ins();
-    let post = visitor::answer(&begin(&sign_ins), &guest.as_str(), "sign_in").await.unwrap();
+    let post = visitor::answer(&begin(&sign_ins).await, &guest.as_str(), "sign_in").await.unwrap();
     let trouble = outcome(&sign_ins, &sign_ins.receive(posted(&post)).unwrap()).await.unwrap_err();
     assert!(trouble.to_string().contains("but contoso.com is configured"), "{trouble}");
     assert!(world.store().await.grants().await.unwrap().is_empty());
 
-    let post = visitor::answer(&begin(&sign_ins), "alex@contoso.com", "sign_in").await.unwrap();
+    let post = visitor::answer(&begin(&sign_ins).await, "alex@contoso.com", "sign_in").await.unwrap();
     outcome(&sign_ins, &sign_ins.receive(posted(&post)).unwrap()).await.unwrap();
 }
 
@@ -167,7 +168,7 @@ async fn who_turns_back_or_declines_is_told_so_and_where_an_administrator_consen
     for (answer, words, is_said) in
         [("cancel", "if an administrator's approval was asked for", false), ("decline", "declined to consent", true)]
     {
-        let post = visitor::answer(&begin(&sign_ins), &upn("alex"), answer).await.unwrap();
+        let post = visitor::answer(&begin(&sign_ins).await, &upn("alex"), answer).await.unwrap();
         assert_eq!(post.fields.contains_key("error_description"), is_said, "{post:?}");
         let trouble = outcome(&sign_ins, &sign_ins.receive(posted(&post)).unwrap()).await.unwrap_err();
         assert!(matches!(&trouble, Trouble::Consent { url, .. } if *url == page), "{trouble:?}");
@@ -177,7 +178,7 @@ async fn who_turns_back_or_declines_is_told_so_and_where_an_administrator_consen
     }
 
     world.cloud.withdraw_consent(CLIENT, "contoso.com");
-    let url = begin(&sign_ins);
+    let url = begin(&sign_ins).await;
     let page = visitor::answer(&url, &upn("alex"), "sign_in").await.unwrap_err();
     assert!(page.contains("Permissions requested") && page.contains("Presence.Read"), "{page}");
     let post = visitor::answer(&url, &upn("alex"), "consent").await.unwrap();
@@ -204,7 +205,7 @@ async fn each_error_that_entra_lets_a_browser_post_says_what_to_do() {
         ("unauthorized_client", "", "AADSTS700016: x", "entra.client_id"),
         ("<script>", "", "<b>\u{1b}", "Entra says"),
     ] {
-        let state = begin(&sign_ins).query_pairs().find(|(key, _)| key == "state").unwrap().1.into_owned();
+        let state = begin(&sign_ins).await.query_pairs().find(|(key, _)| key == "state").unwrap().1.into_owned();
         let said = [("error", error), ("error_subcode", subcode), ("error_description", description)];
         let said = said.into_iter().filter(|(_, value)| !value.is_empty());
         let fields = said.chain([("state", &*state)]).map(|(key, value)| (key.to_owned(), value.to_owned()));
@@ -220,7 +221,7 @@ async fn a_state_is_taken_once_and_only_if_it_was_given_out() {
     let world = world().await;
     let tokens = world.start(&world.settings(&["alex"])).await;
     let sign_ins = tokens.sign_ins();
-    let post = visitor::answer(&begin(&sign_ins), &upn("alex"), "sign_in").await.unwrap();
+    let post = visitor::answer(&begin(&sign_ins).await, &upn("alex"), "sign_in").await.unwrap();
     let mut forged = post.clone();
     forged.fields.insert("state".to_owned(), "x".repeat(43));
     assert_eq!(sign_ins.receive(posted(&forged)), Err(Unexpected::Unknown));
@@ -239,7 +240,7 @@ async fn what_one_browser_began_another_does_not_end() {
     let world = world().await;
     let tokens = world.start(&world.settings(&["alex"])).await;
     let sign_ins = tokens.sign_ins();
-    let post = visitor::answer(&begin(&sign_ins), &upn("alex"), "sign_in").await.unwrap();
+    let post = visitor::answer(&begin(&sign_ins).await, &upn("alex"), "sign_in").await.unwrap();
     let handle = sign_ins.receive(posted(&post)).unwrap();
     let stranger = sign_ins.arrive(&handle, Browser::of("another"), PATIENCE).await;
     assert_eq!(stranger.unwrap_err(), Unexpected::AnotherBrowser);
@@ -253,15 +254,15 @@ async fn a_code_that_was_used_or_has_expired_or_belongs_to_another_sign_in_is_re
     let world = world().await;
     let tokens = world.start(&world.settings(&["alex"])).await;
     let sign_ins = tokens.sign_ins();
-    let used = visitor::answer(&begin(&sign_ins), &upn("alex"), "sign_in").await.unwrap();
+    let used = visitor::answer(&begin(&sign_ins).await, &upn("alex"), "sign_in").await.unwrap();
     let used = used.field("code").to_owned();
     // The code of one sign-in under the state of another: PKCE tells them apart.
-    let mut mixed = visitor::answer(&begin(&sign_ins), &upn("alex"), "sign_in").await.unwrap();
+    let mut mixed = visitor::answer(&begin(&sign_ins).await, &upn("alex"), "sign_in").await.unwrap();
     mixed.fields.insert("code".to_owned(), used);
     let trouble = outcome(&sign_ins, &sign_ins.receive(posted(&mixed)).unwrap()).await.unwrap_err();
     assert!(trouble.to_string().contains("another sign-in"), "{trouble}");
 
-    let late = visitor::answer(&begin(&sign_ins), &upn("alex"), "sign_in").await.unwrap();
+    let late = visitor::answer(&begin(&sign_ins).await, &upn("alex"), "sign_in").await.unwrap();
     world.cloud.expire_authorization_codes();
     let trouble = outcome(&sign_ins, &sign_ins.receive(posted(&late)).unwrap()).await.unwrap_err();
     assert!(matches!(&trouble, Trouble::SignIn { reason, .. } if reason.contains("AADSTS70008")), "{trouble}");
@@ -273,7 +274,7 @@ async fn a_state_is_good_for_ten_minutes_in_all() {
     let world = world().await;
     let tokens = world.start(&world.settings(&["alex"])).await;
     let sign_ins = tokens.sign_ins();
-    let [late, later] = [begin(&sign_ins), begin(&sign_ins)];
+    let [late, later] = [begin(&sign_ins).await, begin(&sign_ins).await];
     let late = visitor::answer(&late, &upn("alex"), "sign_in").await.unwrap();
     let later = visitor::answer(&later, &upn("alex"), "sign_in").await.unwrap();
     let handle = sign_ins.receive(posted(&late)).unwrap();
@@ -293,4 +294,27 @@ async fn a_device_code_ends_when_the_browser_was_quicker() {
     way(&tokens, "alex").await.unwrap();
     let end = tokio::time::timeout(PATIENCE, code.wait_for(Progress::has_ended)).await.unwrap().unwrap().clone();
     assert!(matches!(&end, Progress::SignedIn(by) if by.username == "alex@contoso.com"), "{end:?}");
+}
+
+#[tokio::test]
+async fn people_of_one_tenant_with_several_names_enrol_in_the_browser_and_by_a_code() {
+    let world = world().await;
+    world.cloud.add_domain("contoso.com", "contoso.de");
+    world.cloud.adjust(|rules| rules.interval = Duration::from_secs(1));
+    let enrols = |tenants: &str| world.settings_of(&format!("web: {{ enrol: {{ tenants: [{tenants}] }} }}\n"), "");
+    let sign_ins = world.start(&enrols("contoso.com, contoso.de")).await.sign_ins();
+    assert_eq!(enrol(&sign_ins, "sam").await.0.unwrap().username, "sam@contoso.com");
+
+    sign_ins.ask_for_code(Errand::Enrol, browser(), HERE).unwrap();
+    let is_out = |progress: &Progress| !matches!(progress, Progress::Starting);
+    let Progress::Waiting { prompt, .. } = newcomer(&sign_ins, &is_out).await else { panic!("no code") };
+    world.cloud.approve(&prompt.user_code, &upn("kim")).unwrap();
+    let end = newcomer(&sign_ins, &Progress::has_ended).await;
+    assert!(matches!(&end, Progress::SignedIn(by) if by.username == "kim@contoso.com"), "{end:?}");
+
+    world.cloud.add_tenant("northwind.com");
+    let sign_ins = world.start(&enrols("contoso.com, northwind.com")).await.sign_ins();
+    let url = sign_ins.send(Errand::Enrol, browser(), HERE, &BACK.parse().unwrap()).await.unwrap();
+    let page = visitor::answer(&url, &upn("sam"), "sign_in").await.unwrap_err();
+    assert!(page.contains("AADSTS50194"), "an application of one tenant is not known to people of several: {page}");
 }

@@ -153,11 +153,26 @@ async fn where_people_only_add_themselves_each_of_their_tenants_is_asked() {
     let nobody = "99999999-0000-4000-8000-000000000009";
     fails(&check(&world, &Configuration { client_id: nobody, ..enrol }).await, "entra enrol", "check entra.client_id");
 
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_of_several_tenants_add_themselves_to_an_application_of_many_and_of_one_with_several_names_to_any() {
     let world = World::with(application()).await;
     world.cloud.add_tenant("northwind.com");
-    let said = check(&world, &enrol).await;
-    fails(&said, "entra", "registered for one tenant");
-    fails(&said, "entra enrol", "northwind.com: the tenant does not know the application");
+    for accounts in ["", OWN.accounts] {
+        let several = Configuration { accounts, enrol: "contoso.com, northwind.com", ..OWN };
+        let said = check(&world, &several).await;
+        fails(&said, "entra enrol", "web.enrol.tenants: the application is registered for one tenant");
+        fails(&said, "entra enrol", "choose multitenant under Authentication, Supported account types");
+        fails(&said, "entra enrol", "northwind.com: the tenant does not know the application");
+        assert!(!said.contains("may add themselves"), "{said}");
+
+        world.cloud.add_domain("contoso.com", "contoso.de");
+        let said = check(&world, &Configuration { enrol: "contoso.com, contoso.de", ..several }).await;
+        for name in ["contoso.com", "contoso.de"] {
+            succeeds(&said, "entra enrol", &format!("people of {name} may add themselves"));
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -108,15 +108,16 @@ async fn the_browser_is_sent_to_entra_with_the_claims_that_a_refresh_was_refused
     let (world, settings) = who_has_to_bring_claims().await;
     let tokens = world.start(&settings).await;
     let sign_ins = tokens.sign_ins();
-    let send = || {
+    let send = async || {
         sign_ins
             .send(Errand::Account(name("alex")), Browser::of("cookie"), crate::browser::HERE, &BACK.parse().unwrap())
+            .await
             .unwrap()
     };
     let asks = |url: &url::Url| url.query_pairs().any(|(key, value)| key == "claims" && value.contains("capolids"));
-    assert!(!asks(&send()), "nothing was asked for yet");
+    assert!(!asks(&send().await), "nothing was asked for yet");
     assert!(matches!(tokens.access(&person("alex")).await, Err(Trouble::SignIn { .. })));
-    let url = send();
+    let url = send().await;
     assert!(asks(&url), "{url}");
 
     let post = visitor::answer(&url, &upn("alex"), "sign_in").await.unwrap();
@@ -125,7 +126,7 @@ async fn the_browser_is_sent_to_entra_with_the_claims_that_a_refresh_was_refused
     let arrival = sign_ins.arrive(&handle, Browser::of("cookie"), PATIENCE).await.unwrap();
     arrival.outcome.unwrap().unwrap();
     tokens.access(&person("alex")).await.unwrap();
-    assert!(!asks(&send()), "they were brought");
+    assert!(!asks(&send().await), "they were brought");
 }
 
 #[tokio::test]

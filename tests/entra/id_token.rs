@@ -33,8 +33,8 @@ fn claims(answer: &Value) -> Value {
 async fn way(world: &World, tokens: &Tokens, change: impl FnOnce(&mut Value)) -> Result<SignedIn, Trouble> {
     let sign_ins = tokens.sign_ins();
     let browser = Browser::of("cookie");
-    let url =
-        sign_ins.send(Errand::Account(name("alex")), browser, crate::browser::HERE, &BACK.parse().unwrap()).unwrap();
+    let back = BACK.parse().unwrap();
+    let url = sign_ins.send(Errand::Account(name("alex")), browser, crate::browser::HERE, &back).await.unwrap();
     let mut answer = world.cloud.sign_in(CLIENT, &upn("alex"), "openid profile offline_access Presence.Read");
     let mut claims = claims(&answer);
     claims["nonce"] = url.query_pairs().find(|(key, _)| key == "nonce").unwrap().1.into();

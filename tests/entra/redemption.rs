@@ -89,7 +89,7 @@ async fn an_answer_to_a_code_that_never_ends_is_given_up() {
     let mut settings = world.settings(&["alex"]);
     settings.entra.as_mut().unwrap().authority = authority.parse().unwrap();
     let sign_ins = world.start_with(&settings, http(Duration::from_secs(3600))).await.sign_ins();
-    let post = visitor::answer(&begin(&sign_ins), &upn("alex"), "sign_in").await.unwrap();
+    let post = visitor::answer(&begin(&sign_ins).await, &upn("alex"), "sign_in").await.unwrap();
     let handle = sign_ins.receive(posted(&post)).unwrap();
     let waiting = tokio::spawn(async move { sign_ins.arrive(&handle, browser(), Duration::from_secs(600)).await });
     timeout(Duration::from_secs(10), asked.notified()).await.expect("the code is redeemed");

@@ -88,6 +88,10 @@ impl Check<'_> {
         let uri = public_url.redirect_uri();
         let registration = self.tokens.registration(&errand, None, &uri).await;
         if let Registration::Wrong(words) = registration {
+            if errand == Errand::Enrol {
+                // Each of its tenants is told of below.
+                return Ok(());
+            }
             return self.report.add(&Finding::new("entra", Err(words.to_owned())));
         }
         let outcome = match (public_url.unusable(), registration) {
@@ -105,14 +109,23 @@ impl Check<'_> {
         self.report.add(&Finding::new("pages", outcome))
     }
 
-    /// Whether each tenant whose people may add themselves is one, and knows the application.
+    /// Whether each tenant whose people may add themselves is one and knows the application, and whether there is one
+    /// place where all of them sign in.
     async fn enrolment(&mut self, settings: &Settings) -> Result<(), Failure> {
         let uri = settings.web.public_url.redirect_uri();
+        let together = match settings.web.enrol.len() {
+            0 | 1 => Registration::Unsaid,
+            _ => self.tokens.registration(&Errand::Enrol, None, &uri).await,
+        };
+        if let Registration::Wrong(words) = together {
+            self.report.add(&Finding::new("entra enrol", Err(format!("web.enrol.tenants: {words}"))))?;
+        }
         for tenant in settings.web.enrol.iter().take(ONE_BY_ONE) {
             let outcome = match self.tokens.tenant_id(tenant).await {
                 Err(trouble) => Err(format!("web.enrol.tenants: {trouble}")),
                 Ok(_) => match self.tokens.registration(&Errand::Enrol, Some(tenant), &uri).await {
                     Registration::Wrong(words) => Err(format!("web.enrol.tenants: {tenant}: {words}")),
+                    _ if matches!(together, Registration::Wrong(_)) => continue,
                     _ => Ok(format!("people of {tenant} may add themselves")),
                 },
             };

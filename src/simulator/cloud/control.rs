@@ -44,6 +44,13 @@ impl Cloud {
         self.shared.world().directory.add_tenant(domain, id.to_owned());
     }
 
+    /// One more domain of a tenant.
+    pub fn add_domain(&self, tenant: &str, domain: &str) {
+        let mut world = self.shared.world();
+        let tenant = world.tenant(tenant);
+        world.directory.tenants[tenant].others.push(domain.to_owned());
+    }
+
     /// Registers an application in its home tenant, which must be there.
     pub fn add_application(&self, application: Application) {
         let mut world = self.shared.world();

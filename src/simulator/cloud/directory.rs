@@ -159,6 +159,8 @@ pub enum Refusal {
 pub(super) struct Tenant {
     pub id: String,
     pub domain: String,
+    /// Its further domains.
+    pub others: Vec<String>,
     /// By a policy on authentication flows, which holds for what came of codes too.
     pub device_code_blocked: bool,
 }
@@ -215,7 +217,8 @@ impl Directory {
 
     /// By domain or id.
     pub(super) fn tenant(&self, name: &str) -> Option<usize> {
-        self.tenants.iter().position(|t| t.domain.eq_ignore_ascii_case(name) || t.id.eq_ignore_ascii_case(name))
+        let is = |own: &String| own.eq_ignore_ascii_case(name);
+        self.tenants.iter().position(|tenant| is(&tenant.domain) || is(&tenant.id) || tenant.others.iter().any(is))
     }
 
     pub(super) fn application(&self, client_id: &str) -> Option<usize> {
@@ -243,7 +246,7 @@ impl Directory {
     }
 
     pub(super) fn add_tenant(&mut self, domain: &str, id: String) {
-        self.tenants.push(Tenant { id, domain: domain.to_owned(), device_code_blocked: false });
+        self.tenants.push(Tenant { id, domain: domain.to_owned(), others: Vec::new(), device_code_blocked: false });
     }
 
     pub(super) fn add_application(&mut self, application: Application, home: usize) {

@@ -128,7 +128,7 @@ impl Entrance {
     async fn start(&self, door: &Door, request: Request) -> Response {
         let from = source::of(&request, self.shared.public_url());
         match self.own(door, request).await {
-            Ok(own) => self.to_entra(&own, from, door.path, door.errand.clone()),
+            Ok(own) => self.to_entra(&own, from, door.path, door.errand.clone()).await,
             Err(page) => self.shared.page(page),
         }
     }

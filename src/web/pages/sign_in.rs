@@ -31,7 +31,7 @@ pub(super) async fn start(State(entrance): State<Entrance>, Path(name): Path<Str
         Ok(asked) => asked,
         Err(page) => return entrance.shared.page(page),
     };
-    entrance.to_entra(&own, from, &format!("/sign-in/{account}"), Errand::Account(account))
+    entrance.to_entra(&own, from, &format!("/sign-in/{account}"), Errand::Account(account)).await
 }
 
 /// Gets a device code, or joins whoever has one.
@@ -61,7 +61,7 @@ pub(super) async fn cancel(State(entrance): State<Entrance>, Path(name): Path<St
 
 impl Entrance {
     /// Sends the browser that pressed a button on `page` to Entra, where it can come back from there.
-    pub(super) fn to_entra(&self, own: &Own, from: IpAddr, page: &str, errand: Errand) -> Response {
+    pub(super) async fn to_entra(&self, own: &Own, from: IpAddr, page: &str, errand: Errand) -> Response {
         let shared = &self.shared;
         let public_url = shared.public_url();
         if let Some(reason) = public_url.unusable() {
@@ -70,7 +70,8 @@ impl Entrance {
         if own.origin.as_ref().is_some_and(|origin| *origin != public_url.origin()) {
             return shared.page(elsewhere(shared, page));
         }
-        match self.bridge.sign_ins.send(errand, Browser::of(&own.visitor.id), from, &public_url.redirect_uri()) {
+        let browser = Browser::of(&own.visitor.id);
+        match self.bridge.sign_ins.send(errand, browser, from, &public_url.redirect_uri()).await {
             Ok(url) => redirect(url.as_str()),
             Err(trouble) => refused(shared, &trouble, page),
         }
