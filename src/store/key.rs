@@ -20,13 +20,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Key(LessSafeKey);
 
 impl Key {
-    /// Reads the key file: 64 hexadecimal digits, readable by its owner alone.
+    /// Reads the key file: 64 hexadecimal digits, not readable by everybody. Its group may: Kubernetes gives a volume's
+    /// files to the pod's own (`fsGroup`) at each mount, whatever modes they were made with.
     pub(super) fn read(path: &Path) -> Result<Self, StoreError> {
         let (meta, text) = read_short(path).map_err(|error| failed(path, "cannot be read", &error))?;
-        if meta.permissions().mode() & 0o077 != 0 {
+        if meta.permissions().mode() & 0o007 != 0 {
             return Err(wrong(
                 path,
-                "can be read by others: chmod 600 it (and think of who has read it), or name a file on a file system that \
+                "can be read by everybody: chmod 600 it (and think of who has read it), or name a file on a file system that \
                  keeps such modes",
             ));
         }

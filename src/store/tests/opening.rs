@@ -60,9 +60,14 @@ async fn a_key_file_that_is_not_one_is_refused() {
 }
 
 #[tokio::test]
-async fn a_key_file_that_others_may_read_is_refused() {
+async fn a_key_file_that_everybody_may_read_is_refused_and_one_of_a_pods_group_is_not() {
     let home = Home::new();
     home.open().await.unwrap();
+    // What Kubernetes makes of 0600 at each mount of a volume with fsGroup, and of a secret's file.
+    for mode in [0o660, 0o440] {
+        fs::set_permissions(home.key(), fs::Permissions::from_mode(mode)).unwrap();
+        home.open().await.unwrap();
+    }
     fs::set_permissions(home.key(), fs::Permissions::from_mode(0o644)).unwrap();
     let text = home.refusal().await;
     assert!(text.contains("chmod 600"), "{text}");
