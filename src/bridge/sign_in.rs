@@ -72,9 +72,10 @@ impl Obstacle {
             Graph::Token(Entra::Consent { url, reason, remedy }) => {
                 (Standing::Needed, reason, remedy.as_ref(), Some(url.as_str().into()))
             }
-            Graph::Forbidden { reason, remedy } | Graph::Token(Entra::Blocked { reason, remedy }) => {
-                (Standing::Blocked, reason, remedy.as_ref(), None)
+            Graph::Forbidden { reason, remedy, url } => {
+                (Standing::Blocked, reason, remedy.as_ref(), url.as_deref().map(Arc::from))
             }
+            Graph::Token(Entra::Blocked { reason, remedy }) => (Standing::Blocked, reason, remedy.as_ref(), None),
             Graph::Token(Entra::Misconfigured { reason }) | Graph::NoSuchUser { reason } => {
                 (Standing::Blocked, reason, None, None)
             }
@@ -145,7 +146,7 @@ mod tests {
     use super::*;
 
     fn blocked(reason: &str, since: i64) -> SignIn {
-        let trouble = graph::Trouble::Forbidden { reason: reason.into(), remedy: None };
+        let trouble = graph::Trouble::Forbidden { reason: reason.into(), remedy: None, url: None };
         SignIn::not(&Obstacle::of(&trouble).unwrap(), Timestamp::from_second(since).unwrap())
     }
 

@@ -57,6 +57,6 @@ pub use person::is_grant_of;
 pub use registration::Registration;
 pub use scopes::{Reads, reads};
 pub use sign_ins::{Progress, SignIns, Step};
-pub use tokens::{AccessToken, Principal, Tokens};
+pub use tokens::{AccessToken, OwnRight, Principal, Tokens};
 pub use trouble::{Remedy, Trouble};
 pub use way_in::WayIn;

@@ -16,6 +16,7 @@ use self::fresh::Failed;
 use super::application::Application;
 use super::browser::Journeys;
 use super::caches::Caches;
+use super::credential::Own;
 use super::sign_ins::{Registry, SignIns};
 use super::slot::{Look, Slot};
 use super::writers::Writers;
@@ -31,6 +32,18 @@ pub enum Principal {
     Account(AccountName),
     /// The application itself, in this tenant (domain or id).
     Application(Box<str>),
+}
+
+/// By whose right accounts with `via: app` are read, and who can widen it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OwnRight {
+    /// The application's, to which an administrator of the tenant consents here.
+    Application {
+        /// The admin consent page.
+        consent_url: String,
+    },
+    /// A managed identity's, to which nobody can consent.
+    Identity,
 }
 
 /// An access token, and which one it is, so that a refused one is replaced only once.
@@ -240,6 +253,15 @@ impl Tokens {
     /// Where people are told to sign in.
     pub fn way_in(&self) -> &WayIn {
         self.application().way_in()
+    }
+
+    /// By whose right accounts with `via: app` of this tenant are read.
+    pub fn own_right(&self, tenant: &str) -> OwnRight {
+        let application = self.application();
+        match application.own() {
+            Own::Identity(_) => OwnRight::Identity,
+            Own::Application(_) => OwnRight::Application { consent_url: application.consent_url(tenant) },
+        }
     }
 
     fn slot(&self, who: &Principal) -> Arc<Slot> {

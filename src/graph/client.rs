@@ -14,7 +14,7 @@ use url::Url;
 
 use super::challenge::claims;
 use super::limit::Turnstile;
-use super::trouble::{Question, Refusal, Trouble};
+use super::trouble::{Asked, Question, Refusal, Trouble};
 use super::{BATCH, answer};
 use crate::entra::http::{self, Unread};
 use crate::entra::{AccessToken, Principal, Tokens};
@@ -174,7 +174,13 @@ impl Client {
             after = Some(turnstile.refused(after));
         }
         let after = after.map(|after| after.min(super::limit::LONGEST_RETRY_AFTER));
-        Refusal { status: *status, headers, body }.trouble(question, who, self.inner.tokens.way_in(), after)
+        let tenant = match who {
+            Principal::Application(tenant) => tenant,
+            Principal::Account(_) => "",
+        };
+        let tokens = &self.inner.tokens;
+        let asked = Asked { way_in: tokens.way_in(), own: &tokens.own_right(tenant) };
+        Refusal { status: *status, headers, body }.trouble(question, who, &asked, after)
     }
 
     /// Two names of one tenant, such as its domain and its id, share its limit from now on. Calls that wait

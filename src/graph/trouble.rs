@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::challenge;
 use super::lenient::{Maybe, Text};
 use super::text::plain;
-use crate::entra::{self, Principal, Remedy, WayIn};
+use crate::entra::{self, OwnRight, Principal, Remedy, WayIn};
 
 /// The longest piece of Graph's own words repeated, in characters.
 const LONGEST_QUOTE: usize = 300;
@@ -35,6 +35,8 @@ pub enum Trouble {
         reason: String,
         /// Where somebody signs in when it is granted.
         remedy: Option<Remedy>,
+        /// Where an administrator consents, where that is all there is to do.
+        url: Option<String>,
     },
     /// Graph takes the question about these people as it stands for wrong (400, 404, 413): one of them may
     /// be the cause, or how many they are.
@@ -81,25 +83,34 @@ impl Question<'_> {
         }
     }
 
-    /// The permission that Graph wants, and who grants it; and where somebody signs in then.
-    fn grant(self, who: &Principal, way_in: &WayIn) -> (String, Option<Remedy>) {
+    /// The permission that Graph wants, and who grants it; where somebody signs in then, or an administrator consents.
+    fn grant(self, who: &Principal, tokens: &Asked<'_>) -> (String, Option<Remedy>, Option<String>) {
         let permission = match self {
             Self::Mine => "Presence.Read",
             Self::Presences => "Presence.Read.All",
             Self::UserId(_) => "User.ReadBasic.All",
             Self::Write(_) => "Presence.ReadWrite",
         };
-        match who {
-            Principal::Application(tenant) => (
-                format!(
-                    "grant the application permission {permission} to the application in Entra, and let an \
-                     administrator of {tenant} consent"
-                ),
-                None,
-            ),
-            Principal::Account(account) => (
+        match (who, tokens.own) {
+            (Principal::Application(_), OwnRight::Identity) => {
+                let words = format!(
+                    "assign the application permission {permission} to the managed identity by its Object (principal) ID, \
+                     with README's az rest command (appRoleAssignments); where that is done, Azure keeps the identity's \
+                     older token for up to a day"
+                );
+                (words, None, None)
+            }
+            (Principal::Application(_), OwnRight::Application { consent_url }) => {
+                let words = format!(
+                    "grant the application permission {permission} to the application in Entra, and let an administrator \
+                     consent at {consent_url}"
+                );
+                (words, None, Some(consent_url.clone()))
+            }
+            (Principal::Account(account), _) => (
                 format!("grant the delegated permission {permission} to the application in Entra"),
-                Some(Remedy::new(format!("then sign in again: {}", way_in.account(account)))),
+                Some(Remedy::new(format!("then sign in again: {}", tokens.way_in.account(account)))),
+                None,
             ),
         }
     }
@@ -117,6 +128,12 @@ impl Question<'_> {
     }
 }
 
+/// What the words of a trouble need to know of whoever asked.
+pub(super) struct Asked<'a> {
+    pub(super) way_in: &'a WayIn,
+    pub(super) own: &'a OwnRight,
+}
+
 /// The head of an answer that is not a success, and what of its body was read.
 pub(super) struct Refusal<'a> {
     pub(super) status: StatusCode,
@@ -130,13 +147,13 @@ impl Refusal<'_> {
         &self,
         question: Question<'_>,
         who: &Principal,
-        way_in: &WayIn,
+        tokens: &Asked<'_>,
         after: Option<Duration>,
     ) -> Trouble {
         let said = format!("Graph answered {} to {}{}", self.status.as_u16(), question.asked(), self.quote());
         let forbidden = |why: &str| {
-            let (grant, remedy) = question.grant(who, way_in);
-            Trouble::Forbidden { reason: format!("{said}; {why}{grant}"), remedy }
+            let (grant, remedy, url) = question.grant(who, tokens);
+            Trouble::Forbidden { reason: format!("{said}; {why}{grant}"), remedy, url }
         };
         match self.status {
             StatusCode::UNAUTHORIZED if challenge::claims(self.headers).is_some() => forbidden(
@@ -207,6 +224,10 @@ mod tests {
         WayIn::of(&crate::settings::from_yaml("", std::path::Path::new("/")).unwrap())
     }
 
+    fn own() -> OwnRight {
+        OwnRight::Application { consent_url: "https://login.example/contoso.com/adminconsent".to_owned() }
+    }
+
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
     }
@@ -218,7 +239,12 @@ mod tests {
         let body = br#"{"error":{"code":"Forbidden","message":"no","innerError":{"request-id":"4711","date":"x"}}}"#;
         let cases = [
             (403, Question::Mine, &alex, &["Presence.Read ", "delegated", "graph2mqtt login alex", "4711"][..]),
-            (403, Question::Presences, &app, &["Presence.Read.All", "application permission", "contoso.com"]),
+            (
+                403,
+                Question::Presences,
+                &app,
+                &["Presence.Read.All", "application permission", "contoso.com/adminconsent"],
+            ),
             (403, Question::UserId("sam@contoso.com"), &app, &["User.ReadBasic.All", "sam@contoso.com"]),
             (404, Question::UserId("sam@contoso.com"), &app, &["no such user"]),
             (404, Question::Mine, &alex, &["licence"]),
@@ -230,7 +256,7 @@ mod tests {
         ];
         for (status, question, who, expected) in cases {
             let refusal = Refusal { status: StatusCode::from_u16(status).unwrap(), headers: &headers(&[]), body };
-            let text = refusal.trouble(question, who, &way_in(), None).to_string();
+            let text = refusal.trouble(question, who, &Asked { way_in: &way_in(), own: &own() }, None).to_string();
             for words in expected {
                 assert!(text.contains(words), "{status}: {words:?} is not in {text:?}");
             }
@@ -242,8 +268,8 @@ mod tests {
         let body = b"<html><h1>gateway</h1>";
         let headers = headers(&[("request-id", "4712")]);
         let refusal = Refusal { status: StatusCode::BAD_GATEWAY, headers: &headers, body };
-        let text =
-            refusal.trouble(Question::Presences, &Principal::Application("t".into()), &way_in(), None).to_string();
+        let asked = Asked { way_in: &way_in(), own: &own() };
+        let text = refusal.trouble(Question::Presences, &Principal::Application("t".into()), &asked, None).to_string();
         assert_eq!(text, "Graph answered 502 to presences (getPresencesByUserId) (request-id 4712)");
     }
 }

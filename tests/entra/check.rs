@@ -129,7 +129,9 @@ async fn who_reads_by_the_applications_own_right_is_told_which_permission_lacks(
     let secret = format!(", client_secret: {SECRET}");
     let by_name = Configuration { credential: &secret, accounts: BY_NAME, ..OWN };
     let world = World::with(Application::confidential(CLIENT, "contoso.com", SECRET)).await;
-    fails(&check(&world, &by_name).await, "graph alex", "application permission User.ReadBasic.All");
+    let said = check(&world, &by_name).await;
+    fails(&said, "graph alex", "application permission User.ReadBasic.All");
+    fails(&said, "graph alex", &format!("consent at {}/contoso.com/adminconsent?client_id=", world.cloud.authority()));
     world.cloud.consent_roles(CLIENT, "contoso.com", &["User.ReadBasic.All"]);
     fails(&check(&world, &by_name).await, "graph alex", "application permission Presence.Read.All");
     world.cloud.consent_roles(CLIENT, "contoso.com", &["Presence.Read.All"]);

@@ -1,6 +1,7 @@
 //! Without a secret in any file: managed identities, federated tokens, a key vault.
 
 use std::fs;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -17,7 +18,7 @@ const MACHINE: &str = "00000000-0000-4000-8000-0000000000d1";
 const OTHER: &str = "00000000-0000-4000-8000-0000000000d2";
 const BY_APP: &str = "accounts:\n  alex: { user: alex@contoso.com, via: app }\n";
 const OWN: &str = "accounts:\n  alex: { user: alex@contoso.com }\n";
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(15);
 const IMDS: &str = "AZURE_POD_IDENTITY_AUTHORITY_HOST";
 
 fn app() -> Principal {
@@ -66,7 +67,18 @@ async fn a_virtual_machines_identity_asks_graph_itself() {
     let settings = world.settings_in(BY_APP, &other, &[(IMDS, &base)]);
     let client = graph::Client::new(&settings.graph, http(PATIENCE), world.start(&settings).await);
     let trouble = client.presences(&app(), "contoso.com", &ids).await.unwrap_err();
-    assert!(matches!(trouble, graph::Trouble::Forbidden { .. }), "it was the other identity: {trouble}");
+    assert!(matches!(trouble, graph::Trouble::Forbidden { url: None, .. }), "it was the other identity: {trouble}");
+    for words in ["Presence.Read.All to the managed identity", "appRoleAssignments", "up to a day"] {
+        assert!(trouble.to_string().contains(words), "{words:?} is not in {trouble}");
+    }
+    world.cloud.consent_roles(OTHER, "contoso.com", &["Presence.Read.All"]);
+    let again = async || {
+        let client = graph::Client::new(&settings.graph, http(PATIENCE), world.start(&settings).await);
+        client.presences(&app(), "contoso.com", &ids).await
+    };
+    again().await.expect_err("Azure keeps the token of before");
+    world.cloud.age_identity_tokens(Duration::from_secs(24 * 3600));
+    assert_eq!(again().await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -139,6 +151,41 @@ async fn as_application_the_identity_proves_the_application_for_everything() {
     misconfigured(&trouble, &["federated credential", "AADSTS700213"]);
 }
 
+/// Time passes for us alone.
+async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
+#[tokio::test]
+async fn a_token_that_azure_handed_out_before_is_kept_no_longer_than_it_is_good_and_refused_fetched_again() {
+    let world = world().await;
+    world.cloud.adjust(|rules| rules.access_token = SHORT);
+    let as_application = ", managed_identity: { as: application }";
+    let settings = world.settings_in(BY_APP, as_application, &[(IMDS, &world.cloud.authority())]);
+    own_token(&world.start(&settings).await).await.unwrap();
+    world.cloud.age_identity_tokens(Duration::from_secs(23 * 3600));
+    let tokens = world.start(&settings).await;
+    own_token(&tokens).await.unwrap();
+    assert_eq!(asked(&world, Route::Identity), 2);
+    pass(Duration::from_secs(50 * 60)).await;
+    own_token(&tokens).await.unwrap();
+    assert_eq!(asked(&world, Route::Identity), 3, "an hour was left of a day, and it is kept longer");
+
+    // As after a sleep of the machine, through which our clock stood still.
+    world.cloud.age_identity_tokens(Duration::from_secs(2 * 3600));
+    pass(SHORT).await;
+    own_token(&tokens).await.unwrap();
+    assert_eq!(asked(&world, Route::Identity), 4);
+
+    let refused = r#"{"error":"invalid_client","error_codes":[700024]}"#;
+    world.cloud.fault(Fault::new("POST /contoso.com", What::status(401, refused)));
+    pass(SHORT).await;
+    misconfigured(&own_token(&tokens).await.unwrap_err(), &["out of its time"]);
+    assert_eq!(asked(&world, Route::Identity), 4, "what was just fetched is not fetched again");
+}
+
 #[tokio::test]
 async fn a_federated_token_is_read_again_each_time() {
     let application = Application::public(CLIENT, "contoso.com").trusts("system:serviceaccount:home:graph2mqtt");
@@ -185,14 +232,14 @@ async fn a_secret_in_a_key_vault_is_kept_and_read_once_more_before_anybody_is_to
     assert_eq!((world.asked(), asked(&world, Route::Vault)), (1, 2), "what stayed the same is not tried again");
 
     let tokens = world.start(&settings).await;
-    world.cloud.fault(Fault::new("POST /contoso.com", What::Slow(std::time::Duration::from_millis(300))).times(1));
+    world.cloud.fault(Fault::new("POST /contoso.com", What::Slow(Duration::from_millis(300))).times(1));
     let (cloud, asking) = (world.cloud.clone(), tokio::spawn(async move { own_token(&tokens).await }));
     cloud
         .calls()
         .wait_for(PATIENCE, |calls: &[Call]| calls.iter().filter(|call| call.route == Route::Vault).count() == 3)
         .await
         .unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
     world.cloud.put_secret("graph2mqtt", SECRET);
     asking.await.unwrap().unwrap();
     assert_eq!((world.asked(), asked(&world, Route::Vault)), (3, 4));
@@ -230,7 +277,7 @@ async fn a_vault_that_is_set_up_wrongly_is_not_asked_by_everybody_and_heals_by_i
 
     world.cloud.put_secret("graph2mqtt", SECRET);
     tokio::time::pause();
-    tokio::time::advance(std::time::Duration::from_secs(40)).await;
+    tokio::time::advance(Duration::from_secs(40)).await;
     tokio::time::resume();
     own_token(&tokens).await.unwrap();
 }
@@ -261,11 +308,11 @@ async fn a_certificate_that_was_renewed_in_the_vault_is_read_before_anybody_is_t
     world.cloud.put_secret("app", &old);
     let keys = format!(", key_vault: {{ vault: \"{}\", certificate: app }}", world.cloud.vault());
     let tokens = world.start(&world.settings_in(BY_APP, &keys, &[(IMDS, &world.cloud.authority())])).await;
-    world.cloud.fault(Fault::new("POST /contoso.com", What::Slow(std::time::Duration::from_millis(300))).times(1));
+    world.cloud.fault(Fault::new("POST /contoso.com", What::Slow(Duration::from_millis(300))).times(1));
     let (cloud, asking) = (world.cloud.clone(), tokio::spawn(async move { own_token(&tokens).await }));
     let was_read = |calls: &[Call]| calls.iter().any(|call| call.route == Route::Vault);
     cloud.calls().wait_for(PATIENCE, was_read).await.unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
     world.cloud.put_secret("app", &new);
     asking.await.unwrap().unwrap();
     assert_eq!((world.asked(), asked(&world, Route::Vault)), (2, 2));

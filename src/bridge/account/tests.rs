@@ -201,6 +201,7 @@ fn the_remedy_stays_apart_over_a_restart_whichever_is_heard_first() {
     let trouble = Trouble::Forbidden {
         reason: "403 (request-id 11d2-4711)".into(),
         remedy: Some(crate::entra::Remedy::new("sign in again: graph2mqtt login alex")),
+        url: None,
     };
     let obstacle = Obstacle::of(&trouble).unwrap();
     let mut forerunner = account();

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -16,12 +16,36 @@ use crate::settings::Cloud;
 /// A token is kept for this part of its life.
 const KEPT: f64 = 0.75;
 
+/// Whoever is refused has it fetched again, but not everybody who is refused at the same time.
+const BETWEEN_RENEWALS: Duration = Duration::from_secs(60);
+
 /// Where assertions come from.
 pub(in crate::entra) enum Federated {
     /// Kubernetes, or whoever else writes it there; read again each time.
     File(PathBuf),
     /// The machine's managed identity. Its service is asked rarely: it answers many questions with 429.
-    Identity { identity: Box<Identity>, audience: &'static str, kept: Mutex<Option<(SecretString, Instant)>> },
+    Identity { identity: Box<Identity>, audience: &'static str, kept: Mutex<Kept> },
+}
+
+/// What the managed identity's service handed out.
+#[derive(Default)]
+pub(in crate::entra) struct Kept {
+    token: Option<SecretString>,
+    until: Option<Instant>,
+    /// Counts the tokens.
+    version: u64,
+    renewed: Option<Instant>,
+}
+
+impl Kept {
+    async fn fetch(&mut self, identity: &Identity, audience: &str) -> Result<SecretString, Trouble> {
+        let issued = identity.token(audience).await?;
+        let is = |old: &SecretString| old.expose_secret() == issued.access.expose_secret();
+        self.version += u64::from(!self.token.as_ref().is_some_and(is));
+        self.until = Some(Instant::now() + issued.life.mul_f64(KEPT).max(Duration::from_secs(1)));
+        self.token = Some(issued.access.clone());
+        Ok(issued.access)
+    }
 }
 
 impl Federated {
@@ -34,19 +58,33 @@ impl Federated {
         Self::Identity { identity: Box::new(identity), audience, kept: Mutex::default() }
     }
 
-    pub(super) async fn assertion(&self) -> Result<SecretString, Trouble> {
+    /// What to show, and which one it is.
+    pub(super) async fn assertion(&self) -> Result<(SecretString, u64), Trouble> {
         let (identity, audience, kept) = match self {
-            Self::File(file) => return read("entra.federated_token_file", file),
+            Self::File(file) => return Ok((read("entra.federated_token_file", file)?, 0)),
             Self::Identity { identity, audience, kept } => (identity, audience, kept),
         };
         let mut kept = kept.lock().await;
-        if let Some((token, _)) = kept.as_ref().filter(|(_, until)| *until > Instant::now()) {
-            return Ok(token.clone());
+        let is_good = kept.until.is_some_and(|until| until > Instant::now());
+        let token = match kept.token.clone().filter(|_| is_good) {
+            Some(token) => token,
+            None => kept.fetch(identity, audience).await?,
+        };
+        Ok((token, kept.version))
+    }
+
+    /// Whether there is another than the one that was refused: its time may be over while the clock by which it was kept
+    /// stood still, as on a machine that slept.
+    pub(super) async fn renew(&self, refused: u64) -> bool {
+        let Self::Identity { identity, audience, kept } = self else { return false };
+        let mut kept = kept.lock().await;
+        if kept.version == refused && kept.renewed.is_none_or(|at| at.elapsed() >= BETWEEN_RENEWALS) {
+            (kept.renewed, kept.until) = (Some(Instant::now()), None);
+            if let Err(trouble) = kept.fetch(identity, audience).await {
+                tracing::debug!(%trouble, "the managed identity's token was not fetched again");
+            }
         }
-        let issued = identity.token(audience).await?;
-        let until = Instant::now() + issued.life.mul_f64(KEPT).max(Duration::from_secs(1));
-        *kept = Some((issued.access.clone(), until));
-        Ok(issued.access)
+        kept.version != refused
     }
 }
 

@@ -94,6 +94,17 @@ impl Seconds {
     }
 }
 
+impl Answer {
+    /// How long the token is good. `expires_in` counts from when it was issued, and Azure hands one out again for a day:
+    /// what `expires_on` leaves of it counts, unless this machine's clock is past that.
+    fn life(&self, now: Timestamp) -> Option<Duration> {
+        let number = |seconds: &Option<Seconds>| seconds.as_ref().and_then(Seconds::get);
+        let left = number(&self.expires_on).map(|at| at.saturating_sub(now.as_second()));
+        let lives = [left, number(&self.expires_in)].into_iter().flatten();
+        lives.filter_map(|life| u64::try_from(life).ok()).filter(|life| *life > 0).min().map(Duration::from_secs)
+    }
+}
+
 impl Identity {
     pub(super) fn new(azure: &Azure, client_id: Option<&str>, names: &'static Names) -> Result<Self, Trouble> {
         let source = Source::of(azure, Path::new(ARC_AGENT).exists(), names)?;
@@ -142,9 +153,8 @@ impl Identity {
         }
         let answer: Answer = serde_json::from_slice(&body)
             .map_err(|_| self.later("answers with something that holds no token".to_owned()))?;
-        let until = answer.expires_on.and_then(|at| at.get()).map(|at| at - Timestamp::now().as_second());
-        let left = answer.expires_in.and_then(|left| left.get()).or(until).and_then(|left| u64::try_from(left).ok());
-        Ok(Issued::of_application(answer.access_token, left.map(Duration::from_secs)))
+        let life = answer.life(Timestamp::now());
+        Ok(Issued::of_application(answer.access_token, life))
     }
 
     fn request(&self, resource: &str) -> RequestBuilder {
@@ -298,8 +308,27 @@ mod tests {
         let file = folder.path().join("1.key");
         std::fs::write(&file, "the key").unwrap();
         let (_cloud, identity) = arc(folder.path(), file.to_str().unwrap(), "the key").await;
-        let issued = identity.token("https://vault.azure.net").await.unwrap();
-        assert_eq!(issued.life, Duration::from_secs(86_400));
+        let life = identity.token("https://vault.azure.net").await.unwrap().life.as_secs();
+        assert!((86_390..=86_400).contains(&life), "{life}");
+    }
+
+    #[test]
+    fn a_token_lasts_as_long_as_the_shorter_of_the_times_that_azure_tells() {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        for (expires_in, expires_on, life) in [
+            ("\"86400\"", "\"1086400\"", Some(86_400)),
+            ("\"86400\"", "\"1003600\"", Some(3600)),
+            ("3599", "1086400", Some(3599)),
+            ("null", "1003600", Some(3600)),
+            ("\"3599\"", "\"11/24/2026 08:00:00 +00:00\"", Some(3599)),
+            ("3599", "999999", Some(3599)),
+            ("-1", "999999", None),
+            ("null", "null", None),
+        ] {
+            let text = format!(r#"{{"access_token":"x","expires_in":{expires_in},"expires_on":{expires_on}}}"#);
+            let answer: Answer = serde_json::from_str(&text).unwrap();
+            assert_eq!(answer.life(now), life.map(Duration::from_secs), "{text}");
+        }
     }
 
     #[tokio::test]

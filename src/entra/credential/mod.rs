@@ -147,7 +147,10 @@ impl Credential {
                 certificate.in_force(now).map_err(wrong)?;
                 Ok(Proof::assertion(assertion::sign(&certificate, purpose, now), version))
             }
-            Self::Federated(federated) => Ok(Proof::assertion(federated.assertion().await?, 0)),
+            Self::Federated(federated) => {
+                let (assertion, version) = federated.assertion().await?;
+                Ok(Proof::assertion(assertion, version))
+            }
             Self::Vault(vault) => match vault.current().await? {
                 (Held::Secret(secret), version) => Ok(Proof::secret(secret, version)),
                 (Held::Certificate(certificate), version) => {
@@ -167,7 +170,8 @@ impl Credential {
     /// Whether there is another credential to be tried than the one that Entra refused.
     pub(super) async fn renew(&self, refused: &Proof) -> bool {
         match self {
-            Self::Secret(_) | Self::Federated(_) => false,
+            Self::Secret(_) => false,
+            Self::Federated(federated) => federated.renew(refused.version).await,
             Self::Vault(vault) => vault.renew(refused.version).await,
             Self::SecretFile(file) => file.renew(refused.version),
             Self::Certificate(file) => file.renew(refused.version),

@@ -277,6 +277,11 @@ impl Cloud {
 
     /// Azure Arc's agent names this key file, whose content it wants to see.
     pub fn arc_key(&self, file: &str, content: &str) {
+    /// What managed identities were handed out was handed out so much earlier; until shortly before its end it is again.
+    pub fn age_identity_tokens(&self, by: std::time::Duration) {
+        self.shared.world().identities.age(by);
+    }
+
         self.shared.world().identities.set_arc(file, content);
     }
 

@@ -28,10 +28,15 @@ const EXCHANGE: &str = "api://AzureADTokenExchange";
 /// How long what is handed out here is good; really 24 hours for managed identities.
 const LIFE: Duration = Duration::from_secs(86_400);
 
+/// So long before its end a token is not handed out again.
+const NEARLY_OVER: Duration = Duration::from_secs(300);
+
 /// Identities and what they may reach, besides Graph.
 pub(super) struct Identities {
     /// Applications that are this machine's identities, and whether it is the system-assigned one.
     assigned: Vec<(usize, bool)>,
+    /// What was handed out to an identity for a resource, and until when it is good: it is handed out again.
+    cached: HashMap<(usize, String), (String, Instant)>,
     /// Tokens that an application may show as its own proof.
     federated: HashMap<String, Federated>,
     vault_tokens: HashMap<String, usize>,
@@ -55,6 +60,7 @@ impl Default for Identities {
             assigned: Vec::new(),
             federated: HashMap::new(),
             vault_tokens: HashMap::new(),
+            cached: HashMap::new(),
             readers: HashSet::new(),
             secrets: HashMap::new(),
             header: opaque("", 32),
@@ -97,8 +103,11 @@ impl Identities {
     /// Whether such a token proves an application that trusts these subjects; none for another kind of assertion.
     pub(super) fn proves(&self, token: &str, trusted: &[String]) -> Option<Result<(), Fail>> {
         let known = self.federated.get(token)?;
-        let is_good = known.until > Instant::now() && known.audience.starts_with(EXCHANGE);
-        Some(if is_good && trusted.contains(&known.subject) { Ok(()) } else { Err(Fail::federation()) })
+        if known.until <= Instant::now() {
+            return Some(Err(Fail::assertion_time()));
+        }
+        let fits = known.audience.starts_with(EXCHANGE);
+        Some(if fits && trusted.contains(&known.subject) { Ok(()) } else { Err(Fail::federation()) })
     }
 
     pub(super) fn vault_token(&mut self, application: usize) -> String {
@@ -114,6 +123,16 @@ impl Identities {
 }
 
 pub(super) fn is_vault(scope: &str) -> bool {
+    /// What managed identities were handed out was handed out so much earlier.
+    pub(super) fn age(&mut self, by: Duration) {
+        for (token, until) in self.cached.values_mut() {
+            *until -= by;
+            if let Some(federated) = self.federated.get_mut(token) {
+                federated.until -= by;
+            }
+        }
+    }
+
     VAULTS.iter().any(|vault| scope.strip_prefix(vault) == Some("/.default"))
 }
 
@@ -161,7 +180,8 @@ fn is(asked: &HashMap<String, String>, version: &str) -> bool {
     asked.get("api-version").is_some_and(|asked| asked == version)
 }
 
-/// A token for the resource. Numbers are texts, as all three services write them.
+/// A token for the resource. Numbers are texts, as all three services write them, and `expires_in` counts from when the
+/// token was issued.
 fn hand_out(shared: &Shared, asked: &HashMap<String, String>) -> Response {
     let mut world = shared.world();
     let wanted = asked.get("client_id");
@@ -173,16 +193,11 @@ fn hand_out(shared: &Shared, asked: &HashMap<String, String>) -> Response {
         return refusal(StatusCode::BAD_REQUEST, "Identity not found");
     };
     let resource = asked.get("resource").map_or("", |resource| resource.trim_end_matches('/'));
-    let token = match resource {
-        _ if RESOURCES.iter().any(|graph| graph.trim_end_matches('/') == resource) => world.graph_token(application),
-        _ if VAULTS.contains(&resource) => world.identities.vault_token(application),
-        _ if resource.starts_with(EXCHANGE) => {
-            let subject = world.directory.applications[application].client_id.to_string();
-            world.identities.vouch(&subject, resource)
-        }
-        _ => return refusal(StatusCode::BAD_REQUEST, "The resource principal was not found in the tenant"),
+    let Some((token, until)) = world.identity_token(application, resource) else {
+        return refusal(StatusCode::BAD_REQUEST, "The resource principal was not found in the tenant");
     };
-    let until = jiff::Timestamp::now().as_second() + LIFE.as_secs().cast_signed();
+    let left = until.saturating_duration_since(Instant::now()).as_secs_f64().round() as i64;
+    let until = jiff::Timestamp::now().as_second() + left;
     let answer = json!({
         "access_token": token, "expires_in": LIFE.as_secs().to_string(), "expires_on": until.to_string(),
         "resource": resource, "token_type": "Bearer",
@@ -198,6 +213,26 @@ impl World {
         let token = opaque("eyJ0", self.rules.token_length);
         let access = Access {
             holder: Holder::Application,
+    /// A token of an identity for a resource: the one that was handed out last, until shortly before its end.
+    fn identity_token(&mut self, application: usize, resource: &str) -> Option<(String, Instant)> {
+        let key = (application, resource.to_owned());
+        let now = Instant::now();
+        if let Some(cached) = self.identities.cached.get(&key).filter(|(_, until)| *until > now + NEARLY_OVER) {
+            return Some(cached.clone());
+        }
+        let token = match resource {
+            _ if RESOURCES.iter().any(|graph| graph.trim_end_matches('/') == resource) => self.graph_token(application),
+            _ if VAULTS.contains(&resource) => self.identities.vault_token(application),
+            _ if resource.starts_with(EXCHANGE) => {
+                let subject = self.directory.applications[application].client_id.to_string();
+                self.identities.vouch(&subject, resource)
+            }
+            _ => return None,
+        };
+        self.identities.cached.insert(key, (token.clone(), now + LIFE));
+        Some((token, now + LIFE))
+    }
+
             application,
             tenant,
             scopes: roles.unwrap_or_default(),
