@@ -195,8 +195,7 @@ impl SignIns {
         redirect_uri: &Url,
     ) -> Result<Url, Trouble> {
         let application = self.tokens().application();
-        application.find_tenant(&errand).await;
-        let asking = application.asking_in(&errand, Some(browser))?;
+        let asking = application.ready(&errand, Some(browser)).await?;
         let (state, nonce, verifier) = (random(), random(), random());
         let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
         let authorization = Authorization { redirect_uri, state: &state, nonce: &nonce, challenge: &challenge };

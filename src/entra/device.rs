@@ -74,12 +74,9 @@ pub(super) async fn sign_in(
     mut show: impl FnMut(&Prompt),
 ) -> Result<Came, Trouble> {
     let whose = Whose::of(errand, browser);
-    application.find_tenant(errand).await;
     for _ in (0..offer.codes).take_while(|_| !offer.is_over()) {
-        let mut asking = application.asking_in(errand, browser)?;
+        let mut asking = application.ready(errand, browser).await?;
         asking.subject.browser = application.way_in().browser(errand);
-        // Nobody is sent to Microsoft with a code that could not be redeemed.
-        application.transport(&asking.tenant, true).rehearse().await?;
         let details = ask_for_code(application, &asking).await?;
         show(&prompt(&asking.subject, &details)?);
         let end = offer.end_of(details.expires_in());
@@ -180,7 +177,12 @@ async fn wait(
                 if let Some(whose) = whose {
                     application.remember_claims(whose, &trouble, &transport, asking.claims.as_deref());
                 }
-                return Ended::Failed(trouble);
+                let wait = trouble.wait().max(details.interval());
+                if !transport.may_try_again(&trouble) || Instant::now() + wait >= end {
+                    return Ended::Failed(trouble);
+                }
+                // The code is as good as before.
+                pause(wait).await;
             }
         }
     }

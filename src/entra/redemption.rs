@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use oauth2::{AuthorizationCode, PkceCodeVerifier, RedirectUrl};
 use secrecy::{ExposeSecret, SecretString};
@@ -14,6 +15,12 @@ use super::claims::Whose;
 use super::issued::Issued;
 use super::{Reads, Trouble};
 use crate::settings::User;
+
+/// The pauses before a code is shown again that Entra could not take: it is good for ten minutes, and somebody waits.
+const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
+
+/// The longest pause that Entra may ask for, that somebody who waits is let wait.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// For what somebody is asked to sign in.
 pub(super) struct Asking {
@@ -73,6 +80,14 @@ impl Application {
         Ok(Asking { claims, ..self.asking(errand)? })
     }
 
+    /// The same once all is there that it takes: nobody is sent to Microsoft with or for a code that could not be redeemed.
+    pub(super) async fn ready(&self, errand: &Errand, browser: Option<Browser>) -> Result<Asking, Trouble> {
+        self.find_tenant(errand).await;
+        let asking = self.asking_in(errand, browser)?;
+        self.transport(&asking.tenant, true).rehearse().await?;
+        Ok(asking)
+    }
+
     /// Entra's page for a sign-in. `prompt` is Entra's own word for what it is to ask in any case.
     pub(super) fn authorization_url(&self, asking: &Asking, with: &Authorization<'_>, prompt: Option<&str>) -> Url {
         let mut url = self.at(&asking.tenant, &["oauth2", "v2.0", "authorize"]);
@@ -111,6 +126,7 @@ impl Application {
         redirect_uri: &Url,
     ) -> Result<(Issued, bool), Trouble> {
         let mut confidential = self.is_confidential();
+        let mut pauses = PAUSES.into_iter();
         loop {
             let transport = self.transport(&asking.tenant, confidential);
             let answer = self
@@ -126,6 +142,13 @@ impl Application {
                 Err(error) => {
                     let sent = [code.expose_secret(), verifier.expose_secret()];
                     let trouble = self.trouble(&asking.subject, &transport, &sent, error);
+                    if transport.may_try_again(&trouble)
+                        && trouble.wait() <= LONGEST_PAUSE
+                        && let Some(pause) = pauses.next()
+                    {
+                        tokio::time::sleep(pause.max(trouble.wait())).await;
+                        continue;
+                    }
                     if let Some(whose) = whose {
                         self.remember_claims(whose, &trouble, &transport, asking.claims.as_deref());
                     }

@@ -52,6 +52,8 @@ pub(super) struct Proving<'a> {
 struct Last {
     refusal: Option<Refusal>,
     retry_after: Option<Duration>,
+    /// Whether Entra said that it could not serve the request.
+    busy: bool,
     /// What kept the request from being sent at all.
     own_trouble: Option<Trouble>,
     unanswered: Option<NoAnswer>,
@@ -92,6 +94,13 @@ impl<'a> Transport<'a> {
     /// Why the last request brought no answer that means anything, where it was so.
     pub(super) fn unanswered(&self) -> Option<NoAnswer> {
         self.last().unanswered.clone()
+    }
+
+    /// Whether the last request surely had no effect and may have one soon: Entra could not serve it, or it was not sent.
+    pub(super) fn may_try_again(&self, trouble: &Trouble) -> bool {
+        let last = self.last();
+        let had_none = last.busy || last.refusal.is_some() || last.own_trouble.is_some();
+        had_none && matches!(trouble, Trouble::Retry { .. })
     }
 
     /// What keeps the application from proving itself and is not mended by waiting, where it is so now.
@@ -177,6 +186,7 @@ impl<'a> Transport<'a> {
         let refusal = if status == StatusCode::OK { None } else { Refusal::read(&body) };
         self.last().refusal.clone_from(&refusal);
         if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
+            self.last().busy = true;
             return Err(NoAnswer(format!("cannot serve the request now (HTTP {})", status.as_u16())));
         }
         if !is_object(&body) || (status != StatusCode::OK && refusal.is_none()) {

@@ -105,6 +105,14 @@ impl Trouble {
         Self::SignIn { reason: reason.into(), remedy: Some(Remedy::new(remedy)) }
     }
 
+    /// How long to wait at least; not at all where that does not mend it.
+    pub(super) fn wait(&self) -> Duration {
+        match self {
+            Self::Retry { after, .. } => after.unwrap_or_default(),
+            _ => Duration::ZERO,
+        }
+    }
+
     /// A passing one, with what follows it.
     pub(super) fn then(self, then: &str) -> Self {
         match self {

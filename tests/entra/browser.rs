@@ -318,3 +318,17 @@ async fn people_of_one_tenant_with_several_names_enrol_in_the_browser_and_by_a_c
     let page = visitor::answer(&url, &upn("sam"), "sign_in").await.unwrap_err();
     assert!(page.contains("AADSTS50194"), "an application of one tenant is not known to people of several: {page}");
 }
+
+#[tokio::test]
+async fn nobody_is_sent_to_entra_for_a_code_that_could_not_be_redeemed() {
+    let world = World::with(application(Platform::Web).trusts("pod")).await;
+    let accounts = "accounts:\n  alex: { user: alex@contoso.com }\n";
+    let tokens = world.start(&world.settings_of(accounts, ", federated_token_file: token")).await;
+    let sign_ins = tokens.sign_ins();
+    let sent = sign_ins.send(Errand::Account(name("alex")), browser(), HERE, &BACK.parse().unwrap()).await;
+    let trouble = sent.unwrap_err();
+    let is_told = |reason: &str| reason.contains("entra.federated_token_file") && reason.contains("cannot be read");
+    assert!(matches!(&trouble, Trouble::Misconfigured { reason } if is_told(reason)), "{trouble}");
+    std::fs::write(world.folder().join("token"), world.cloud.federated_token("pod")).unwrap();
+    way(&tokens, "alex").await.unwrap();
+}

@@ -49,6 +49,21 @@ async fn what_is_no_answer_to_a_code_is_told_and_nothing_is_kept() {
     way(&tokens, "alex").await.expect("who begins again is signed in");
 }
 
+#[tokio::test]
+async fn a_code_that_entra_could_not_take_is_shown_again_before_the_person_has_to_begin_again() {
+    let world = world().await;
+    let tokens = world.start(&world.settings(&["alex"])).await;
+    let busy = r#"{"error":"temporarily_unavailable","error_description":"AADSTS90033: x","error_codes":[90033]}"#;
+    for what in [What::retry_after(503, 1), What::status(400, busy)] {
+        world.cloud.fault(Fault::new("/token", what).times(1));
+    }
+    way(&tokens, "alex").await.unwrap();
+    assert_eq!(world.asked(), 3);
+    world.cloud.fault(Fault::new("/token", What::retry_after(503, 60)).times(1));
+    let trouble = way(&tokens, "alex").await.unwrap_err();
+    assert!(matches!(trouble, Trouble::Retry { .. }) && world.asked() == 4, "nobody waits a minute: {trouble}");
+}
+
 /// Entra, but for what redeems a code: that begins to be answered, and never ends. Notified when it is asked.
 async fn never_ends(entra: SocketAddr) -> (String, Arc<Notify>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

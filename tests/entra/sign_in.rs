@@ -90,12 +90,23 @@ async fn where_a_policy_forbids_device_codes_it_says_so() {
 async fn while_the_person_takes_time_entra_may_stumble() {
     let world = World::new().await;
     world.cloud.adjust(|rules| rules.interval = std::time::Duration::from_secs(1));
-    for what in [What::Html, What::retry_after(503, 1)] {
+    let busy = r#"{"error":"temporarily_unavailable","error_description":"AADSTS90033: x","error_codes":[90033]}"#;
+    for what in [
+        What::Html,
+        What::retry_after(503, 1),
+        What::status(400, busy),
+        What::status(400, r#"{"error":"something_new","error_codes":[90006]}"#),
+    ] {
         world.cloud.fault(Fault::new("/token", what).times(1));
     }
     let tokens = world.start(&world.settings(&["alex"])).await;
-    world.sign_in(&tokens, "alex").await.unwrap();
-    assert_eq!(world.asked(), 3);
+    let shown = std::cell::Cell::new(0);
+    let approve = |prompt: &graph2mqtt::entra::Prompt| {
+        shown.set(shown.get() + 1);
+        world.cloud.approve(&prompt.user_code, &upn("alex")).unwrap();
+    };
+    tokens.sign_in(&name("alex"), approve).await.unwrap();
+    assert_eq!((world.asked(), shown.get()), (5, 1), "another code than the one that was entered");
 }
 
 #[tokio::test]
