@@ -346,6 +346,20 @@ async fn what_is_wrong_with_the_vault_is_told_and_429_is_obeyed() {
 }
 
 #[tokio::test]
+async fn a_vault_of_a_cloud_that_is_behind_is_asked_in_its_own_version_and_a_line_end_in_it_does_not_count() {
+    let (world, keys) = vault(Application::confidential(CLIENT, "contoso.com", SECRET)).await;
+    world.cloud.put_secret("graph2mqtt", &format!("{SECRET}\r\n"));
+    let settings = world.settings_in(BY_APP, &keys, &[(IMDS, &world.cloud.authority())]);
+    for versions in [&["7.4", "2025-07-01"][..], &["7.3", "7.4"]] {
+        world.cloud.vault_knows(versions);
+        own_token(&world.start(&settings).await).await.unwrap();
+    }
+    world.cloud.vault_knows(&["7.3"]);
+    let trouble = own_token(&world.start(&settings).await).await.unwrap_err();
+    misconfigured(&trouble, &["entra.key_vault", "BadParameter: The specified version (7.4) is not recognized"]);
+}
+
+#[tokio::test]
 async fn in_kubernetes_a_vault_is_reached_by_the_workloads_identity() {
     let world =
         World::with(Application::confidential(CLIENT, "contoso.com", SECRET).roles(&["Presence.Read.All"])).await;

@@ -23,9 +23,13 @@ use crate::entra::Trouble;
 use crate::entra::http::{self, Unread, causes};
 use crate::settings::Holds;
 
-const VERSION: &str = "2025-07-01";
+/// As what the vault is asked, and what those of national clouds know which do not know that yet.
+const VERSIONS: [&str; 2] = ["2025-07-01", "7.4"];
 const PATIENCE: Duration = Duration::from_secs(20);
 const LARGEST: usize = 256 << 10;
+
+/// The longest piece of the vault's own words that is shown, in characters.
+const LONGEST_QUOTE: usize = 200;
 
 /// Whoever is refused reads again, but not everybody who is refused at the same time.
 const BETWEEN_RENEWALS: Duration = Duration::from_secs(60);
@@ -74,7 +78,6 @@ impl Vault {
         let mut url = vault.clone();
         let (Holds::Secret(name) | Holds::Certificate(name)) = &holds;
         url.set_path(&format!("/secrets/{name}"));
-        url.query_pairs_mut().append_pair("api-version", VERSION);
         Self { url, holds, entry, http, backoff: Backoff::default(), kept: Mutex::default() }
     }
 
@@ -138,19 +141,19 @@ impl Vault {
 
     async fn ask(&self) -> Result<Held, Trouble> {
         let token = self.entry.token(&self.http).await?;
-        let request = self.http.get(self.url.clone()).bearer_auth(token.expose_secret()).timeout(PATIENCE);
-        let response = request
-            .send()
-            .await
-            .map_err(|error| self.later(None, format!("does not answer: {}", causes(&error.without_url()))))?;
-        let status = response.status();
-        if status != StatusCode::OK {
-            return Err(self.refused(&response));
+        let [newest, older] = VERSIONS;
+        let mut response = self.get(newest, &token).await?;
+        if response.status() == StatusCode::BAD_REQUEST {
+            response = self.get(older, &token).await?;
+        }
+        if response.status() != StatusCode::OK {
+            return Err(self.refused(response).await);
         }
         let secret: Secret = serde_json::from_slice(&self.body(response).await?)
             .map_err(|_| self.later(None, "answers with something that holds no secret".to_owned()))?;
         match &self.holds {
-            Holds::Secret(_) => Ok(Held::Secret(secret.value)),
+            // Without the line end that a file had from which it was put there.
+            Holds::Secret(_) => Ok(Held::Secret(secret.value.expose_secret().trim_end_matches(['\r', '\n']).into())),
             Holds::Certificate(_) => {
                 let value = secret.value.expose_secret();
                 let is_pem = value.contains("-----BEGIN ");
@@ -163,17 +166,28 @@ impl Vault {
         }
     }
 
-    fn refused(&self, response: &Response) -> Trouble {
-        match response.status() {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => self.wrong(
-                "the identity may not read it, or it is disabled; give the identity the role Key Vault Secrets User on \
-                 the vault, and let the vault's network rules let this machine in",
-            ),
+    async fn get(&self, version: &str, token: &SecretString) -> Result<Response, Trouble> {
+        let mut url = self.url.clone();
+        url.query_pairs_mut().append_pair("api-version", version);
+        let request = self.http.get(url).bearer_auth(token.expose_secret()).timeout(PATIENCE);
+        let no_answer =
+            |error: reqwest::Error| self.later(None, format!("does not answer: {}", causes(&error.without_url())));
+        request.send().await.map_err(no_answer)
+    }
+
+    async fn refused(&self, response: Response) -> Trouble {
+        let (status, after) = (response.status(), http::retry_after(response.headers(), Timestamp::now()));
+        let said = self.body(response).await.map(|body| said(&body)).unwrap_or_default();
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => self.wrong(&format!(
+                "the identity may not read it, or it is disabled{said}; give the identity the role Key Vault Secrets User \
+                 on the vault, and let the vault's network rules let this machine in"
+            )),
             StatusCode::NOT_FOUND => self.wrong("there is none of this name in the vault"),
-            status => {
-                let after = http::retry_after(response.headers(), Timestamp::now());
-                self.later(after, format!("answers {}", status.as_u16()))
+            StatusCode::BAD_REQUEST => {
+                self.wrong(&format!("the vault takes the request for wrong{said}: is its URL that of a key vault?"))
             }
+            status => self.later(after, format!("answers {}{said}", status.as_u16())),
         }
     }
 
@@ -191,4 +205,23 @@ impl Vault {
     fn later(&self, after: Option<Duration>, what: String) -> Trouble {
         Trouble::Retry { after, reason: format!("{}: the vault {what}", self.place()) }
     }
+}
+
+/// The vault's own words, in brackets.
+fn said(body: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct Refusal {
+        error: Said,
+    }
+    #[derive(Deserialize)]
+    struct Said {
+        code: String,
+        message: Option<String>,
+        innererror: Option<Box<Said>>,
+    }
+    let Ok(Refusal { error }) = serde_json::from_slice(body) else { return String::new() };
+    let code = error.innererror.map_or(error.code, |inner| inner.code);
+    let message = error.message.map(|message| format!(": {message}")).unwrap_or_default();
+    let words = format!("{code}{message}");
+    format!(" ({})", words.chars().filter(|c| !c.is_control()).take(LONGEST_QUOTE).collect::<String>())
 }

@@ -307,3 +307,8 @@ impl Cloud {
         world.identities.let_read(application);
     }
 }
+    /// The key vault knows these versions of its API, the newest last.
+    pub fn vault_knows(&self, versions: &[&'static str]) {
+        self.shared.world().identities.knows(versions);
+    }
+

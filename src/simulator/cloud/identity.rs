@@ -42,6 +42,8 @@ pub(super) struct Identities {
     vault_tokens: HashMap<String, usize>,
     readers: HashSet<usize>,
     secrets: HashMap<String, String>,
+    /// The versions of its API that the vault knows, the newest last.
+    versions: Vec<&'static str>,
     /// What App Service puts into the environment.
     header: String,
     /// The file that Azure Arc's agent names, and its content.
@@ -58,11 +60,12 @@ impl Default for Identities {
     fn default() -> Self {
         Self {
             assigned: Vec::new(),
+            cached: HashMap::new(),
             federated: HashMap::new(),
             vault_tokens: HashMap::new(),
-            cached: HashMap::new(),
             readers: HashSet::new(),
             secrets: HashMap::new(),
+            versions: vec!["7.4", "2025-07-01"],
             header: opaque("", 32),
             arc: None,
         }
@@ -84,6 +87,10 @@ impl Identities {
 
     pub(super) fn let_read(&mut self, application: usize) {
         self.readers.insert(application);
+    }
+
+    pub(super) fn knows(&mut self, versions: &[&'static str]) {
+        self.versions = versions.to_vec();
     }
 
     pub(super) fn put(&mut self, name: &str, value: &str) {
@@ -116,13 +123,6 @@ impl Identities {
         token
     }
 
-    /// What nobody may read anywhere.
-    pub(super) fn confidential(&self) -> impl Iterator<Item = &String> {
-        self.federated.keys().chain(self.vault_tokens.keys()).chain(self.secrets.values())
-    }
-}
-
-pub(super) fn is_vault(scope: &str) -> bool {
     /// What managed identities were handed out was handed out so much earlier.
     pub(super) fn age(&mut self, by: Duration) {
         for (token, until) in self.cached.values_mut() {
@@ -133,6 +133,13 @@ pub(super) fn is_vault(scope: &str) -> bool {
         }
     }
 
+    /// What nobody may read anywhere.
+    pub(super) fn confidential(&self) -> impl Iterator<Item = &String> {
+        self.federated.keys().chain(self.vault_tokens.keys()).chain(self.secrets.values())
+    }
+}
+
+pub(super) fn is_vault(scope: &str) -> bool {
     VAULTS.iter().any(|vault| scope.strip_prefix(vault) == Some("/.default"))
 }
 
@@ -206,13 +213,6 @@ fn hand_out(shared: &Shared, asked: &HashMap<String, String>) -> Response {
 }
 
 impl World {
-    fn graph_token(&mut self, application: usize) -> String {
-        let home = self.directory.applications[application].home.clone();
-        let tenant = self.directory.tenant(&home).expect("its home was there when it was registered");
-        let roles = self.directory.consent(application, tenant).map(|consent| consent.roles.iter().cloned().collect());
-        let token = opaque("eyJ0", self.rules.token_length);
-        let access = Access {
-            holder: Holder::Application,
     /// A token of an identity for a resource: the one that was handed out last, until shortly before its end.
     fn identity_token(&mut self, application: usize, resource: &str) -> Option<(String, Instant)> {
         let key = (application, resource.to_owned());
@@ -233,6 +233,13 @@ impl World {
         Some((token, now + LIFE))
     }
 
+    fn graph_token(&mut self, application: usize) -> String {
+        let home = self.directory.applications[application].home.clone();
+        let tenant = self.directory.tenant(&home).expect("its home was there when it was registered");
+        let roles = self.directory.consent(application, tenant).map(|consent| consent.roles.iter().cloned().collect());
+        let token = opaque("eyJ0", self.rules.token_length);
+        let access = Access {
+            holder: Holder::Application,
             application,
             tenant,
             scopes: roles.unwrap_or_default(),
@@ -256,13 +263,21 @@ async fn secret(
 ) -> Response {
     let world = shared.world();
     let identities = &world.identities;
-    let fail = |status: StatusCode, code: &str| (status, Json(json!({"error": {"code": code}}))).into_response();
+    let told = |status: StatusCode, code: &str, message: &str| {
+        (status, Json(json!({"error": {"code": code, "message": message}}))).into_response()
+    };
+    let fail = |status: StatusCode, code: &str| told(status, code, "The vault says no.");
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     let Some(reader) = bearer.and_then(|token| identities.vault_tokens.get(token)) else {
         return fail(StatusCode::UNAUTHORIZED, "Unauthorized");
     };
-    if !is(&asked, "2025-07-01") {
-        return fail(StatusCode::BAD_REQUEST, "BadParameter");
+    let version = asked.get("api-version").map_or("", String::as_str);
+    if !identities.versions.contains(&version) {
+        let latest = identities.versions.last().unwrap_or(&"");
+        let message = format!(
+            "The specified version ({version}) is not recognized. Consider using the latest supported version ({latest})."
+        );
+        return told(StatusCode::BAD_REQUEST, "BadParameter", &message);
     }
     if !identities.readers.contains(reader) {
         return fail(StatusCode::FORBIDDEN, "Forbidden");
