@@ -166,6 +166,12 @@ const CODES: &[Code] = &[
         Kind::Misconfigured,
         "there is no such tenant: check entra.tenant (and the account's), and entra.cloud",
     ),
+    code(
+        90038,
+        Kind::Misconfigured,
+        "the tenant is of another cloud: set entra.cloud to us_government, us_government_dod or china",
+    ),
+    code(900382, Kind::Misconfigured, "the application or the tenant is of another cloud: check entra.cloud"),
     code(50059, Kind::Misconfigured, "the request names no tenant: set entra.tenant to a domain or id"),
     code(
         50194,

@@ -11,13 +11,24 @@ use url::Url;
 use super::application::Application;
 use super::{Tokens, Trouble};
 use crate::presence::ObjectId;
-use crate::settings::User;
+use crate::settings::{Cloud, User};
 
 /// Whoever's tenant it is, in Entra's words.
 pub(super) const ANY: &str = "organizations";
 
 /// How long a domain's tenant is taken for known. A domain moves rarely, and not within a day.
 const KNOWN: Duration = Duration::from_secs(24 * 3600);
+
+/// Entra's host in each cloud, as it stands in an issuer, and what `entra.cloud` is then.
+const HOSTS: [(&str, &str, &[Cloud]); 3] = [
+    ("login.microsoftonline.com", "global", &[Cloud::Global]),
+    (
+        "login.microsoftonline.us",
+        "us_government (or us_government_dod)",
+        &[Cloud::UsGovernment, Cloud::UsGovernmentDod],
+    ),
+    ("login.partner.microsoftonline.cn", "china", &[Cloud::China]),
+];
 
 /// The ids of domains that were asked for: those in the configuration.
 #[derive(Debug, Default)]
@@ -95,7 +106,38 @@ impl Application {
             return Err(refusal.trouble(&subject, &[], transport.retry_after()));
         }
         let described: Option<Described> = serde_json::from_slice(&body).ok();
+        if let Some(cloud) = described.as_ref().and_then(|described| another_cloud(&described.issuer, self.cloud())) {
+            return Err(Trouble::misconfigured(format!(
+                "tenant {tenant} is of another cloud: set entra.cloud to {cloud}"
+            )));
+        }
         let id = described.and_then(|described| described.issuer.path_segments()?.find_map(|part| part.parse().ok()));
         id.ok_or_else(|| later(&"describes it without an id; is it one tenant's domain?"))
+    }
+}
+
+/// The cloud in which an issuer is, where it is another than `cloud`.
+fn another_cloud(issuer: &Url, cloud: Cloud) -> Option<&'static str> {
+    let (_, named, clouds) = HOSTS.iter().find(|(host, ..)| issuer.host_str() == Some(host))?;
+    (!clouds.contains(&cloud)).then_some(named)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_issuer_tells_of_another_cloud_than_the_configured_one_and_of_no_host_that_is_none_of_entras() {
+        for (host, cloud, expected) in [
+            ("login.microsoftonline.com", Cloud::Global, None),
+            ("login.microsoftonline.us", Cloud::UsGovernmentDod, None),
+            ("login.partner.microsoftonline.cn", Cloud::China, None),
+            ("proxy.example.net", Cloud::China, None),
+            ("login.microsoftonline.com", Cloud::UsGovernment, Some("global")),
+            ("login.partner.microsoftonline.cn", Cloud::Global, Some("china")),
+        ] {
+            let issuer = format!("https://{host}/00000000-0000-4000-8000-000000000001/v2.0").parse().unwrap();
+            assert_eq!(another_cloud(&issuer, cloud), expected, "{host} {cloud:?}");
+        }
     }
 }

@@ -154,7 +154,6 @@ async fn where_people_only_add_themselves_each_of_their_tenants_is_asked() {
     succeeds(&said, "entra enrol", "people of contoso.com");
     let nobody = "99999999-0000-4000-8000-000000000009";
     fails(&check(&world, &Configuration { client_id: nobody, ..enrol }).await, "entra enrol", "check entra.client_id");
-
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,6 +174,16 @@ async fn people_of_several_tenants_add_themselves_to_an_application_of_many_and_
             succeeds(&said, "entra enrol", &format!("people of {name} may add themselves"));
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_of_another_cloud_is_told_with_the_key_to_change() {
+    let world = World::with(application().multi_tenant()).await;
+    world.cloud.add_tenant("northwind.us");
+    world.cloud.move_to_government("northwind.us");
+    let said = check(&world, &Configuration { tenant: "northwind.us", enrol: "northwind.us", ..OWN }).await;
+    fails(&said, "entra", "the tenant is of another cloud: set entra.cloud to us_government, us_government_dod or");
+    fails(&said, "entra enrol", "tenant northwind.us is of another cloud: set entra.cloud to us_government (or");
 }
 
 #[tokio::test(flavor = "multi_thread")]

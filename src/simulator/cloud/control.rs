@@ -51,6 +51,13 @@ impl Cloud {
         world.directory.tenants[tenant].others.push(domain.to_owned());
     }
 
+    /// A tenant lives in the cloud of the US government.
+    pub fn move_to_government(&self, tenant: &str) {
+        let mut world = self.shared.world();
+        let tenant = world.tenant(tenant);
+        world.directory.tenants[tenant].elsewhere = Some(("login.microsoftonline.us", "MicrosoftOnline.US"));
+    }
+
     /// Registers an application in its home tenant, which must be there.
     pub fn add_application(&self, application: Application) {
         let mut world = self.shared.world();
@@ -270,6 +277,11 @@ impl Cloud {
         world.identities.assign(application, system);
     }
 
+    /// What managed identities were handed out was handed out so much earlier; until shortly before its end it is again.
+    pub fn age_identity_tokens(&self, by: std::time::Duration) {
+        self.shared.world().identities.age(by);
+    }
+
     /// What App Service and Container Apps put into `IDENTITY_HEADER`.
     pub fn identity_header(&self) -> String {
         self.shared.world().identities.header().to_owned()
@@ -277,11 +289,6 @@ impl Cloud {
 
     /// Azure Arc's agent names this key file, whose content it wants to see.
     pub fn arc_key(&self, file: &str, content: &str) {
-    /// What managed identities were handed out was handed out so much earlier; until shortly before its end it is again.
-    pub fn age_identity_tokens(&self, by: std::time::Duration) {
-        self.shared.world().identities.age(by);
-    }
-
         self.shared.world().identities.set_arc(file, content);
     }
 
@@ -300,6 +307,11 @@ impl Cloud {
         self.shared.world().identities.put(name, value);
     }
 
+    /// The key vault knows these versions of its API, the newest last.
+    pub fn vault_knows(&self, versions: &[&'static str]) {
+        self.shared.world().identities.knows(versions);
+    }
+
     /// An identity or application may read the key vault from now on.
     pub fn let_read_vault(&self, client_id: &str) {
         let mut world = self.shared.world();
@@ -307,8 +319,3 @@ impl Cloud {
         world.identities.let_read(application);
     }
 }
-    /// The key vault knows these versions of its API, the newest last.
-    pub fn vault_knows(&self, versions: &[&'static str]) {
-        self.shared.world().identities.knows(versions);
-    }
-

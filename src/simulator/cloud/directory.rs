@@ -159,6 +159,8 @@ pub enum Refusal {
 pub(super) struct Tenant {
     pub id: String,
     pub domain: String,
+    /// Entra's host and name of another cloud, where it lives there.
+    pub elsewhere: Option<(&'static str, &'static str)>,
     /// Its further domains.
     pub others: Vec<String>,
     /// By a policy on authentication flows, which holds for what came of codes too.
@@ -246,7 +248,13 @@ impl Directory {
     }
 
     pub(super) fn add_tenant(&mut self, domain: &str, id: String) {
-        self.tenants.push(Tenant { id, domain: domain.to_owned(), others: Vec::new(), device_code_blocked: false });
+        self.tenants.push(Tenant {
+            id,
+            domain: domain.to_owned(),
+            elsewhere: None,
+            others: Vec::new(),
+            device_code_blocked: false,
+        });
     }
 
     pub(super) fn add_application(&mut self, application: Application, home: usize) {

@@ -68,6 +68,11 @@ impl Form {
 /// The tenant and the application of a request.
 pub(super) fn client(directory: &Directory, tenant: &str, form: &Form) -> Result<(Realm, usize), Fail> {
     let realm = directory.realm(tenant).ok_or_else(|| Fail::unknown_tenant(tenant))?;
+    if let Realm::One(one) = realm
+        && let Some((_, cloud)) = directory.tenants[one].elsewhere
+    {
+        return Err(Fail::another_cloud(tenant, cloud));
+    }
     let client_id = form.need("client_id")?;
     let unknown = || Fail::unknown_application(client_id, tenant);
     let index = directory.application(client_id).ok_or_else(unknown)?;
@@ -196,14 +201,18 @@ impl World {
 
 async fn openid_configuration(State(shared): State<Arc<Shared>>, Path(tenant): Path<String>) -> Response {
     let world = shared.world();
-    let id = match world.directory.realm(&tenant) {
-        None => return Fail::unknown_tenant(&tenant).into_response(),
-        Some(Realm::Any) => "{tenantid}",
-        Some(Realm::One(index)) => &world.directory.tenants[index].id,
-    };
     let base = shared.base();
+    let issuer = match world.directory.realm(&tenant) {
+        None => return Fail::unknown_tenant(&tenant).into_response(),
+        Some(Realm::Any) => format!("{base}/{{tenantid}}/v2.0"),
+        Some(Realm::One(index)) => {
+            let tenant = &world.directory.tenants[index];
+            let base = tenant.elsewhere.map_or(base.to_owned(), |(host, _)| format!("https://{host}"));
+            format!("{base}/{}/v2.0", tenant.id)
+        }
+    };
     Json(json!({
-        "issuer": format!("{base}/{id}/v2.0"),
+        "issuer": issuer,
         "authorization_endpoint": format!("{base}/{tenant}/oauth2/v2.0/authorize"),
         "token_endpoint": format!("{base}/{tenant}/oauth2/v2.0/token"),
         "device_authorization_endpoint": format!("{base}/{tenant}/oauth2/v2.0/devicecode"),

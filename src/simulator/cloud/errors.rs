@@ -73,6 +73,11 @@ impl Fail {
         Self::bad("invalid_request", 50_194, text)
     }
 
+    pub(super) fn another_cloud(tenant: &str, cloud: &str) -> Self {
+        let text = format!("Tenant '{tenant}' request being redirected to the National Cloud '{cloud}'.");
+        Self::bad("invalid_request", 90_038, text)
+    }
+
     pub(super) fn tenant_needed() -> Self {
         let text =
             "No tenant-identifying information found in either the request or implied by any provided credentials.";
