@@ -22,6 +22,7 @@ mod sign_in;
 mod sign_ins;
 mod tokens;
 mod troubles;
+mod vault;
 #[path = "../support/visitor.rs"]
 mod visitor;
 mod world;
