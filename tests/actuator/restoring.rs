@@ -140,6 +140,32 @@ async fn a_lamp_that_we_left_dark_and_a_person_used_since_is_dark_by_them() {
 }
 
 #[tokio::test]
+async fn a_lamp_that_was_dark_gets_its_colour_back_for_when_it_is_switched_on_where_the_hub_keeps_it() {
+    for keeps in [true, false] {
+        let lamps = ["Desk", "Shelf"].map(|lamp| (lamp, Kind::Color(Gamut::C)));
+        let plan = Hub::plan().room("Office", &lamps).room("Hall", &[("Ceiling", Kind::Color(Gamut::C))]);
+        let plan = if keeps { plan.keeps_for_later() } else { plan };
+        let mut world = World::around(plan.start().await.unwrap()).await;
+        world.online(&["alex"]).await;
+        for lamp in ["Desk", "Shelf"] {
+            world.hub.hand(lamp, &theirs(42.0, 0.4));
+        }
+        world.hub.hand("Shelf", &json!({"on": {"on": false}}));
+        let actuator = world.actuator_with(KEPT).await;
+        world.status("Busy").await;
+        world.presence("alex", "Offline").await;
+        world.lets_go().await;
+        restored(&world, "Desk", 42.0, 0.4).await;
+        let shelf = world.hub.lamp("Shelf");
+        let expected = if keeps { (false, 42.0, Some((0.4, 0.4))) } else { (false, 100.0, Some(RED)) };
+        assert_eq!((shelf.on, shelf.brightness, shelf.xy), expected);
+        let light = world.published("desk", |light| light["wanted"]["color"] == "restore").await;
+        assert_eq!((&light["reachable"], &light["error"]), (&true.into(), &Value::Null), "{light}");
+        actuator.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn an_actuator_that_starts_while_a_light_is_left_alone_knows_what_it_showed_before() {
     for status_when_killed in ["Busy", "Away"] {
         let (mut world, actuator) = World::left_alone(&["Desk"]).await;

@@ -121,10 +121,12 @@ pub(super) fn obey(lamp: &mut Lamp, body: &Value) -> Obeyed {
     }
     let before = lamp.state.clone();
     switch(lamp, body);
-    if lamp.state.on || body.pointer("/on/on").is_some() {
+    let is_dark = !lamp.state.on && body.pointer("/on/on").is_none();
+    if !is_dark || lamp.keeps_for_later {
         show(lamp, body);
-    } else if let Some(attribute) =
-        attributes.iter().find(|name| ["dimming", "color", "color_temperature"].contains(name))
+    }
+    if is_dark
+        && let Some(attribute) = attributes.iter().find(|name| ["dimming", "color", "color_temperature"].contains(name))
     {
         let description =
             format!("device (light) {} is \"soft off\", command (.{attribute}) may not have effect", lamp.light);

@@ -142,6 +142,8 @@ pub(super) struct Lamp {
     pub zigbee: String,
     pub number: usize,
     pub reachable: bool,
+    /// Whether what it is sent while it is dark is kept for when it is switched on.
+    pub keeps_for_later: bool,
     pub state: LampState,
     /// What was last told of it on the event stream.
     told: LampState,
@@ -159,7 +161,18 @@ impl Lamp {
             signal: None,
         };
         let (name, told) = (name.to_owned(), state.clone());
-        Self { name, kind, light: guid(), device: guid(), zigbee: guid(), number, reachable: true, state, told }
+        Self {
+            name,
+            kind,
+            light: guid(),
+            device: guid(),
+            zigbee: guid(),
+            number,
+            reachable: true,
+            keeps_for_later: false,
+            state,
+            told,
+        }
     }
 
     fn id_v1(&self) -> String {

@@ -150,6 +150,7 @@ pub struct Plan {
     zones: Vec<(String, Vec<String>)>,
     scenes: Vec<PlannedScene>,
     chained: bool,
+    keeps_for_later: bool,
     model: &'static Model,
 }
 
@@ -205,6 +206,12 @@ impl Plan {
         plan
     }
 
+    /// With software since the autumn of 2025: what a dark lamp is sent it shows once it is switched on. Before, it had no
+    /// effect.
+    pub fn keeps_for_later(self) -> Self {
+        Self { keeps_for_later: true, ..self }
+    }
+
     /// Starts the hub on a free port of 127.0.0.1.
     pub async fn start(self) -> io::Result<Hub> {
         let certificate = match self.chained {
@@ -234,7 +241,9 @@ impl Plan {
             for (lamp, kind) in inside {
                 room.lamps.push(lamps.len());
                 home.lamps.push(lamps.len());
-                lamps.push(Lamp::new(&lamp, kind, lamps.len() + 1));
+                let mut lamp = Lamp::new(&lamp, kind, lamps.len() + 1);
+                lamp.keeps_for_later = self.keeps_for_later;
+                lamps.push(lamp);
             }
             groups.push(room);
         }
@@ -292,6 +301,7 @@ impl Hub {
             zones: Vec::new(),
             scenes: Vec::new(),
             chained: false,
+            keeps_for_later: false,
             model: &model::SQUARE,
         }
     }

@@ -133,16 +133,19 @@ impl Dress {
             body.insert("dimming".into(), json!({"brightness": self.brightness}));
             body.insert("dynamics".into(), json!({"duration": milliseconds(self.transition)}));
         }
-        match self.tint {
-            Some(Tint::Point(point)) => {
-                let (x, y) = point.ten_thousandths();
-                let xy = json!({"x": f64::from(x) / 10_000.0, "y": f64::from(y) / 10_000.0});
-                body.insert("color".into(), json!({"xy": xy}));
-            }
-            Some(Tint::Mirek(mirek)) => drop(body.insert("color_temperature".into(), json!({"mirek": mirek}))),
-            None => {}
-        }
+        body.extend(self.tint.map(told).map(|(attribute, tint)| (attribute.to_owned(), tint)));
         Value::Object(body)
+    }
+}
+
+/// The attribute that tells a tint.
+fn told(tint: Tint) -> (&'static str, Value) {
+    match tint {
+        Tint::Point(point) => {
+            let (x, y) = point.ten_thousandths();
+            ("color", json!({"xy": {"x": f64::from(x) / 10_000.0, "y": f64::from(y) / 10_000.0}}))
+        }
+        Tint::Mirek(mirek) => ("color_temperature", json!({"mirek": mirek})),
     }
 }
 
@@ -170,15 +173,19 @@ fn restoring(seen: &Seen, endpoint: &Endpoint) -> Vec<Put> {
     }
 }
 
-fn body_of(lamp: &Lamp, beside: &Beside, ability: &Ability) -> Value {
-    if lamp.on == Some(false) {
-        return off();
-    }
+fn tint_of(lamp: &Lamp, ability: &Ability) -> Option<Tint> {
     let point = lamp
         .xy
         .filter(|_| ability.gamut.is_some())
         .map(|(x, y)| Tint::Point(super::super::color::Xy::of_ten_thousandths(x, y)));
-    let tint = lamp.mirek.filter(|_| ability.white.is_some()).map(Tint::Mirek).or(point);
+    lamp.mirek.filter(|_| ability.white.is_some()).map(Tint::Mirek).or(point)
+}
+
+fn body_of(lamp: &Lamp, beside: &Beside, ability: &Ability) -> Value {
+    if lamp.on == Some(false) {
+        return off();
+    }
+    let tint = tint_of(lamp, ability);
     let brightness = f64::from(lamp.brightness.unwrap_or(10_000)) / 100.0;
     let gradient = beside.gradient();
     let tint = tint.filter(|_| gradient.is_none());
@@ -187,6 +194,22 @@ fn body_of(lamp: &Lamp, beside: &Beside, ability: &Ability) -> Value {
         body["gradient"] = gradient;
     }
     body
+}
+
+/// What dark lamps of a look that was seen are to show when somebody switches them on: told behind it, and without
+/// `on`. Newer hubs keep it for then, others say that it may have no effect.
+pub(in crate::lights::hue) fn for_later(look: &Look, endpoint: &Endpoint) -> Vec<Put> {
+    let Look::Seen(seen) = look else { return Vec::new() };
+    let of_lamp = |lamp: &Lamp| {
+        let known = endpoint.lamps.iter().find(|it| *it.id == *lamp.id && it.ability.dims)?;
+        let brightness = lamp.brightness.filter(|brightness| *brightness > 0 && lamp.on == Some(false))?;
+        let mut body = json!({"dimming": {"brightness": f64::from(brightness) / 100.0}});
+        if let Some((attribute, tint)) = tint_of(lamp, &known.ability).map(told) {
+            body[attribute] = tint;
+        }
+        Some(Put::of_lamp(&lamp.id, body))
+    };
+    seen.0.iter().filter_map(of_lamp).collect()
 }
 
 /// The body that starts an effect; none where the target takes none.

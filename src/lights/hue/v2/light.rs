@@ -5,6 +5,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::super::LIMITS;
+use super::super::dialect::Dialect;
 use super::super::hub::{HueHub, Link};
 use super::agree::{agrees, shown_by};
 use super::command::{self, Put};
@@ -158,6 +159,9 @@ impl HueLight {
         let puts = command::puts(&look, &found.endpoint, &found.directory, on, may_signal)
             .map_err(|error| self.hub.unfound(&format!("light {}: {error}", self.name)))?;
         let commanded = self.send(&found, &puts).await;
+        if commanded.is_ok() {
+            self.leave_for_later(&found, &look).await;
+        }
         let mut progress = self.progress();
         *progress = match &commanded {
             Ok(obeyed) => Progress {
@@ -219,6 +223,19 @@ impl HueLight {
             all.advice = all.advice.or(obeyed.advice);
         }
         Ok(all)
+    }
+
+    /// What dark lamps are to show when they are switched on. Not every hub takes that, CLIP v1 never does: what becomes of
+    /// it says nothing of the look.
+    async fn leave_for_later(&self, found: &Found, look: &Look) {
+        if found.link.dialect == Dialect::V1 {
+            return;
+        }
+        for put in command::for_later(look, &found.endpoint) {
+            if let Err(trouble) = self.hub.put(&found.link, &put).await {
+                return tracing::debug!(light = %self.name, "dark lamps keep our colour: {trouble}");
+            }
+        }
     }
 
     async fn seen(&self) -> Result<Seen, Trouble> {
