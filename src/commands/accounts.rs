@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::{Failure, Global, parts};
-use crate::entra::{WayIn, is_grant_of};
+use crate::entra::{Caches, WayIn, is_grant_of};
 use crate::presence::AccountName;
 use crate::settings::{Settings, User, Via};
 use crate::store::{Grant, Holder, Origin, Standing, Store};
@@ -75,7 +75,7 @@ async fn remove(settings: &Settings, account: &str, yes: bool, json: bool) -> Re
     if !yes && !parts::confirmed(&question(&holder))? {
         return parts::print("Nothing was changed.");
     }
-    let origin = store.remove_grant(&holder.account).await.map_err(anyhow::Error::new)?;
+    let origin = store.remove(&holder.account).await.map_err(anyhow::Error::new)?;
     removed(account, origin, json)
 }
 

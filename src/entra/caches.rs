@@ -2,8 +2,11 @@
 
 use std::pin::Pin;
 
-use crate::presence::AccountName;
-use crate::store::{Grant, Standing, Store, StoreError};
+use jiff::Timestamp;
+use secrecy::SecretString;
+
+use crate::presence::{AccountName, ObjectId};
+use crate::store::{Enrolment, Grant, Held, Holder, Origin, Standing, Store, StoreError};
 
 /// What a storage is going to answer.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -23,6 +26,28 @@ pub trait Caches: Send + Sync {
 
     /// Notes how it stands with the grant of this id.
     fn mark<'a>(&'a self, id: &'a str, standing: &'a Standing) -> Answer<'a, ()>;
+
+    /// Removes the grant of an account, and answers how that came to be.
+    fn remove<'a>(&'a self, account: &'a AccountName) -> Answer<'a, Option<Origin>>;
+
+    /// Keeps what a sign-in brought under a transient key while nobody knows yet whose it is; until then at the longest.
+    fn hold<'a>(&'a self, cache: &'a SecretString, now: Timestamp, until: Timestamp) -> Answer<'a, Held>;
+
+    /// Makes the account of whoever signed in, or renews it: what is held is theirs from the same instant on.
+    /// [`StoreError::Conflict`]: it is held no more.
+    fn enrol(&self, held: Held, person: Enrolment, now: Timestamp) -> Answer<'_, Grant>;
+
+    /// Forgets what is held.
+    fn release(&self, held: Held) -> Answer<'_, ()>;
+
+    /// Who holds the grant of an account, whether its cache opens or not.
+    fn holder<'a>(&'a self, account: &'a AccountName) -> Answer<'a, Option<Holder>>;
+
+    /// The configured account whose grant this person holds.
+    fn configured_holder(&self, person: ObjectId) -> Answer<'_, Option<Holder>>;
+
+    /// The tenants of those who enrolled, each once.
+    fn enrolled_tenants(&self) -> Answer<'_, Vec<ObjectId>>;
 }
 
 impl Caches for Store {
@@ -40,5 +65,33 @@ impl Caches for Store {
 
     fn mark<'a>(&'a self, id: &'a str, standing: &'a Standing) -> Answer<'a, ()> {
         Box::pin(Store::mark(self, id, standing))
+    }
+
+    fn remove<'a>(&'a self, account: &'a AccountName) -> Answer<'a, Option<Origin>> {
+        Box::pin(self.remove_grant(account))
+    }
+
+    fn hold<'a>(&'a self, cache: &'a SecretString, now: Timestamp, until: Timestamp) -> Answer<'a, Held> {
+        Box::pin(Store::hold(self, cache, now, until))
+    }
+
+    fn enrol(&self, held: Held, person: Enrolment, now: Timestamp) -> Answer<'_, Grant> {
+        Box::pin(Store::enrol(self, held, person, now))
+    }
+
+    fn release(&self, held: Held) -> Answer<'_, ()> {
+        Box::pin(Store::release(self, held))
+    }
+
+    fn holder<'a>(&'a self, account: &'a AccountName) -> Answer<'a, Option<Holder>> {
+        Box::pin(Store::holder(self, account))
+    }
+
+    fn configured_holder(&self, person: ObjectId) -> Answer<'_, Option<Holder>> {
+        Box::pin(Store::configured_holder(self, person))
+    }
+
+    fn enrolled_tenants(&self) -> Answer<'_, Vec<ObjectId>> {
+        Box::pin(Store::enrolled_tenants(self))
     }
 }

@@ -28,16 +28,16 @@ impl Tokens {
         let cache = Cache::new(issued, None, Reads::Itself.permissions(), now).ok_or_else(|| {
             Trouble::misconfigured("Entra gave no refresh token; allow offline_access to the application")
         })?;
-        let held = self.store().hold(&cache.write(), now, now + HELD).await?;
+        let held = self.caches().hold(&cache.write(), now, now + HELD).await?;
         match self.admitted(came, browser, now).await {
             Ok((person, None)) => self.make_account(held, person, confidential).await,
             Ok((person, Some(account))) => {
                 let signed_in = self.known(account, person, issued, nonce, confidential).await;
-                self.store().release(held).await?;
+                self.caches().release(held).await?;
                 signed_in
             }
             Err(trouble) => {
-                self.store().release(held).await?;
+                self.caches().release(held).await?;
                 Err(trouble)
             }
         }
@@ -46,7 +46,7 @@ impl Tokens {
     /// Whether there may be somebody who leaves: who enrolled, whoever may enrol now. Asked before a way to leave is
     /// shown or gone.
     pub(super) async fn may_leave(&self) -> Result<bool, Trouble> {
-        *self.application().enrolled() = self.store().enrolled_tenants().await?;
+        *self.application().enrolled() = self.caches().enrolled_tenants().await?;
         Ok(self.application().leaving_tenant().is_some())
     }
 
@@ -54,12 +54,12 @@ impl Tokens {
     pub(super) async fn leave(&self, issued: &Issued, nonce: Option<&str>) -> Result<SignedIn, Trouble> {
         let person = self.application().identify(issued, nonce, Timestamp::now())?;
         let account = account_of(person.oid);
-        let holder = self.store().holder(&account).await?;
+        let holder = self.caches().holder(&account).await?;
         if holder.is_none_or(|holder| holder.origin != Origin::Enrolled || holder.tenant_id != person.tid) {
             let reason = format!("{} has not enrolled here: there is nothing to leave", person.preferred_username);
             return Err(Trouble::sign_in(reason));
         }
-        self.store().remove_grant(&account).await?;
+        self.caches().remove(&account).await?;
         self.forget(&Principal::Account(account.clone()));
         Ok(SignedIn { username: person.preferred_username, object_id: person.oid, account, kept: false })
     }
@@ -78,7 +78,7 @@ impl Tokens {
         let account = match application.account_of(&person).await? {
             Some(account) => Some(account),
             // By another name than at their sign-in, perhaps.
-            None => self.store().configured_holder(person.oid).await?.map(|holder| holder.account),
+            None => self.caches().configured_holder(person.oid).await?.map(|holder| holder.account),
         };
         let account = account.filter(|account| application.names(account));
         self.must_bring(&person, account.as_ref(), came, browser).await?;
@@ -128,8 +128,8 @@ impl Tokens {
         }
         // From the time before the configuration named them.
         let enrolled = account_of(person.oid);
-        if self.store().holder(&enrolled).await?.is_some_and(|holder| holder.origin == Origin::Enrolled) {
-            self.store().remove_grant(&enrolled).await?;
+        if self.caches().holder(&enrolled).await?.is_some_and(|holder| holder.origin == Origin::Enrolled) {
+            self.caches().remove(&enrolled).await?;
         }
         Ok(SignedIn { username: person.preferred_username, object_id: person.oid, account, kept })
     }
@@ -143,7 +143,7 @@ impl Tokens {
             confidential,
             granted_at: now,
         };
-        let grant = self.store().enrol(held, enrolment, now).await?;
+        let grant = self.caches().enrol(held, enrolment, now).await?;
         self.forget(&Principal::Account(grant.account.clone()));
         Ok((&grant).into())
     }

@@ -23,6 +23,13 @@ impl Tokens {
         Ok(grant)
     }
 
+    /// Forgets the sign-in of an account, and answers how that came to be, where there was one.
+    pub async fn remove(&self, account: &AccountName) -> Result<Option<Origin>, Trouble> {
+        let origin = self.caches().remove(account).await?;
+        self.forget(&Principal::Account(account.clone()));
+        Ok(origin)
+    }
+
     async fn grant(
         &self,
         account: &AccountName,

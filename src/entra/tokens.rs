@@ -221,10 +221,6 @@ impl Tokens {
         &self.inner.application
     }
 
-    pub(super) fn store(&self) -> &Store {
-        &self.inner.store
-    }
-
     pub(super) fn caches(&self) -> &dyn Caches {
         &*self.inner.caches
     }

@@ -13,6 +13,18 @@ use crate::presence::{AccountName, ObjectId};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held(String);
 
+impl Held {
+    /// A new one, which nobody guesses.
+    pub fn random() -> Self {
+        Self(key::hex(&key::random::<16>()))
+    }
+
+    /// The key, which becomes the id of the account's grant.
+    pub fn id(&self) -> &str {
+        &self.0
+    }
+}
+
 /// Somebody who signed in to become an account.
 #[derive(Debug, Clone)]
 pub struct Enrolment {
@@ -69,7 +81,7 @@ impl Store {
     /// unless [`Self::enrol`] came before.
     pub async fn hold(&self, cache: &SecretString, now: Timestamp, until: Timestamp) -> Result<Held, StoreError> {
         self.expire_held(now).await?;
-        let held = Held(key::hex(&key::random::<16>()));
+        let held = Held::random();
         let sealed = self.inner.key.seal(&held.0, cache.expose_secret().as_bytes());
         sqlx::query("INSERT INTO held (id, expires_at, cache) VALUES ($1, $2, $3)")
             .bind(&held.0)

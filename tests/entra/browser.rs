@@ -44,7 +44,12 @@ async fn outcome(sign_ins: &SignIns, handle: &str) -> Result<SignedIn, Trouble> 
 
 /// The whole way of a person who enrols, and whether Entra was asked with claims.
 pub async fn enrol(sign_ins: &SignIns, who: &str) -> (Result<SignedIn, Trouble>, bool) {
-    let url = sign_ins.send(Errand::Enrol, browser(), HERE, &BACK.parse().unwrap()).await.unwrap();
+    go(sign_ins, Errand::Enrol, who).await
+}
+
+/// The same for another errand.
+pub async fn go(sign_ins: &SignIns, errand: Errand, who: &str) -> (Result<SignedIn, Trouble>, bool) {
+    let url = sign_ins.send(errand, browser(), HERE, &BACK.parse().unwrap()).await.unwrap();
     let post = visitor::answer(&url, &upn(who), "sign_in").await.unwrap();
     let handle = sign_ins.receive(posted(&post)).unwrap();
     let outcome = sign_ins.arrive(&handle, browser(), PATIENCE).await.unwrap().outcome;

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream;
-use graph2mqtt::entra::{Answer, Caches, Principal, Tokens};
+use graph2mqtt::entra::{Answer, Caches, Errand, Principal, Tokens};
 use graph2mqtt::presence::{AccountName, ObjectId};
 use graph2mqtt::settings::Settings;
-use graph2mqtt::store::{Grant, Origin, Standing, StoreError};
-use secrecy::ExposeSecret;
+use graph2mqtt::store::{Enrolment, Grant, Held, Holder, Origin, Standing, StoreError};
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use crate::world::{CLIENT, World, http, name, person, upn};
@@ -19,7 +20,21 @@ const PEOPLE: usize = 1_000;
 
 /// Caches in memory.
 #[derive(Default)]
-struct Memory(Mutex<HashMap<AccountName, Grant>>);
+struct Memory(Mutex<HashMap<AccountName, Grant>>, Mutex<HashMap<String, SecretString>>);
+
+impl Memory {
+    fn holders(&self, fits: impl Fn(&Grant) -> bool) -> Vec<Holder> {
+        let holder = |grant: &Grant| Holder {
+            account: grant.account.clone(),
+            id: grant.id.clone(),
+            origin: grant.origin,
+            tenant_id: grant.tenant_id,
+            object_id: grant.object_id,
+            username: grant.username.clone(),
+        };
+        self.0.lock().unwrap().values().filter(|grant| fits(grant)).map(holder).collect()
+    }
+}
 
 impl Caches for Memory {
     fn read<'a>(&'a self, account: &'a AccountName) -> Answer<'a, Option<Grant>> {
@@ -47,6 +62,62 @@ impl Caches for Memory {
 
     fn mark<'a>(&'a self, _: &'a str, _: &'a Standing) -> Answer<'a, ()> {
         Box::pin(async { Ok(()) })
+    }
+
+    fn remove<'a>(&'a self, account: &'a AccountName) -> Answer<'a, Option<Origin>> {
+        Box::pin(async { Ok(self.0.lock().unwrap().remove(account).map(|grant| grant.origin)) })
+    }
+
+    fn hold<'a>(&'a self, cache: &'a SecretString, _: Timestamp, _: Timestamp) -> Answer<'a, Held> {
+        Box::pin(async {
+            let held = Held::random();
+            self.1.lock().unwrap().insert(held.id().to_owned(), cache.clone());
+            Ok(held)
+        })
+    }
+
+    fn enrol(&self, held: Held, person: Enrolment, _: Timestamp) -> Answer<'_, Grant> {
+        Box::pin(async move {
+            let cache = self.1.lock().unwrap().remove(held.id()).ok_or(StoreError::Conflict)?;
+            let account: AccountName = person.object_id.as_str().parse().unwrap();
+            let grant = Grant {
+                id: held.id().to_owned(),
+                account: account.clone(),
+                origin: Origin::Enrolled,
+                tenant_id: person.tenant_id,
+                object_id: person.object_id,
+                username: person.username,
+                user: person.object_id.as_str().to_owned(),
+                confidential: person.confidential,
+                version: 1,
+                refreshed_at: person.granted_at,
+                standing: Standing::Ok,
+                cache,
+            };
+            self.0.lock().unwrap().insert(account, grant.clone());
+            Ok(grant)
+        })
+    }
+
+    fn release(&self, held: Held) -> Answer<'_, ()> {
+        self.1.lock().unwrap().remove(held.id());
+        Box::pin(async { Ok(()) })
+    }
+
+    fn holder<'a>(&'a self, account: &'a AccountName) -> Answer<'a, Option<Holder>> {
+        Box::pin(async move { Ok(self.holders(|grant| grant.account == *account).pop()) })
+    }
+
+    fn configured_holder(&self, person: ObjectId) -> Answer<'_, Option<Holder>> {
+        let fits = move |grant: &Grant| grant.object_id == person && grant.origin == Origin::Configured;
+        Box::pin(async move { Ok(self.holders(fits).pop()) })
+    }
+
+    fn enrolled_tenants(&self) -> Answer<'_, Vec<ObjectId>> {
+        let enrolled = |grant: &Grant| grant.origin == Origin::Enrolled;
+        let mut tenants: Vec<_> = self.holders(enrolled).into_iter().map(|holder| holder.tenant_id).collect();
+        tenants.dedup();
+        Box::pin(async move { Ok(tenants) })
     }
 }
 
@@ -136,4 +207,26 @@ async fn the_storage_of_caches_can_be_swapped() {
     everybody_gets_their_own(&world, &tokens, &people).await;
     assert!(memory.0.lock().unwrap().values().all(|grant| grant.version == 2));
     assert!(store.grants().await.unwrap().is_empty(), "the store was written all the same");
+}
+
+#[tokio::test]
+async fn who_enrols_is_kept_in_that_storage_alone_until_they_leave() {
+    let world = crate::browser::world().await;
+    let settings = world.settings_of("web: { enrol: { tenants: [contoso.com] } }\n", "");
+    let (store, memory) = (world.store().await, Arc::new(Memory::default()));
+    let http = http(std::time::Duration::from_secs(15));
+    let tokens = Tokens::over(&settings, http, store.clone(), memory.clone()).unwrap();
+    let sign_ins = tokens.sign_ins();
+    let sam = crate::browser::enrol(&sign_ins, "sam").await.0.unwrap();
+    let kim = crate::browser::enrol(&sign_ins, "kim").await.0.unwrap();
+    let token = tokens.access(&Principal::Account(sam.account.clone())).await.unwrap();
+    assert_eq!(world.whose(&token).await, sam.object_id.as_str());
+    assert!(store.grants().await.unwrap().is_empty(), "the store was written all the same");
+
+    assert!(sign_ins.may_leave().await.unwrap());
+    crate::browser::go(&sign_ins, Errand::Leave, "sam").await.0.unwrap();
+    assert_eq!(tokens.remove(&kim.account).await.unwrap(), Some(Origin::Enrolled));
+    assert!(memory.0.lock().unwrap().is_empty() && memory.1.lock().unwrap().is_empty());
+    assert!(tokens.access(&Principal::Account(sam.account)).await.is_err());
+    crate::browser::go(&sign_ins, Errand::Enrol, "sam").await.0.unwrap();
 }

@@ -80,9 +80,9 @@ pub(super) fn cancel_login(bridge: &mut Bridge, arguments: &Arguments) -> Result
 pub(super) fn remove(bridge: &mut Bridge, arguments: &Arguments) -> Result<Outcome, String> {
     let account = account(bridge, arguments)?;
     bridge.tokens.sign_ins().cancel(&account);
-    let store = bridge.store.clone();
+    let tokens = bridge.tokens.clone();
     Ok(Outcome::Later(Box::pin(async move {
-        Finished::Answer(match store.remove_grant(&account).await {
+        Finished::Answer(match tokens.remove(&account).await {
             Ok(Some(_)) => Ok(json!({ "account": account })),
             Ok(None) => Err(format!("{account} has no sign-in to forget")),
             Err(error) => Err(error.to_string()),
