@@ -200,9 +200,9 @@ async fn a_persons_hand_is_seen_by_asking() {
     let Event::Changed { light: 0, seen } = next().await else { panic!("a change") };
     assert!(!world.lights.lights[0].1.agrees(&RED, &seen), "{seen:?}");
     world.hub.unreachable("Desk");
-    assert_eq!(next().await, Event::Lost { light: 0 });
+    assert_eq!(next().await, Event::Lost { light: 0, lamps: vec!["1".into()] });
     world.hub.reachable("Desk");
-    assert_eq!(next().await, Event::Back { light: 0 });
+    assert_eq!(next().await, Event::LampsBack { light: 0, lamps: vec!["1".into()] });
 }
 
 #[tokio::test]

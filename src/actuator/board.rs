@@ -16,7 +16,7 @@ use crate::presence::Name;
 pub struct LightState {
     /// Its name in the configuration.
     pub name: Name,
-    /// Whether the last command reached it.
+    /// Whether it can be reached, all of it.
     pub reachable: bool,
     /// Commands that ended.
     pub commands: u64,
@@ -117,10 +117,10 @@ impl Board {
         let inner = self.inner();
         let state = |(name, entry): (&Name, &Entry)| LightState {
             name: name.clone(),
-            reachable: !entry.unreachable,
+            reachable: entry.is_reachable(),
             commands: entry.commands,
             failures: entry.failures,
-            error: entry.error.clone(),
+            error: entry.complaint(),
         };
         self.topics.lights().iter().zip(&inner.lights).map(state).collect()
     }

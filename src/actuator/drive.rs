@@ -302,6 +302,9 @@ impl Drive {
     }
 }
 
+/// What the hub's lights showed, and since when that was asked.
+type Reading = (Instant, Vec<Option<Seen>>);
+
 type CommandOf<'a> = std::pin::Pin<Box<dyn Future<Output = Ended> + Send + 'a>>;
 
 /// What the hub tells by itself.
@@ -317,9 +320,8 @@ impl Drive {
         let (light, effects) = match event {
             Event::Changed { light, seen } => (*light, self.changed(*light, seen, ECHO, now)),
             Event::ChangedBefore { light, seen } => (*light, self.changed(*light, seen, LATE_ECHO, now)),
-            Event::Lost { light } => {
-                let lost = "a lamp is out of reach; does it have power?";
-                self.board.light(self.manners[*light].place, |entry| entry.unreachable(lost));
+            Event::Lost { light, lamps } => {
+                self.board.light(self.manners[*light].place, |entry| entry.lost(lamps, now));
                 (*light, Effects { act: false, publish: true })
             }
             Event::Back { light } => (*light, self.is_back(convergence, *light, &[], now)),
@@ -353,24 +355,21 @@ impl Drive {
 
     /// After a gap, and when the hub is listened to first: what the lights show now. Lights that cannot be read are not
     /// doubted for that.
-    async fn read_all(&self) -> Vec<Option<Seen>> {
-        let mut all = Vec::with_capacity(self.manners.len());
+    async fn read_all(&self) -> Reading {
+        let (since, mut all) = (Instant::now(), Vec::with_capacity(self.manners.len()));
         for (_, it) in &self.hub.lights {
             all.push(it.read().await.ok());
         }
-        all
+        (since, all)
     }
 
-    fn was_read(&self, all: &[Option<Seen>]) {
+    fn was_read(&self, (since, all): &Reading) {
         for (light, seen) in all.iter().enumerate() {
             let Some(seen) = seen else { continue };
             let (it, grace) = (&self.hub.lights[light].1, self.board.grace());
-            let effects = self.board.light(self.manners[light].place, |entry| {
-                match entry.kept().is_none_or(|look| it.agrees(look, seen)) {
-                    true => Effects::NONE,
-                    false => entry.mend(grace, self.board.now()),
-                }
-            });
+            let (place, now) = (self.manners[light].place, self.board.now());
+            let agrees = |look: &Look| it.agrees(look, seen);
+            let effects = self.board.light(place, |entry| entry.was_read((seen, *since), agrees, grace, now));
             self.apply(light, effects);
         }
     }

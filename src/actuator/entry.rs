@@ -2,6 +2,7 @@
 
 mod before;
 mod others;
+mod reach;
 mod seen;
 
 use std::collections::VecDeque;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use self::others::Others;
+use self::reach::Reach;
 use self::seen::{Lately, Told};
 use super::common::{Common, Inputs, Which, covers, merge};
 use super::converge::Aim;
@@ -133,6 +135,7 @@ pub(super) struct Entry {
     /// Whether its hub was asked whether the light can be commanded.
     pub asked: bool,
     pub unreachable: bool,
+    reach: Reach,
     /// The last error or advice, for people.
     pub error: Option<String>,
     pub commands: u64,
@@ -333,8 +336,7 @@ impl Entry {
     pub fn obeyed(&mut self, wish: &Arc<Wish>, shows: bool, obeyed: &Obeyed, grace: Duration, now: Now) {
         let moves = self.renews.is_some();
         self.ended(now);
-        (self.asked, self.unreachable) = (true, obeyed.unreachable);
-        self.error.clone_from(&obeyed.advice);
+        self.heard_out(obeyed);
         let is_kept = matches!((self.kept(), &wish.look), (Some(a), Some(b)) if a.looks_like(b));
         let newest = self.wish.as_ref().filter(|newest| newest.look.is_some()).unwrap_or(wish);
         let newest = Some(newest).filter(|_| is_kept && shows).cloned();
@@ -367,12 +369,6 @@ impl Entry {
         self.duty.ended(now.instant);
         self.shown = None;
         self.renews = None;
-    }
-
-    /// The light cannot be commanded.
-    pub fn unreachable(&mut self, error: &str) {
-        (self.asked, self.unreachable) = (true, true);
-        self.error = Some(error.to_owned());
     }
 
     /// When [`Self::pass`] is due.

@@ -105,7 +105,7 @@ pub(super) fn render(light: &Name, entry: &Entry, me: &str) -> Option<Vec<u8>> {
     let is_done = entry.is_done();
     // What a light showed before something that others act upon is not known any more.
     let shown = entry.shown.as_ref().filter(|_| is_done || entry.duty.may_act());
-    let common = &entry.common;
+    let (common, error) = (&entry.common, entry.complaint());
     let payload = Payload {
         light,
         wanted: wish.into(),
@@ -117,8 +117,8 @@ pub(super) fn render(light: &Name, entry: &Entry, me: &str) -> Option<Vec<u8>> {
         hand: &common.hand,
         hours: Some(common.hours).filter(|hours| hours.version > 0),
         before: Some(&common.before).filter(|before| before.version > 0),
-        reachable: entry.asked.then_some(!entry.unreachable),
-        error: entry.error.as_deref(),
+        reachable: entry.asked.then(|| entry.is_reachable()),
+        error: error.as_deref(),
         by: By {
             actuator: me.to_owned(),
             commands: entry.duty.commands(),

@@ -95,7 +95,8 @@ pub trait Light: Send + Sync {
     fn read(&self) -> Asked<'_, Seen>;
     /// Whether what was seen is what a look makes of this light; of an event, whether nothing in it speaks
     /// against that. It is how a person's hand is told from an echo of our own commands. What cannot be
-    /// told (a lamp that is not known, a scene that moves, or of which its hub tells nothing) speaks not against it.
+    /// told (a lamp that is not known or out of reach, a scene that moves, or of which its hub tells nothing) speaks
+    /// not against it.
     fn agrees(&self, look: &Look, seen: &Seen) -> bool;
     /// Flashes for some seconds, also when it is off, and shows then what it showed before.
     fn flash(&self) -> Asked<'_, Obeyed>;
@@ -131,6 +132,8 @@ pub enum Event {
     Lost {
         /// Which light.
         light: usize,
+        /// Which of its lamps, by what its hub knows them; none: all of it.
+        lamps: Vec<Box<str>>,
     },
     /// A lamp of it is back, such as after a loss of power, in whatever look it has after one: show it once more.
     Back {

@@ -102,12 +102,22 @@ pub struct Lamp {
     /// The colour temperature in mirek, where the lamp shows a white.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mirek: Option<u16>,
-    /// What only this kind of light understands.
+    /// What only this kind of light understands; `false` of a lamp that is out of reach.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other: Option<Value>,
 }
 
 impl Lamp {
+    /// The same, out of reach: what its hub tells of it is how it was.
+    pub fn lost(self) -> Self {
+        Self { other: Some(Value::Bool(false)), ..self }
+    }
+
+    /// Whether it is out of reach.
+    pub fn is_lost(&self) -> bool {
+        self.other == Some(Value::Bool(false))
+    }
+
     /// Whether anything was told of it.
     pub fn is_told(&self) -> bool {
         let Self { id: _, on, brightness, xy, mirek, other } = self;

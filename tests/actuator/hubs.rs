@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use graph2mqtt::simulator::{Certificate, Command, Fault, Gamut, Hub, Kind, What};
+use graph2mqtt::simulator::{Certificate, Command, Fault, Gamut, Hub, Kind, Request, What};
 use serde_json::{Value, json};
 
 use crate::world::{BLUE, PATIENCE, RED, Running, World};
@@ -141,6 +141,64 @@ async fn a_lamp_that_comes_back_gets_its_look_once_more() {
     let more = |commands: &[Command]| commands.len() > before;
     world.hub.commands().wait_for(PATIENCE, more).await.unwrap();
     world.published("desk", |light| light["reachable"] == true && light["shown"] == light["wanted"]).await;
+    actuator.stop().await;
+}
+
+/// A room with two lamps beside the hall.
+async fn two_lamps() -> World {
+    let color = Kind::Color(Gamut::C);
+    let plan = Hub::plan().room("Office", &[("Desk", color), ("Shelf", color)]).room("Hall", &[("Ceiling", color)]);
+    let world = World::around(plan.start().await.unwrap()).await;
+    world.online(&["alex"]).await;
+    world
+}
+
+#[tokio::test]
+async fn which_lamps_are_out_of_reach_is_known_lamp_by_lamp_and_from_the_start() {
+    let mut world = two_lamps().await;
+    world.hub.unreachable("Desk");
+    world.hub.unreachable("Shelf");
+    let actuator = world.actuator().await;
+    world.presence("alex", "Busy").await;
+    let read = |requests: &[Request]| requests.iter().any(|it| it.route.ends_with("/zigbee_connectivity"));
+    world.hub.requests().wait_for(PATIENCE, read).await.unwrap();
+    world.hub.reachable("Desk");
+    world.shows("Desk", RED).await;
+    let says = |light: &Value| light["error"].as_str().is_some_and(|error| error.starts_with("a lamp is out of reach"));
+    world.published("desk", |light| light["reachable"] == false && says(light)).await;
+    world.hub.reachable("Shelf");
+    world.shows("Shelf", RED).await;
+    world.published("desk", |light| light["reachable"] == true && light["error"].is_null()).await;
+    actuator.stop().await;
+}
+
+#[tokio::test]
+async fn a_room_is_not_commanded_again_and_again_for_a_lamp_that_is_out_of_reach() {
+    let mut world = two_lamps().await;
+    let lights = "  desk: { hub: office, target: Office, follow: alex }\n  hall: { hub: office, target: light/Ceiling, follow: alex }\n";
+    let actuator = world.actuator_with(lights).await;
+    world.presence("alex", "Busy").await;
+    world.shows("Shelf", RED).await;
+    world.watched().await;
+    // In its first second a stream may tell old events, and is not listened to.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    world.hub.unreachable("Shelf");
+    world.published("desk", |light| light["reachable"] == false).await;
+    world.presence("alex", "Away").await;
+    world.shows("Desk", BLUE).await;
+    world.shows("Ceiling", BLUE).await;
+    world.published("desk", |light| light["shown"]["availability"] == "Away").await;
+    let commands = |target: &str| world.hub.commands().count(|command| command.target == target);
+    let before = commands("Office");
+    // What is done in the first gap for the hall would be done for the office before the second is over.
+    for _ in 0..2 {
+        world.hub.down().await;
+        world.hub.hand("Ceiling", &serde_json::json!({"color": {"xy": {"x": 0.17, "y": 0.7}}}));
+        world.hub.forget_events();
+        world.hub.up().await.unwrap();
+        world.shows("Ceiling", BLUE).await;
+    }
+    assert_eq!((commands("Office"), commands("Ceiling")), (before, 4));
     actuator.stop().await;
 }
 

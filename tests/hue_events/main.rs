@@ -8,7 +8,7 @@ mod scenes;
 use std::sync::Arc;
 use std::time::Duration;
 
-use graph2mqtt::lights::{self, Event, Look, Obeyed, Trouble};
+use graph2mqtt::lights::{self, Event, Lamp, Look, Obeyed, Seen, Trouble};
 use graph2mqtt::settings::{self, Effect, Motion, Settings, Shade};
 use graph2mqtt::simulator::{Fault, Gamut, Hub, Kind, What};
 use graph2mqtt::store::Store;
@@ -105,15 +105,27 @@ async fn an_echo_of_our_own_command_agrees_with_it_and_a_persons_hand_does_not()
 
 #[tokio::test]
 async fn a_lamp_out_of_reach_is_told_and_when_it_is_back() {
-    let world = World::new("Desk").await;
+    let world = World::new("Office").await;
     world.light().prepare().await.unwrap();
     let mut events = world.watch().await;
+    let lamps = |name| vec![world.hub.resource_id("light", name).unwrap().into_boxed_str()];
     world.hub.unreachable("Desk");
+    world.hub.unreachable("Ceiling");
     world.hub.unreachable("Door");
     world.hub.reachable("Desk");
-    assert_eq!(next(&mut events).await, Event::Lost { light: 0 });
-    let lamps = vec![world.hub.resource_id("light", "Desk").unwrap().into()];
-    assert_eq!(next(&mut events).await, Event::LampsBack { light: 0, lamps });
+    for event in [
+        Event::Lost { light: 0, lamps: lamps("Desk") },
+        Event::Lost { light: 0, lamps: lamps("Door") },
+        Event::LampsBack { light: 0, lamps: lamps("Desk") },
+    ] {
+        assert_eq!(next(&mut events).await, event);
+    }
+    let seen = world.light().read().await.unwrap();
+    let lost: Vec<_> = seen.0.iter().filter(|lamp| lamp.is_lost()).collect();
+    assert_eq!(lost.iter().map(|it| it.id.clone()).collect::<Vec<_>>(), lamps("Door"));
+    let of_it = |lamps: &[&Lamp]| Seen(lamps.iter().map(|lamp| (*lamp).clone()).collect());
+    assert!(world.light().agrees(&RED, &of_it(&lost)), "what it was is nothing against the look");
+    assert!(!world.light().agrees(&RED, &seen), "the others are dark");
 }
 
 #[tokio::test]

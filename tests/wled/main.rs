@@ -189,9 +189,9 @@ async fn lights_at_one_address_are_one_hub_with_one_reading() {
     assert!(matches!(next().await, Event::Changed { light: 1, .. }));
     assert_eq!(strip.readings(), 2);
     strip.down().await;
-    assert_eq!((next().await, next().await), (Event::Lost { light: 0 }, Event::Lost { light: 1 }));
+    assert!(matches!((next().await, next().await), (Event::Lost { light: 0, .. }, Event::Lost { light: 1, .. })));
     strip.up().await.unwrap();
-    assert_eq!((next().await, next().await), (Event::Back { light: 0 }, Event::Back { light: 1 }));
+    assert!(matches!((next().await, next().await), (Event::Back { light: 0, .. }, Event::Back { light: 1, .. })));
 }
 
 #[tokio::test]

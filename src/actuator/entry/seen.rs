@@ -110,8 +110,7 @@ impl Entry {
     /// Lamps (none told: any of them) are back, in whatever look they have after a loss of power. Hubs tell that look
     /// before or after.
     pub fn is_back(&mut self, lamps: &[Box<str>], grace: Duration, now: Now) -> Effects {
-        (self.asked, self.unreachable) = (true, false);
-        self.error = None;
+        self.found(lamps, now);
         self.lately.back.retain(|(_, at)| now.instant < *at + RETURN);
         self.lately.back.push((lamps.to_vec(), now.instant));
         let is_of_it = |hand: &SeenHand| lamps.is_empty() || hand.lamps.iter().all(|lamp| lamps.contains(lamp));

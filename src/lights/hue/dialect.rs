@@ -41,17 +41,19 @@ impl Dialect {
         if self == Self::V1 { v1::scene_lamps(answer, directory) } else { None }
     }
 
-    pub fn lamps_path(self) -> &'static str {
+    /// What is asked to know what every lamp shows. What comes behind the first says more of that, where it is answered.
+    pub fn lamps_paths(self) -> &'static [&'static str] {
         match self {
-            Self::V2 => "/clip/v2/resource/light",
-            Self::V1 => v1::LIGHTS,
+            Self::V2 => &v2::LAMPS,
+            Self::V1 => &[v1::LIGHTS],
         }
     }
 
-    pub fn lamps(self, answer: &[u8]) -> Option<Vec<Lamp>> {
+    /// What the answers tell of the lamps; none when they are no hub's.
+    pub fn lamps(self, answers: &[Vec<u8>]) -> Option<Vec<Lamp>> {
         match self {
-            Self::V2 => v2::seen(answer),
-            Self::V1 => v1::seen(answer),
+            Self::V2 => v2::seen(answers),
+            Self::V1 => v1::seen(answers.first()?),
         }
     }
 

@@ -284,9 +284,16 @@ impl HueHub {
             return Ok(lamps.clone());
         }
         let at = Instant::now();
-        let answer = self.ask(link, Method::GET, link.dialect.lamps_path(), None).await?;
-        let lamps = link.dialect.lamps(&answer.body);
-        let says = || link.dialect.refusal(&answer.body).unwrap_or_else(|| "no JSON".to_owned());
+        let mut answers = Vec::new();
+        for path in link.dialect.lamps_paths() {
+            match self.ask(link, Method::GET, path, None).await {
+                Ok(answer) => answers.push(answer.body),
+                Err(trouble) if answers.is_empty() => return Err(trouble),
+                Err(trouble) => tracing::debug!(hub = self.name, path, "not told: {trouble}"),
+            }
+        }
+        let lamps = link.dialect.lamps(&answers);
+        let says = || link.dialect.refusal(&answers[0]).unwrap_or_else(|| "no JSON".to_owned());
         let lamps = Arc::new(lamps.ok_or_else(|| self.not_a_hub(&says()))?);
         *read = Some((at, lamps.clone()));
         Ok(lamps)

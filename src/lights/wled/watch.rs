@@ -70,7 +70,7 @@ impl WledWatch {
             (None, None) => Vec::new(),
             (None, Some(_)) => vec![Event::Missed],
             (Some(_), None) if was_lost => Vec::new(),
-            (Some(_), None) => each(|light| Event::Lost { light }),
+            (Some(_), None) => each(|light| Event::Lost { light, lamps: Vec::new() }),
             (Some(_), Some(_)) if was_lost => each(|light| Event::Back { light }),
             (Some(before), Some(now)) => {
                 let changed = |(light, (before, now)): (usize, (&Vec<Lamp>, &Vec<Lamp>))| {

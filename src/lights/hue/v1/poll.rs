@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use super::resources::is_lost;
 use crate::lights::{Event, Lamp, Seen};
 
 /// How long a change may take until it is told as it is.
@@ -52,9 +51,9 @@ impl Poll {
                 if changed.is_told() {
                     events.push(Event::Changed { light, seen: Seen(vec![changed]) });
                 }
-                match (is_lost(&was), is_lost(&lamp)) {
-                    (false, true) => events.push(Event::Lost { light }),
-                    (true, false) => events.push(Event::Back { light }),
+                match (was.is_lost(), lamp.is_lost()) {
+                    (false, true) => events.push(Event::Lost { light, lamps: vec![lamp.id.clone()] }),
+                    (true, false) => events.push(Event::LampsBack { light, lamps: vec![lamp.id.clone()] }),
                     _ => {}
                 }
             }
@@ -125,9 +124,12 @@ mod tests {
             light,
             seen: Seen(vec![Lamp { id: "1".into(), on: Some(true), ..Lamp::default() }]),
         };
+        let lamps = || vec!["1".into()];
+        let gone = |light| Event::Lost { light, lamps: lamps() };
+        let back = |light| Event::LampsBack { light, lamps: lamps() };
         assert_eq!(take(&[lost("1", true, false)]), [on(0), on(2)]);
-        assert_eq!(take(&[lost("1", true, true)]), [Event::Lost { light: 0 }, Event::Lost { light: 2 }]);
-        assert_eq!(take(&[lost("1", true, false)]), [Event::Back { light: 0 }, Event::Back { light: 2 }]);
+        assert_eq!(take(&[lost("1", true, true)]), [gone(0), gone(2)]);
+        assert_eq!(take(&[lost("1", true, false)]), [back(0), back(2)]);
     }
 
     #[test]

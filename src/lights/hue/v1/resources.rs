@@ -114,29 +114,23 @@ fn loops(state: &Value) -> bool {
     state.get("on") != Some(&Value::Bool(false)) && text(state, "effect").as_deref() == Some(COLOR_LOOP)
 }
 
-/// Whether a lamp is out of reach.
-pub(super) fn is_lost(lamp: &Lamp) -> bool {
-    lamp.other == Some(Value::Bool(false))
-}
-
-/// What the answer to [`LIGHTS`] tells of every lamp. `other` is `false` for one that is out of reach, else as in v2.
+/// What the answer to [`LIGHTS`] tells of every lamp.
 pub(in crate::lights::hue) fn seen(answer: &[u8]) -> Option<Vec<Lamp>> {
     let lights: Map<String, Value> = serde_json::from_slice(answer).ok()?;
     let lamp = |(number, light): (&String, &Value)| {
         let state = light.get("state")?;
         let mode = state.get("colormode").and_then(Value::as_str).unwrap_or_default();
+        let is_lost = state.get("reachable") == Some(&Value::Bool(false));
         let ct = state.get("ct").and_then(Value::as_u64).filter(|_| mode == "ct" || state.get("xy").is_none());
-        Some(Lamp {
+        let lamp = Lamp {
             id: number.as_str().into(),
             on: state.get("on").and_then(Value::as_bool),
             brightness: brightness(state),
             xy: state.get("xy").filter(|_| mode != "ct").and_then(point).map(Xy::ten_thousandths),
             mirek: ct.and_then(|ct| u16::try_from(ct).ok()),
-            other: match state.get("reachable") {
-                Some(Value::Bool(false)) => Some(Value::Bool(false)),
-                _ => loops(state).then(|| Beside::effect(COLOR_LOOP).to_keep()).flatten(),
-            },
-        })
+            other: loops(state).then(|| Beside::effect(COLOR_LOOP).to_keep()).flatten(),
+        };
+        Some(if is_lost { lamp.lost() } else { lamp })
     };
     Some(lights.iter().filter_map(lamp).collect())
 }

@@ -292,7 +292,7 @@ impl Light for Arc<HueLight> {
         let look = shown.as_ref().unwrap_or(look);
         seen.0.iter().all(|lamp| {
             let known = endpoint.lamps.iter().find(|known| *known.id == *lamp.id);
-            known.is_none_or(|known| agrees(look, &known.ability, lamp))
+            lamp.is_lost() || known.is_none_or(|known| agrees(look, &known.ability, lamp))
         })
     }
 

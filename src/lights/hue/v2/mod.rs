@@ -25,12 +25,24 @@ use serde_json::Value;
 
 use crate::lights::Lamp;
 
-/// What an answer to `GET /clip/v2/resource/light` tells of every lamp; none when it is no JSON of a hub.
-pub(super) fn seen(answer: &[u8]) -> Option<Vec<Lamp>> {
+/// What is asked to know what every lamp shows, and which are out of reach.
+pub(super) const LAMPS: [&str; 2] = ["/clip/v2/resource/light", "/clip/v2/resource/zigbee_connectivity"];
+
+/// What the answers to [`LAMPS`] tell of every lamp; none when the first is no JSON of a hub.
+pub(super) fn seen(answers: &[Vec<u8>]) -> Option<Vec<Lamp>> {
     #[derive(Deserialize)]
     struct Body {
         data: Vec<Value>,
     }
-    let Body { data } = serde_json::from_slice(answer).ok()?;
-    Some(data.iter().filter_map(resources::shown).collect())
+    let data =
+        |at: usize| answers.get(at).and_then(|answer| serde_json::from_slice(answer).ok()).map(|it: Body| it.data);
+    let (lights, connectivities) = (data(0)?, data(1).unwrap_or_default());
+    let lost: Vec<&str> =
+        connectivities.iter().filter_map(resources::reach).filter(|it| !it.1).map(|it| it.0).collect();
+    let lamp = |light: &Value| {
+        let lamp = resources::shown(light)?;
+        let is_lost = resources::owner(light).is_some_and(|device| lost.contains(&device));
+        Some(if is_lost { lamp.lost() } else { lamp })
+    };
+    Some(lights.iter().filter_map(lamp).collect())
 }

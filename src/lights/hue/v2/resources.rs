@@ -10,7 +10,7 @@ use std::fmt::Write;
 use serde::Deserialize;
 
 use self::items::Item;
-pub(super) use self::items::{point, seen, shown};
+pub(super) use self::items::{owner, point, reach, seen, shown};
 use super::super::ability::Ability;
 use crate::lights::Lamp;
 use crate::settings::{Target, TargetKind};

@@ -342,6 +342,7 @@ fn changes_the_directory(kind: &str, resource: &Value) -> bool {
 #[derive(Default)]
 struct Concerns {
     directory: Option<Arc<Directory>>,
+    /// By lamps and devices.
     lights: HashMap<String, Vec<usize>>,
     /// The lamps of each device.
     lamps: HashMap<String, Vec<Box<str>>>,
@@ -386,7 +387,7 @@ impl Concerns {
                 let lamps = self.lamps.get(text("/owner/rid")).cloned().unwrap_or_default();
                 let event = |light| match is_back {
                     true => Event::LampsBack { light, lamps: lamps.clone() },
-                    false => Event::Lost { light },
+                    false => Event::Lost { light, lamps: lamps.clone() },
                 };
                 lights(text("/owner/rid")).filter(|_| !text("/status").is_empty()).map(event).collect()
             }

@@ -133,6 +133,16 @@ pub(in crate::lights::hue::v2) fn shown(light: &Value) -> Option<Lamp> {
     Some(Lamp { other: beside, ..lamp })
 }
 
+/// The device that a resource belongs to.
+pub(in crate::lights::hue::v2) fn owner(resource: &Value) -> Option<&str> {
+    resource.pointer("/owner/rid")?.as_str()
+}
+
+/// Of a `zigbee_connectivity`: the device, and whether it is in reach.
+pub(in crate::lights::hue::v2) fn reach(connectivity: &Value) -> Option<(&str, bool)> {
+    Some((owner(connectivity)?, connectivity.get("status")?.as_str()? == "connected"))
+}
+
 /// What a part of a `light` resource in an event tells of its lamp; of effects nothing, which are no colours.
 pub(in crate::lights::hue::v2) fn seen(light: &Value) -> Option<Lamp> {
     Some(told(light.get("id")?.as_str()?, light))
