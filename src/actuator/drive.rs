@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::board::{Board, slot};
 use super::complaints::Complaints;
-use super::converge::{Convergence, Step};
+use super::converge::{Aim, Convergence, Step};
 use super::entry::{ECHO, Effects, LATE_ECHO, News, Now, Wish};
 use crate::lights::{Event, Hub, Look, Obeyed, Seen, Trouble};
 use crate::mqtt::Connection;
@@ -192,7 +192,7 @@ impl Drive {
                 }
                 it.show(look, on).await
             }
-            Ok(None) => Ok(Obeyed::default()),
+            Ok(None) => Ok(self.board.light(manner.place, |entry| entry.as_it_was())),
             Err(trouble) => Err(trouble),
         };
         Ended { lights: vec![(light, wish)], look, took: started.elapsed(), result }
@@ -212,13 +212,22 @@ impl Drive {
             (Err(_), look) => return Ok(Some(look.clone())),
         };
         let restoring = self.board.light(manner.place, |entry| {
-            entry.before(&seen, |look, seen| it.agrees(look, seen), self.board.now());
-            entry.restoring()
+            // Somebody may have asked meanwhile to leave it alone.
+            if entry.aim() == Aim::LeaveAlone {
+                return None;
+            }
+            entry.before(
+                &seen,
+                |look| it.agrees(look, &seen),
+                |look, seen| it.surely_shows(look, seen),
+                self.board.now(),
+            );
+            Some(entry.restoring())
         });
-        Ok(match look {
+        Ok(restoring.and_then(|restoring| match look {
             Look::Seen(_) => restoring.filter(|look| !matches!(look, Look::Seen(before) if **before == seen)),
             look => Some(look.clone()),
-        })
+        }))
     }
 
     async fn command_to_all(&self, lights: Vec<(usize, Arc<Wish>)>, look: Look, on: bool) -> Ended {

@@ -126,6 +126,8 @@ pub(super) struct Entry {
     pub wish: Option<Arc<Wish>>,
     /// What it shows for certain.
     pub shown: Option<Shown>,
+    /// What it showed last, by a command that was obeyed.
+    ours: Option<Look>,
     /// Since when the look wanted is shown, by whomever, as far as is known.
     since: Option<Timestamp>,
     /// What another member said last.
@@ -300,6 +302,7 @@ impl Entry {
         {
             let since = *self.since.get_or_insert(since);
             self.shown = Some(Shown { wish: wish.clone(), since });
+            self.ours = Some(look.clone());
             self.news = Some(News::Shows(look.clone()));
         }
         self.duty.relieved();
@@ -337,6 +340,7 @@ impl Entry {
         let moves = self.renews.is_some();
         self.ended(now);
         self.heard_out(obeyed);
+        self.ours = wish.look.clone().filter(|_| shows).or(self.ours.take());
         let is_kept = matches!((self.kept(), &wish.look), (Some(a), Some(b)) if a.looks_like(b));
         let newest = self.wish.as_ref().filter(|newest| newest.look.is_some()).unwrap_or(wish);
         let newest = Some(newest).filter(|_| is_kept && shows).cloned();

@@ -98,6 +98,9 @@ pub trait Light: Send + Sync {
     /// told (a lamp that is not known or out of reach, a scene that moves, or of which its hub tells nothing) speaks
     /// not against it.
     fn agrees(&self, look: &Look, seen: &Seen) -> bool;
+    /// Whether what was read can be nothing else than what a look makes of this light: here, what cannot be told speaks
+    /// against it. It is how a light that nobody touched is told from one that somebody did.
+    fn surely_shows(&self, look: &Look, seen: &Seen) -> bool;
     /// Flashes for some seconds, also when it is off, and shows then what it showed before.
     fn flash(&self) -> Asked<'_, Obeyed>;
 }

@@ -181,3 +181,40 @@ async fn lights_of_one_strip_share_its_limits_and_one_reading() {
     }
     actuator.stop().await;
 }
+
+#[tokio::test]
+async fn a_preset_that_a_person_replaced_while_the_strip_was_left_alone_is_not_taken_for_untouched() {
+    let (mut world, strip) = (World::with(&["alex"]).await, Wled::start().await.unwrap());
+    let rules = ", colors: { Available: \"scene:Relax\", DoNotDisturb: keep }";
+    let actuator = world.run(sign(&world, &strip, rules)).await;
+    world.presence("alex", "Available").await;
+    world.published("sign", |light| light["shown"]["color"] == "scene:Relax").await;
+    world.presence("alex", "DoNotDisturb").await;
+    world.published("sign", |light| light["before"]["left"].is_object()).await;
+    strip.hand(&json!({"on": true, "bri": 20, "seg": [{"col": [BLUE]}]}));
+    let commands = strip.commands().len();
+    world.presence("alex", "Offline").await;
+    let is_free = |light: &Value| light["before"]["seen"].is_null() && light["before"]["left"].is_null();
+    world.published("sign", |light| light["wanted"]["color"] == "restore" && is_free(light)).await;
+    assert_eq!(strip.commands().len(), commands, "{}", strip.state());
+    actuator.stop().await;
+}
+
+#[tokio::test]
+async fn a_strip_that_is_paused_while_it_is_read_is_sent_nothing() {
+    let (mut world, strip) = (World::with(&["alex"]).await, Wled::start().await.unwrap());
+    // As somebody who was killed in a flash leaves it: whoever touches it first waits for the end of that.
+    strip.hand(&json!({"on": true, "seg": [{"fx": 1, "sx": 200, "col": [[255, 255, 255]]}]}));
+    let actuator = world.run(sign(&world, &strip, "")).await;
+    world.presence("alex", "Away").await;
+    world.published("sign", |light| light["wanted"]["color"] == "#0000ff").await;
+    let set = "graph2mqtt/actuator/home/light/sign/set";
+    world.bridge.publish(set, r#"{"paused":true}"#, false).await;
+    world.published("sign", |light| light["paused"]["value"] == true).await;
+    assert_eq!(strip.commands().len(), 0, "it waits for the flash");
+    world.published("sign", |light| light["by"]["commands"] == 1 && light["before"].is_null()).await;
+    assert_eq!(strip.commands().len(), 0, "{}", strip.state());
+    world.bridge.publish(set, r#"{"paused":false}"#, false).await;
+    until(&strip, "blue", |state| state["seg"][0]["col"][0] == json!(BLUE)).await;
+    actuator.stop().await;
+}

@@ -243,6 +243,10 @@ async fn one_lamp_that_refuses_is_told_by_name_and_costs_its_room_nothing() {
     assert_eq!(world.hub.lamp("Shelf").mirek, Some(500));
     world.hub.fault(Fault::new("PUT /clip/v2/resource/grouped_light", What::status(400, refusal)));
     assert!(matches!(world.light().show(Look::Off, true).await, Err(Trouble::Light { .. })), "the room itself refuses");
+    world.hub.clear_faults();
+    let before = Look::Seen(world.light().read().await.unwrap().into());
+    world.hub.fault(Fault::new("PUT /clip/v2/resource/light/", What::status(400, refusal)));
+    assert!(matches!(world.light().show(before, true).await, Err(Trouble::Light { .. })), "no lamp of it obeys");
 }
 
 fn blinking(motion: Motion, lasting: Option<Duration>) -> Look {

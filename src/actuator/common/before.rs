@@ -40,10 +40,10 @@ impl Left {
     }
 
     /// What it showed before us, by what it shows now: a lamp that is as we left it was touched by nobody else.
-    pub fn before(&self, now: &Seen, agrees: impl Fn(&Look, &Seen) -> bool) -> Seen {
+    pub fn before(&self, now: &Seen, surely_shows: impl Fn(&Look, &Seen) -> bool) -> Seen {
         let Some(ours) = self.shown.look() else { return now.clone() };
         let before = |lamp: &Lamp| {
-            let is_as_left = agrees(&ours, &Seen(vec![lamp.clone()]));
+            let is_as_left = surely_shows(&ours, &Seen(vec![lamp.clone()]));
             self.seen.0.iter().find(|before| is_as_left && before.id == lamp.id).unwrap_or(lamp).clone()
         };
         Seen(now.0.iter().map(before).collect())

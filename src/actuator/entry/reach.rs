@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::{Effects, Entry, Now};
+use super::{ECHO, Effects, Entry, Now};
 use crate::lights::{Lamp, Look, Obeyed, Seen};
 
 /// Lamps out of reach, as their hub knows them.
@@ -56,6 +56,11 @@ impl Entry {
         self.error = obeyed.advice.clone().filter(|_| !is_known);
     }
 
+    /// What a command would be answered that had nothing to change.
+    pub fn as_it_was(&self) -> Obeyed {
+        Obeyed { unreachable: self.unreachable, advice: self.error.clone(), ..Obeyed::default() }
+    }
+
     /// The light cannot be commanded.
     pub fn unreachable(&mut self, error: &str) {
         (self.asked, self.unreachable) = (true, true);
@@ -90,8 +95,10 @@ impl Entry {
     ) -> Effects {
         let mut effects = Effects { act: false, publish: self.reach.read(&seen.0, since) };
         self.asked |= effects.publish;
-        if !self.kept().is_none_or(agrees) {
-            effects |= self.mend(grace, now);
+        match self.kept() {
+            Some(look) if !agrees(look) => effects |= self.mend(grace, now),
+            None if !self.is_wanted(agrees, ECHO, now.instant) => effects.publish |= self.was_lit(seen),
+            _ => {}
         }
         effects
     }

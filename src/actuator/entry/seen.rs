@@ -143,6 +143,13 @@ impl Entry {
         self.common.hand.until != Until::Over && self.lately.hand.as_ref().is_some_and(|hand| now < hand.at + within)
     }
 
+    /// Whether it is one of the lamps at which the hand was seen that counts.
+    pub(super) fn is_of_the_hand(&self, lamp: &str) -> bool {
+        let by_hand = self.wish.as_ref().is_some_and(|wish| wish.why == Why::Hand);
+        let hand = self.lately.hand.as_ref().filter(|_| by_hand);
+        hand.is_some_and(|hand| hand.lamps.iter().any(|id| **id == *lamp))
+    }
+
     /// The same, as lately as a member's command would be told.
     pub(super) fn has_just_seen_a_hand(&self, now: Instant) -> bool {
         self.has_seen_a_hand(ABOUT, now)
@@ -166,6 +173,7 @@ impl Entry {
             return Effects::NONE;
         };
         self.shown = Some(Shown { wish: wish.clone(), since: *self.since.get_or_insert(now.time) });
+        self.ours = Some(look.clone());
         self.news = Some(News::Shows(look.clone()));
         self.duty.relieved();
         Effects::ALL

@@ -334,6 +334,10 @@ impl Light for WledLight {
         seen.0.iter().all(|lamp| state::agrees(look, lamp))
     }
 
+    fn surely_shows(&self, look: &Look, seen: &Seen) -> bool {
+        seen.0.iter().all(|lamp| state::surely_shows(look, lamp))
+    }
+
     fn flash(&self) -> Asked<'_, Obeyed> {
         Box::pin(self.test())
     }

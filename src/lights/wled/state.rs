@@ -237,6 +237,15 @@ pub(super) fn agrees(look: &Look, lamp: &Lamp) -> bool {
     }
 }
 
+/// Whether it can be nothing else. What a preset makes is not known.
+pub(super) fn surely_shows(look: &Look, lamp: &Lamp) -> bool {
+    match look {
+        Look::Off => lamp.on == Some(false),
+        Look::On { .. } => lamp.on == Some(true) && agrees(look, lamp),
+        Look::Scene { .. } | Look::Seen(_) => false,
+    }
+}
+
 /// Whether a segment shows a colour with an effect, or without it, also where the effect is over.
 fn draws(part: &Value, wanted: [u8; 3], effect: Option<Effect>) -> bool {
     let told = |key: &str| part.get(key).and_then(Value::as_u64);

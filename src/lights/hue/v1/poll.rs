@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::lights::{Event, Lamp, Seen};
 
 /// How long a change may take until it is told as it is.
-const LONGEST: Duration = Duration::from_secs(10);
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// What was read last.
 #[derive(Debug, Default)]
@@ -37,6 +37,7 @@ impl Poll {
             self.told = Some(lamps.iter().map(|lamp| (lamp.id.clone(), lamp.clone())).collect());
             return vec![Event::Missed];
         };
+        self.moving.retain(|id, _| lamps.iter().any(|lamp| lamp.id == *id) && !lights(id).is_empty());
         let mut events = Vec::new();
         let mut told = HashMap::with_capacity(lamps.len());
         for lamp in lamps {
@@ -144,8 +145,18 @@ mod tests {
     }
 
     #[test]
+    fn a_lamp_that_goes_while_it_is_on_the_way_is_not_waited_for() {
+        let (mut poll, begin) = (Poll::default(), Instant::now());
+        for (second, dims) in [(0, vec![10]), (1, vec![30]), (2, vec![])] {
+            let lamps: Vec<Lamp> = dims.into_iter().map(|brightness| lamp("1", true, brightness)).collect();
+            poll.take(&lamps, begin + Duration::from_secs(second), |_| vec![0]);
+            assert_eq!(poll.pause(), if second == 1 { Poll::SETTLING } else { Poll::PAUSE }, "{second}");
+        }
+    }
+
+    #[test]
     fn who_never_rests_is_told_of_all_the_same() {
-        let never: Vec<Lamp> = (0..14).map(|second| lamp("1", true, second)).collect();
+        let never: Vec<Lamp> = (0..64).map(|second| lamp("1", true, second)).collect();
         assert_eq!(told(&never).iter().filter(|events| !events.is_empty()).count(), 2, "the first reading, and one");
         let loops = |at| Lamp { other: Some(serde_json::json!({"effect": "colorloop"})), ..lamp("1", true, at) };
         assert_eq!(told(&[loops(1), loops(2)])[1].len(), 1, "a colour loop at once");

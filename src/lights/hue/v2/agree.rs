@@ -37,6 +37,21 @@ pub(in crate::lights::hue) fn agrees(look: &Look, ability: &Ability, lamp: &Lamp
     }
 }
 
+/// Whether what was read of the lamp can be nothing else than what the look makes of it. Of a lamp that is out of reach,
+/// what its hub believes: nobody else reached it either.
+pub(in crate::lights::hue) fn surely_shows(look: &Look, ability: &Ability, lamp: &Lamp) -> bool {
+    let has_nothing_beside = lamp.is_lost() || lamp.other.is_none();
+    let is_surely = match look {
+        Look::Off => lamp.on == Some(false),
+        Look::On { .. } => lamp.on == Some(true) && has_nothing_beside,
+        Look::Scene { .. } => false,
+        Look::Seen(seen) => seen.0.iter().find(|before| before.id == lamp.id).is_some_and(|before| {
+            lamp.on.is_some() && !Beside::kept(before).moves() && (before.other == lamp.other || lamp.is_lost())
+        }),
+    };
+    is_surely && agrees(look, ability, lamp)
+}
+
 fn is_bright(wanted: u16, ability: &Ability, lamp: &Lamp) -> bool {
     !ability.dims || lamp.brightness.is_none_or(|brightness| brightness.abs_diff(wanted) <= BRIGHTNESS)
 }
@@ -104,6 +119,30 @@ mod tests {
         for (part, agreed) in table {
             assert_eq!(agrees(&red(), &COLOR, &lamp(part)), agreed, "{part}");
         }
+    }
+
+    #[test]
+    fn a_lamp_shows_a_look_for_sure_where_nothing_else_can_have_made_it_so() {
+        let full = r#""on":true,"brightness":8031,"xy":[6915,3083]"#;
+        let candle = format!(r#"{full},"other":{{"effect":"candle"}}"#);
+        let scene = |part: &str| Look::Seen(Arc::new(Seen(vec![lamp(part)])));
+        let another = Look::Seen(Arc::new(Seen(vec![Lamp { id: "b".into(), ..lamp(full) }])));
+        let table = [
+            (red(), full, true),
+            (red(), r#""brightness":8031,"xy":[6915,3083]"#, false),
+            (red(), &candle, false),
+            (Look::Off, r#""on":false"#, true),
+            (Look::Off, r#""brightness":3"#, false),
+            (Look::Scene { name: "Work".into(), brightness: None, transition: Duration::ZERO }, full, false),
+            (scene(full), full, true),
+            (scene(full), &candle, false),
+            (scene(&candle), &candle, false),
+            (another, full, false),
+        ];
+        for (look, part, sure) in table {
+            assert_eq!(surely_shows(&look, &COLOR, &lamp(part)), sure, "{look:?} {part}");
+        }
+        assert!(surely_shows(&red(), &COLOR, &lamp(full).lost()));
     }
 
     #[test]

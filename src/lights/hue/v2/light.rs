@@ -5,12 +5,13 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::super::LIMITS;
+use super::super::ability::Ability;
 use super::super::dialect::Dialect;
 use super::super::hub::{HueHub, Link};
-use super::agree::{agrees, shown_by};
+use super::agree::{agrees, shown_by, surely_shows};
 use super::command::{self, Put};
 use super::resources::{Directory, Endpoint, NotFound};
-use crate::lights::{Asked, Light, Load, Look, Obeyed, Seen, Trouble};
+use crate::lights::{Asked, Lamp, Light, Load, Look, Obeyed, Seen, Trouble};
 use crate::presence::Name;
 use crate::settings::{Effect, Motion, Target, TargetKind};
 
@@ -203,9 +204,9 @@ impl HueLight {
     }
 
     /// Sends commands one after another; what each is answered counts. That one lamp of a group refuses its own is
-    /// a word beside: the others obey.
+    /// a word beside, as long as others obey.
     async fn send(&self, found: &Found, puts: &[Put]) -> Result<Obeyed, Trouble> {
-        let mut all = Obeyed::default();
+        let (mut all, mut refused) = (Obeyed::default(), Vec::new());
         for put in puts {
             let obeyed = match self.hub.put(&found.link, put).await {
                 Err(Trouble::Light { reason }) => {
@@ -213,8 +214,8 @@ impl HueLight {
                     if put.is_group() || !found.endpoint.is_group() {
                         return Err(Trouble::Light { reason });
                     }
-                    let lamp = found.directory.name_of(&put.id);
-                    Obeyed { advice: Some(format!("{reason}: it was for the lamp {lamp} alone")), ..Obeyed::default() }
+                    refused.push(format!("{reason}: it was for the lamp {} alone", found.directory.name_of(&put.id)));
+                    continue;
                 }
                 answer => answer?,
             };
@@ -222,7 +223,11 @@ impl HueLight {
             all.was_off |= obeyed.was_off;
             all.advice = all.advice.or(obeyed.advice);
         }
-        Ok(all)
+        let has_one_obeyed = refused.len() < puts.len();
+        match refused.into_iter().next() {
+            Some(reason) if !has_one_obeyed => Err(Trouble::Light { reason }),
+            reason => Ok(Obeyed { advice: reason.or(all.advice), ..all }),
+        }
     }
 
     /// What dark lamps are to show when they are switched on. Not every hub takes that, CLIP v1 never does: what becomes of
@@ -238,10 +243,27 @@ impl HueLight {
         }
     }
 
+    /// Compares what was seen of each lamp, which may be none that is known, with what the look makes of it. None while
+    /// the target is not known.
+    fn compares(&self, look: &Look, seen: &Seen, is: fn(&Look, Option<&Ability>, &Lamp) -> bool) -> Option<bool> {
+        let directory = self.hub.directory()?;
+        let endpoint = directory.find(&self.target).ok()?;
+        let shown = match look {
+            Look::Scene { name, brightness, .. } => {
+                directory.scene(name, endpoint.place.as_deref()).ok().map(|scene| shown_by(scene, *brightness))
+            }
+            _ => None,
+        };
+        let look = shown.as_ref().unwrap_or(look);
+        let ability =
+            |lamp: &Lamp| endpoint.lamps.iter().find(|known| *known.id == *lamp.id).map(|known| &known.ability);
+        Some(seen.0.iter().all(|lamp| is(look, ability(lamp), lamp)))
+    }
+
     async fn seen(&self) -> Result<Seen, Trouble> {
         let Found { link, endpoint, .. } = self.find().await?;
         let lamps = self.hub.lamps(&link).await?;
-        let of_it = |lamp: &&crate::lights::Lamp| endpoint.lamps.iter().any(|known| *known.id == *lamp.id);
+        let of_it = |lamp: &&Lamp| endpoint.lamps.iter().any(|known| *known.id == *lamp.id);
         Ok(Seen(lamps.iter().filter(of_it).cloned().collect()))
     }
 
@@ -281,19 +303,17 @@ impl Light for Arc<HueLight> {
     }
 
     fn agrees(&self, look: &Look, seen: &Seen) -> bool {
-        let Some(directory) = self.hub.directory() else { return true };
-        let Ok(endpoint) = directory.find(&self.target) else { return true };
-        let shown = match look {
-            Look::Scene { name, brightness, .. } => {
-                directory.scene(name, endpoint.place.as_deref()).ok().map(|scene| shown_by(scene, *brightness))
-            }
-            _ => None,
-        };
-        let look = shown.as_ref().unwrap_or(look);
-        seen.0.iter().all(|lamp| {
-            let known = endpoint.lamps.iter().find(|known| *known.id == *lamp.id);
-            lamp.is_lost() || known.is_none_or(|known| agrees(look, &known.ability, lamp))
+        self.compares(look, seen, |look, ability, lamp| {
+            lamp.is_lost() || ability.is_none_or(|ability| agrees(look, ability, lamp))
         })
+        .unwrap_or(true)
+    }
+
+    fn surely_shows(&self, look: &Look, seen: &Seen) -> bool {
+        self.compares(look, seen, |look, ability, lamp| {
+            ability.is_some_and(|ability| surely_shows(look, ability, lamp))
+        })
+        .unwrap_or(false)
     }
 
     fn flash(&self) -> Asked<'_, Obeyed> {
