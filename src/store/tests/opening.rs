@@ -37,7 +37,7 @@ async fn another_key_is_refused() {
 #[tokio::test]
 async fn a_store_without_its_key_file_is_refused_and_no_new_key_is_made() {
     let home = Home::new();
-    home.open().await.unwrap();
+    home.open().await.unwrap().close().await;
     fs::remove_file(home.key()).unwrap();
     let text = home.refusal().await;
     assert!(text.contains("key file") && text.contains("is missing"), "{text}");
@@ -48,7 +48,7 @@ async fn a_key_file_that_is_not_one_is_refused() {
     for (content, words) in [("", "64 hexadecimal"), ("abcd", "64 hexadecimal"), (&*"ab".repeat(33), "64 hexadecimal")]
     {
         let home = Home::new();
-        home.open().await.unwrap();
+        home.open().await.unwrap().close().await;
         fs::write(home.key(), content).unwrap();
         let text = home.refusal().await;
         assert!(text.contains(words) && text.contains("store.key_file"), "{text}");
@@ -62,11 +62,11 @@ async fn a_key_file_that_is_not_one_is_refused() {
 #[tokio::test]
 async fn a_key_file_that_everybody_may_read_is_refused_and_one_of_a_pods_group_is_not() {
     let home = Home::new();
-    home.open().await.unwrap();
+    home.open().await.unwrap().close().await;
     // What Kubernetes makes of 0600 at each mount of a volume with fsGroup, and of a secret's file.
     for mode in [0o660, 0o440] {
         fs::set_permissions(home.key(), fs::Permissions::from_mode(mode)).unwrap();
-        home.open().await.unwrap();
+        home.open().await.unwrap().close().await;
     }
     fs::set_permissions(home.key(), fs::Permissions::from_mode(0o644)).unwrap();
     let text = home.refusal().await;
