@@ -23,7 +23,8 @@ use super::answers::Refusal;
 use super::claims::Whose;
 use super::issued::Issued;
 use super::newcomers::place;
-use super::redemption::Authorization;
+use super::posted::Posted;
+use super::redemption::{Asking, Authorization};
 use super::{SignIns, Tokens, Trouble};
 use crate::presence::{AccountName, ObjectId};
 use crate::store::Grant;
@@ -33,6 +34,10 @@ const LIFE: Duration = Duration::from_secs(600);
 
 /// Browsers that are under way at one time. Each costs a few hundred bytes, and nothing at Entra.
 const MOST: usize = 1024;
+
+/// How long somebody who pressed a button waits until it is known that all is there: what is not known by then is no
+/// reason to stay. The server's exchanges end soon after.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How many of them may have left from one place without having come back: nobody needs to be known for that.
 const MOST_FROM_ONE: usize = 64;
@@ -65,44 +70,6 @@ pub enum Errand {
     Enrol,
     /// Whoever signs in is an account no more, where they enrolled.
     Leave,
-}
-
-/// What Entra lets a browser bring to the redirect URI, in a form or, where it does not do as it was asked, in the URL: a
-/// code, or an error.
-#[derive(Default)]
-pub struct Posted {
-    state: Option<String>,
-    code: Option<String>,
-    error: Option<String>,
-    error_description: Option<String>,
-    error_subcode: Option<String>,
-}
-
-impl Posted {
-    /// From the bytes of a form or of a URL's query; none where a field stands there twice.
-    pub fn from_form(form: &[u8]) -> Option<Self> {
-        let mut posted = Self::default();
-        for (name, value) in url::form_urlencoded::parse(form) {
-            let field = match &*name {
-                "state" => &mut posted.state,
-                "code" => &mut posted.code,
-                "error" => &mut posted.error,
-                "error_description" => &mut posted.error_description,
-                "error_subcode" => &mut posted.error_subcode,
-                _ => continue,
-            };
-            if field.replace(value.into_owned()).is_some() {
-                return None;
-            }
-        }
-        Some(posted)
-    }
-}
-
-impl fmt::Debug for Posted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Posted").field("error", &self.error).finish_non_exhaustive()
-    }
 }
 
 /// A browser came with something that nobody waits for. Nothing was changed.
@@ -194,8 +161,10 @@ impl SignIns {
         from: IpAddr,
         redirect_uri: &Url,
     ) -> Result<Url, Trouble> {
+        let from = place(from);
+        drop(self.journeys().admit(from)?);
+        let asking = self.ready(&errand, browser).await?;
         let application = self.tokens().application();
-        let asking = application.ready(&errand, Some(browser)).await?;
         let (state, nonce, verifier) = (random(), random(), random());
         let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
         let authorization = Authorization { redirect_uri, state: &state, nonce: &nonce, challenge: &challenge };
@@ -203,8 +172,19 @@ impl SignIns {
         let (redirect_uri, brought) = (redirect_uri.clone(), asking.claims);
         let ticket = Ticket { redirect_uri, verifier: verifier.into(), nonce, brought };
         let stage = Stage::Away { state, ticket };
-        self.journeys().add(Journey { errand, browser, from: place(from), begun: Instant::now(), stage })?;
+        self.journeys().add(Journey { errand, browser, from, begun: Instant::now(), stage })?;
         Ok(url)
+    }
+
+    /// What to ask for, once all is there that it takes, or it takes too long to find that out.
+    async fn ready(&self, errand: &Errand, browser: Browser) -> Result<Asking, Trouble> {
+        let (tokens, on) = (self.tokens().clone(), errand.clone());
+        // In a task of its own: what it finds is there for the next who comes, if nobody waits for it any more.
+        let asked = tokio::spawn(async move { tokens.application().ready(&on, Some(browser)).await });
+        match tokio::time::timeout(PATIENCE, asked).await {
+            Ok(Ok(asking)) => asking,
+            _ => self.tokens().application().asking_in(errand, Some(browser)),
+        }
     }
 
     /// Whether a browser that brings this was sent by us and is awaited.
@@ -330,20 +310,27 @@ impl From<&Grant> for SignedIn {
 
 impl Journeys {
     fn add(&self, journey: Journey) -> Result<(), Trouble> {
-        let mut journeys = self.lock();
-        let is_under_way = |journey: &&Journey| !matches!(journey.stage, Stage::Arrived { .. });
-        let from_there = journeys.iter().filter(is_under_way).filter(|other| other.from == journey.from);
-        if from_there.count() >= MOST_FROM_ONE {
-            return Err(too_many(&journeys, "from where you are"));
-        }
+        let mut journeys = self.admit(journey.from)?;
         if journeys.len() >= MOST {
             // Of one that has arrived, its last page alone is lost.
-            let arrived = journeys.iter().position(|journey| !is_under_way(&journey));
-            let arrived = arrived.ok_or_else(|| too_many(&journeys, "here"))?;
+            let arrived = journeys.iter().position(|journey| !journey.is_under_way()).expect("there is room");
             journeys.remove(arrived);
         }
         journeys.push_back(journey);
         Ok(())
+    }
+
+    /// Refuses one more from this place where there are too many.
+    fn admit(&self, from: IpAddr) -> Result<MutexGuard<'_, VecDeque<Journey>>, Trouble> {
+        let journeys = self.lock();
+        let under_way = || journeys.iter().filter(|journey| journey.is_under_way());
+        if under_way().filter(|other| other.from == from).count() >= MOST_FROM_ONE {
+            return Err(too_many(&journeys, "from where you are"));
+        }
+        if under_way().count() >= MOST {
+            return Err(too_many(&journeys, "here"));
+        }
+        Ok(journeys)
     }
 
     /// Those whose time is not over.
@@ -351,6 +338,12 @@ impl Journeys {
         let mut journeys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         journeys.retain(|journey| journey.begun.elapsed() < LIFE);
         journeys
+    }
+}
+
+impl Journey {
+    fn is_under_way(&self) -> bool {
+        !matches!(self.stage, Stage::Arrived { .. })
     }
 }
 

@@ -168,12 +168,17 @@ impl Application {
     /// Finds out whether those who go on this errand are of one tenant, before it is asked where they sign in. Tenants
     /// of which Entra does not tell it count as several.
     pub(super) async fn find_tenant(&self, errand: &Errand) {
-        if matches!(errand, Errand::Account(_)) || self.enrolment().len() < 2 {
+        let is_asked_there = match errand {
+            Errand::Account(_) => false,
+            Errand::Enrol => true,
+            Errand::Leave => self.enrolled().is_empty(),
+        };
+        if !is_asked_there || self.enrolment().len() < 2 || self.tenants().failed_lately() {
             return;
         }
         let mut first = None;
         for name in self.enrolment() {
-            let Ok(id) = self.tenant_id(name).await else { return };
+            let Ok(id) = self.tenant_id(name).await else { return self.tenants().failed() };
             if id != *first.get_or_insert(id) {
                 return;
             }

@@ -8,12 +8,12 @@
 //! itself by its `credential`; `issuing` asks Entra for tokens without a person, `issued` is what it gives;
 //! `transport` carries the requests, `answers` reads refusals with the table in `codes`, `subjects` says whom they
 //! name, `claims` holds what they ask of the next sign-in, `way_in` where that is; `http` is what every exchange
-//! needs, Graph's too. `device` signs a person in by a code, `browser` by Entra's pages (`redemption` holds its
-//! requests; `consented` is an administrator's way back), `sign_ins` holds the codes of accounts that are out,
-//! `newcomers` those of browsers in which somebody enrols or leaves; `person` and `identity` check who it was,
-//! `enrolment` is for those whom the configuration does not name, `keeping` keeps the grant; `cache` is what is
-//! sealed for an account, `caches` where. `tenants` knows domains by their ids, `registration` what `check` can
-//! learn before anybody signs in, `clock` watches the time.
+//! needs, Graph's too. `device` signs a person in by a code, `browser` by Entra's pages (`posted` is what it brings back
+//! from there, `redemption` holds its requests; `consented` is an administrator's way back), `sign_ins` holds the codes
+//! of accounts that are out, `newcomers` those of browsers in which somebody enrols or leaves; `person` and `identity`
+//! check who it was, `enrolment` is for those whom the configuration does not name, `keeping` keeps the grant; `cache`
+//! is what is sealed for an account, `caches` where. `tenants` knows domains by their ids, `registration` what `check`
+//! can learn before anybody signs in, `clock` watches the time.
 
 mod answers;
 mod application;
@@ -34,6 +34,7 @@ mod issuing;
 mod keeping;
 mod newcomers;
 mod person;
+mod posted;
 mod redemption;
 mod registration;
 mod scopes;
@@ -47,13 +48,14 @@ mod trouble;
 mod way_in;
 mod writers;
 
-pub use browser::{Arrival, Browser, Errand, Posted, SignedIn, Unexpected};
+pub use browser::{Arrival, Browser, Errand, SignedIn, Unexpected};
 pub use caches::{Answer, Caches};
 pub use claims::is_claims_request;
 pub use consented::Consented;
 pub use device::Prompt;
 pub use newcomers::place;
 pub use person::is_grant_of;
+pub use posted::Posted;
 pub use registration::Registration;
 pub use scopes::{Reads, reads};
 pub use sign_ins::{Progress, SignIns, Step};

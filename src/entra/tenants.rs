@@ -19,6 +19,9 @@ pub(super) const ANY: &str = "organizations";
 /// How long a domain's tenant is taken for known. A domain moves rarely, and not within a day.
 const KNOWN: Duration = Duration::from_secs(24 * 3600);
 
+/// How long nobody is asked again for the sake of whoever comes by, after Entra did not tell a tenant.
+const UNTOLD: Duration = Duration::from_secs(60);
+
 /// Entra's host in each cloud, as it stands in an issuer, and what `entra.cloud` is then.
 const HOSTS: [(&str, &str, &[Cloud]); 3] = [
     ("login.microsoftonline.com", "global", &[Cloud::Global]),
@@ -32,22 +35,36 @@ const HOSTS: [(&str, &str, &[Cloud]); 3] = [
 
 /// The ids of domains that were asked for: those in the configuration.
 #[derive(Debug, Default)]
-pub(super) struct TenantIds(Mutex<HashMap<String, (ObjectId, Instant)>>);
+pub(super) struct TenantIds {
+    known: Mutex<HashMap<String, (ObjectId, Instant)>>,
+    failed: Mutex<Option<Instant>>,
+}
 
 impl TenantIds {
     fn get(&self, domain: &str) -> Option<ObjectId> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(domain).filter(|(_, asked)| asked.elapsed() < KNOWN).map(|(id, _)| *id)
     }
 
     /// As it was known last, however long ago; an id is its own.
     pub(super) fn last(&self, tenant: &str) -> Option<ObjectId> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         tenant.parse().ok().or_else(|| known.get(tenant).map(|(id, _)| *id))
     }
 
+    /// Entra did not tell one.
+    pub(super) fn failed(&self) {
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether it is too soon to ask for the sake of whoever comes by.
+    pub(super) fn failed_lately(&self) -> bool {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.is_some_and(|failed| failed.elapsed() < UNTOLD)
+    }
+
     fn put(&self, domain: &str, id: ObjectId) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(domain.to_owned(), (id, Instant::now()));
     }
 }

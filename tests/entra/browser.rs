@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use graph2mqtt::entra::{Arrival, Browser, Errand, Posted, Progress, SignIns, SignedIn, Tokens, Trouble, Unexpected};
-use graph2mqtt::simulator::{Application, Platform};
+use graph2mqtt::simulator::{Application, Fault, Platform, Route, What};
 use url::Url;
 
+use crate::identities::asked;
 use crate::sign_ins::newcomer;
 use crate::visitor::{self, Post};
 use crate::world::{CLIENT, SECRET, World, name, person, upn};
@@ -322,6 +323,27 @@ async fn people_of_one_tenant_with_several_names_enrol_in_the_browser_and_by_a_c
     let url = sign_ins.send(Errand::Enrol, browser(), HERE, &BACK.parse().unwrap()).await.unwrap();
     let page = visitor::answer(&url, &upn("sam"), "sign_in").await.unwrap_err();
     assert!(page.contains("AADSTS50194"), "an application of one tenant is not known to people of several: {page}");
+}
+
+#[tokio::test]
+async fn whoever_comes_by_makes_us_ask_entra_once_a_minute_and_not_where_they_are_refused() {
+    let world = world().await;
+    world.cloud.fault(Fault::new("openid-configuration", What::status(503, "")));
+    let enrols = "web: { enrol: { tenants: [contoso.com, contoso.de] } }\n";
+    let sign_ins = world.start(&world.settings_of(enrols, "")).await.sign_ins();
+    let send = async |from: &str| {
+        let sent = sign_ins.send(Errand::Enrol, browser(), from.parse().unwrap(), &BACK.parse().unwrap()).await;
+        (sent.map(drop), asked(&world, Route::Tenant))
+    };
+    for _ in 0..64 {
+        assert_eq!(send("192.0.2.1").await, (Ok(()), 1));
+    }
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(61)).await;
+    tokio::time::resume();
+    let (refused, asked) = send("192.0.2.1").await;
+    assert!(matches!(refused, Err(Trouble::Retry { .. })) && asked == 1, "{refused:?} {asked}");
+    assert_eq!(send("192.0.2.2").await, (Ok(()), 2));
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! People whom the configuration does not name: they become an account by signing in, and leave by signing in.
 
-use graph2mqtt::simulator::Route;
+use std::time::Duration;
+
+use graph2mqtt::simulator::{Fault, Route, What};
 use graph2mqtt::store::Origin;
 
 use crate::browser::{Answer, Browser, Installation};
@@ -222,4 +224,17 @@ async fn who_breaks_leaving_off_is_not_sent_for_an_administrators_approval() {
         let answer = browser.get(back.location()).await.says(403, "broken off on Microsoft");
         assert_eq!(answer.text.contains("adminconsent"), may_take_approval, "{page}: {}", answer.text);
     }
+}
+
+#[tokio::test]
+async fn who_presses_the_button_is_soon_at_entra_whatever_is_slow_there() {
+    let installation = open("contoso.com, fabrikam.com").await;
+    installation.enrolled("robin@northwind.com").await;
+    let browser = installation.browser();
+    let at = |answer: Answer| answer.location().split('/').nth(3).unwrap().to_owned();
+    let home = installation.cloud.tenant_id("northwind.com").to_string();
+    assert_eq!(at(browser.press("/leave", "start").await), home);
+    assert!(installation.cloud.calls().all().is_empty(), "nothing is to be found out");
+    installation.cloud.fault(Fault::new("openid-configuration", What::Slow(Duration::from_secs(10))).times(1));
+    assert_eq!(at(browser.press("/enrol", "start").await), "organizations");
 }
