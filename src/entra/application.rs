@@ -23,7 +23,7 @@ use super::transport::{Proving, Transport};
 use super::way_in::WayIn;
 use super::{Trouble, reads};
 use crate::presence::{AccountName, ObjectId};
-use crate::settings::{Account, Cloud, Settings, User, Via};
+use crate::settings::{Account, Settings, User, Via};
 use crate::store::{Grant, Origin};
 
 /// The oauth2 crate's client with Entra's two endpoints.
@@ -53,7 +53,6 @@ pub(super) struct Configured {
 /// The application, and the accounts that sign in to it.
 pub(super) struct Application {
     authority: Url,
-    cloud: Cloud,
     tenant: String,
     client_id: String,
     own: Own,
@@ -90,7 +89,6 @@ impl Application {
         let others = settings.accounts.iter().filter(|(_, account)| enrols && account.via != Via::SignIn);
         Ok(Self {
             authority: entra.authority.clone(),
-            cloud: entra.cloud,
             tenant: entra.tenant.clone(),
             client_id: entra.client_id.clone(),
             own: Own::new(entra, &http)?,
@@ -206,10 +204,6 @@ impl Application {
 
     pub(super) fn authority(&self) -> &Url {
         &self.authority
-    }
-
-    pub(super) fn cloud(&self) -> Cloud {
-        self.cloud
     }
 
     pub(super) fn http(&self) -> &reqwest::Client {

@@ -11,7 +11,7 @@ use url::Url;
 use super::application::Application;
 use super::{Tokens, Trouble};
 use crate::presence::ObjectId;
-use crate::settings::{Cloud, User};
+use crate::settings::User;
 
 /// Whoever's tenant it is, in Entra's words.
 pub(super) const ANY: &str = "organizations";
@@ -23,14 +23,10 @@ const KNOWN: Duration = Duration::from_secs(24 * 3600);
 const UNTOLD: Duration = Duration::from_secs(60);
 
 /// Entra's host in each cloud, as it stands in an issuer, and what `entra.cloud` is then.
-const HOSTS: [(&str, &str, &[Cloud]); 3] = [
-    ("login.microsoftonline.com", "global", &[Cloud::Global]),
-    (
-        "login.microsoftonline.us",
-        "us_government (or us_government_dod)",
-        &[Cloud::UsGovernment, Cloud::UsGovernmentDod],
-    ),
-    ("login.partner.microsoftonline.cn", "china", &[Cloud::China]),
+const HOSTS: [(&str, &str); 3] = [
+    ("login.microsoftonline.com", "global"),
+    ("login.microsoftonline.us", "us_government (or us_government_dod)"),
+    ("login.partner.microsoftonline.cn", "china"),
 ];
 
 /// The ids of domains that were asked for: those in the configuration.
@@ -123,7 +119,8 @@ impl Application {
             return Err(refusal.trouble(&subject, &[], transport.retry_after()));
         }
         let described: Option<Described> = serde_json::from_slice(&body).ok();
-        if let Some(cloud) = described.as_ref().and_then(|described| another_cloud(&described.issuer, self.cloud())) {
+        if let Some(cloud) = described.as_ref().and_then(|described| another_cloud(&described.issuer, self.authority()))
+        {
             return Err(Trouble::misconfigured(format!(
                 "tenant {tenant} is of another cloud: set entra.cloud to {cloud}"
             )));
@@ -133,10 +130,12 @@ impl Application {
     }
 }
 
-/// The cloud in which an issuer is, where it is another than `cloud`.
-fn another_cloud(issuer: &Url, cloud: Cloud) -> Option<&'static str> {
-    let (_, named, clouds) = HOSTS.iter().find(|(host, ..)| issuer.host_str() == Some(host))?;
-    (!clouds.contains(&cloud)).then_some(named)
+/// The cloud in which an issuer is, where it is another than that of the authority that was asked. What stands in front of
+/// Entra may be of any.
+fn another_cloud(issuer: &Url, authority: &Url) -> Option<&'static str> {
+    let cloud = |url: &Url| HOSTS.iter().find(|(host, _)| url.host_str() == Some(host)).map(|(_, named)| *named);
+    let (asked, named) = (cloud(authority)?, cloud(issuer)?);
+    (named != asked).then_some(named)
 }
 
 #[cfg(test)]
@@ -144,17 +143,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_issuer_tells_of_another_cloud_than_the_configured_one_and_of_no_host_that_is_none_of_entras() {
-        for (host, cloud, expected) in [
-            ("login.microsoftonline.com", Cloud::Global, None),
-            ("login.microsoftonline.us", Cloud::UsGovernmentDod, None),
-            ("login.partner.microsoftonline.cn", Cloud::China, None),
-            ("proxy.example.net", Cloud::China, None),
-            ("login.microsoftonline.com", Cloud::UsGovernment, Some("global")),
-            ("login.partner.microsoftonline.cn", Cloud::Global, Some("china")),
+    fn an_issuer_tells_of_another_cloud_than_the_one_asked_where_both_hosts_are_entras() {
+        for (issuer, authority, expected) in [
+            ("login.microsoftonline.com", "login.microsoftonline.com", None),
+            ("login.microsoftonline.us", "login.microsoftonline.us", None),
+            ("proxy.example.net", "login.partner.microsoftonline.cn", None),
+            ("login.microsoftonline.us", "proxy.example.net", None),
+            ("login.microsoftonline.com", "login.microsoftonline.us", Some("global")),
+            ("login.partner.microsoftonline.cn", "login.microsoftonline.com", Some("china")),
         ] {
-            let issuer = format!("https://{host}/00000000-0000-4000-8000-000000000001/v2.0").parse().unwrap();
-            assert_eq!(another_cloud(&issuer, cloud), expected, "{host} {cloud:?}");
+            let url = |host| format!("https://{host}/00000000-0000-4000-8000-000000000001/v2.0").parse().unwrap();
+            assert_eq!(another_cloud(&url(issuer), &url(authority)), expected, "{issuer} {authority}");
         }
     }
 }

@@ -188,6 +188,28 @@ async fn a_domain_and_an_id_name_one_tenant() {
 }
 
 #[tokio::test]
+async fn a_tenant_is_of_another_cloud_where_entra_was_asked_in_another() {
+    let world = World::new().await;
+    let id = world.cloud.add_tenant("northwind.us");
+    world.cloud.move_to_government("northwind.us");
+    let entra = world.cloud.address();
+    let ask = async |host: &str| {
+        let mut settings = world.settings(&["alex"]);
+        settings.entra.as_mut().unwrap().authority = format!("http://{host}:{}", entra.port()).parse().unwrap();
+        let http = reqwest::Client::builder().tls_certs_only([]).no_proxy().resolve(host, entra).build().unwrap();
+        world.start_with(&settings, http).await.tenant_id("northwind.us").await
+    };
+    for host in ["login.microsoftonline.us", "proxy.example"] {
+        assert_eq!(ask(host).await.unwrap().as_str(), id, "{host}");
+    }
+    let Err(Trouble::Misconfigured { reason }) = ask("login.microsoftonline.com").await else { panic!("taken") };
+    assert!(
+        reason.contains("tenant northwind.us is of another cloud: set entra.cloud to us_government (or"),
+        "{reason}"
+    );
+}
+
+#[tokio::test]
 async fn refreshes_that_began_together_spread_over_the_last_quarter() {
     const PEOPLE: usize = 60;
     let world = World::new().await;
