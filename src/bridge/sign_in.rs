@@ -179,14 +179,19 @@ mod tests {
     #[test]
     fn the_topic_says_reason_and_remedy_and_what_is_read_back_is_told_apart_again() {
         let remedy = Some(entra::Remedy::new("sign in again: graph2mqtt login alex"));
-        let lost =
-            |trace: &str| entra::Trouble::SignIn { reason: format!("revoked ({trace})"), remedy: remedy.clone() };
+        let lost = |trace: &str| entra::Trouble::SignIn {
+            reason: format!("revoked (trace_id {trace})"),
+            remedy: remedy.clone(),
+        };
         let at = |trace, second| {
             SignIn::not(&Obstacle::of(&lost(trace).into()).unwrap(), Timestamp::from_second(second).unwrap())
         };
         let published = at("trace-0000", 1).to_json();
         let text = String::from_utf8(published.clone()).unwrap();
-        assert!(text.contains(r#""reason":"revoked (trace-0000); sign in again: graph2mqtt login alex""#), "{text}");
+        assert!(
+            text.contains(r#""reason":"revoked (trace_id trace-0000); sign in again: graph2mqtt login alex""#),
+            "{text}"
+        );
         let found: SignIn = serde_json::from_slice(&published).unwrap();
         let mut now = at("trace-1111", 2);
         assert!(now.says_the_same(&found));

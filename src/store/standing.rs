@@ -13,14 +13,28 @@ impl Standing {
     }
 }
 
-/// A reason without what differs at each try: words that hold digits, such as request-ids and times.
+/// Behind these words stands an id.
+const NAMES_OF_IDS: [&str; 3] = ["trace_id", "correlation_id", "request-id"];
+
+/// A reason without what differs at each try: the ids of requests, and times.
 pub fn gist(reason: &str) -> String {
-    reason.split_whitespace().filter(|word| is_steady(word)).collect::<Vec<_>>().join(" ")
+    let bare = |word: &'_ str| word.trim_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned();
+    let words = reason.split_whitespace();
+    let before = std::iter::once("").chain(words.clone());
+    let steady = words.zip(before).filter(|(word, before)| {
+        let word = bare(word);
+        !(NAMES_OF_IDS.contains(&&*bare(before)) || is_guid(&word) || is_time(&word))
+    });
+    steady.map(|(word, _)| word).collect::<Vec<_>>().join(" ")
 }
 
-/// Where to go, and the number of the error, are not such.
-fn is_steady(word: &str) -> bool {
-    word.len() < 8 || !word.bytes().any(|byte| byte.is_ascii_digit()) || word.contains("://") || word.contains("AADSTS")
+fn is_guid(word: &str) -> bool {
+    word.len() == 36 && word.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+}
+
+/// As RFC 3339 writes it.
+fn is_time(word: &str) -> bool {
+    word.parse::<jiff::Timestamp>().is_ok()
 }
 
 #[cfg(test)]
@@ -44,6 +58,16 @@ mod tests {
         }
         let Standing::Needed { reason, remedy, .. } = first.clone() else { unreachable!() };
         assert!(!first.says_the_same(&Standing::Blocked { reason, remedy }));
+        for (one, other, same) in [
+            ("of 0f0e0000-0000-4000-8000-00000000000a", "of 0f0e0000-0000-4000-8000-00000000000b", true),
+            ("it is 2026-11-30T03:12:00.1234567Z now", "it is 2026-11-30T03:13:00Z now", true),
+            ("(x, correlation_id a1b2, more)", "(x, correlation_id c3d4, more)", true),
+            ("client_secret_file /etc/graph2mqtt/old", "client_secret_file /etc/graph2mqtt/new", false),
+            ("secret graph2mqtt expired on 2026-11-30", "secret graph2mqtt expired on 2026-12-01", false),
+            ("secret graph2mqtt-1", "secret graph2mqtt-2", false),
+        ] {
+            assert_eq!(gist(one) == gist(other), same, "{one} {other}");
+        }
         assert_ne!(gist("consent at https://x/1?client_id=7"), gist("consent at https://x/2?client_id=7"));
     }
 }
