@@ -153,6 +153,16 @@ impl Refusal {
         self.has(codes::PUBLIC) || self.has(codes::CONFIDENTIAL)
     }
 
+    /// Whether the same request may go through soon.
+    pub(super) fn passes(&self) -> bool {
+        codes::passes(&self.error, codes::known(&self.numbers))
+    }
+
+    /// Whether the request that was refused so had surely no effect, and may have one soon.
+    pub(super) fn had_no_effect(&self) -> bool {
+        codes::had_no_effect(&self.error, codes::known(&self.numbers))
+    }
+
     /// Whether it carries this AADSTS number.
     pub(super) fn has(&self, number: u32) -> bool {
         self.numbers.contains(&number)

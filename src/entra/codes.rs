@@ -13,6 +13,12 @@ pub(super) const SECRET: &str = "{secret}";
 /// The application is a confidential client here, and shows its credential.
 pub(super) const CONFIDENTIAL: u32 = 7_000_218;
 
+/// The code was redeemed already.
+pub(super) const REDEEMED: u32 = 54_005;
+
+/// Entra took too long: whether the request had its effect, nobody knows.
+const TIMED_OUT: u32 = 90_012;
+
 /// In the place of a `suberror`: the `error_subcode` of who turns back on one of Entra's pages.
 pub(super) const CANCEL: &str = "cancel";
 
@@ -41,7 +47,7 @@ const ERRORS: &[(&str, Kind)] = &[
     ("invalid_scope", Kind::Misconfigured),
     ("invalid_resource", Kind::Misconfigured),
     ("unsupported_grant_type", Kind::Misconfigured),
-    ("temporarily_unavailable", Kind::Retry),
+    (UNAVAILABLE, Kind::Retry),
     ("server_error", Kind::Retry),
     ("slow_down", Kind::Retry),
 ];
@@ -81,6 +87,11 @@ impl Code {
         SHUT.contains(&self.number)
     }
 
+    /// Whether it goes by itself.
+    fn passes(&self) -> bool {
+        self.usually == Kind::Retry
+    }
+
     /// Whether the configuration or the registration has to be changed.
     pub(super) fn is_of_configuration(&self) -> bool {
         self.usually == Kind::Misconfigured
@@ -106,7 +117,7 @@ const CODES: &[Code] = &[
     code(50132, Kind::SignIn, "the sign-in was revoked, as after a change of the password"),
     code(50133, Kind::SignIn, "the sign-in was revoked, as after a change of the password"),
     code(50173, Kind::SignIn, "the sign-in was revoked, by an administrator or a new password"),
-    code(54005, Kind::SignIn, "the code was used already"),
+    code(REDEEMED, Kind::SignIn, "the code was used already"),
     code(70000, Kind::SignIn, "the sign-in is not valid any more"),
     code(70008, Kind::SignIn, "the sign-in has expired because it was not used"),
     code(70017, Kind::SignIn, "the person declined"),
@@ -216,7 +227,7 @@ const CODES: &[Code] = &[
     code(50033, Kind::Retry, "a passing fault of Entra"),
     code(50087, Kind::Retry, "a passing fault of Entra"),
     code(90006, Kind::Retry, "a passing fault of Entra"),
-    code(90012, Kind::Retry, "Entra took too long"),
+    code(TIMED_OUT, Kind::Retry, "Entra took too long"),
     code(90033, Kind::Retry, "a passing fault of Entra"),
     code(50196, Kind::RetryMuchLater, "Entra saw a loop of requests and blocks them for a while"),
 ];
@@ -224,6 +235,22 @@ const CODES: &[Code] = &[
 /// The first of these numbers that has words.
 pub(super) fn known(numbers: &[u32]) -> Option<&'static Code> {
     numbers.iter().find_map(|number| CODES.iter().find(|code| code.number == *number))
+}
+
+/// The `error` of who cannot serve the request now.
+const UNAVAILABLE: &str = "temporarily_unavailable";
+
+/// Whether the same request may go through soon: an `error` that nobody has heard of says no such thing.
+pub(super) fn passes(error: &str, code: Option<&Code>) -> bool {
+    [UNAVAILABLE, "server_error"].contains(&error) || code.is_some_and(Code::passes)
+}
+
+/// Whether a request that passes so had surely no effect.
+pub(super) fn had_no_effect(error: &str, code: Option<&Code>) -> bool {
+    match code {
+        Some(code) => code.passes() && code.number != TIMED_OUT,
+        None => error == UNAVAILABLE,
+    }
 }
 
 /// What an error comes to: `error` decides, then `suberror`. A number counts only where both leave it
@@ -268,6 +295,25 @@ mod tests {
         ] {
             let found = kind(error, suberror, known(&[number]));
             assert_eq!(found, expected, "{error} {suberror:?} {number}");
+        }
+    }
+
+    #[test]
+    fn what_passes_and_what_had_no_effect_is_told_apart_from_what_nobody_knows() {
+        for (error, number, expected) in [
+            ("temporarily_unavailable", 0, (true, true)),
+            ("temporarily_unavailable", 90_033, (true, true)),
+            ("server_error", 90_006, (true, true)),
+            ("something_new", 50_033, (true, true)),
+            ("server_error", 0, (true, false)),
+            ("server_error", 90_012, (true, false)),
+            ("temporarily_unavailable", 90_012, (true, false)),
+            ("something_new", 0, (false, false)),
+            ("invalid_grant", 54_005, (false, false)),
+            ("invalid_grant", 50_196, (false, false)),
+        ] {
+            let code = known(&[number]);
+            assert_eq!((passes(error, code), had_no_effect(error, code)), expected, "{error} {number}");
         }
     }
 

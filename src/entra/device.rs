@@ -59,8 +59,12 @@ impl Offer {
 
 /// How the waiting for one code ended.
 enum Ended {
-    SignedIn { answer: Box<Answer>, confidential: bool },
-    Expired,
+    SignedIn {
+        answer: Box<Answer>,
+        confidential: bool,
+    },
+    /// With what kept it from being asked about at its end, where the person may have used it.
+    Expired(Option<Trouble>),
     Failed(Trouble),
 }
 
@@ -74,6 +78,7 @@ pub(super) async fn sign_in(
     mut show: impl FnMut(&Prompt),
 ) -> Result<Came, Trouble> {
     let whose = Whose::of(errand, browser);
+    let mut unasked = None;
     for _ in (0..offer.codes).take_while(|_| !offer.is_over()) {
         let mut asking = application.ready(errand, browser).await?;
         asking.subject.browser = application.way_in().browser(errand);
@@ -84,7 +89,15 @@ pub(super) async fn sign_in(
             Ended::SignedIn { answer, confidential } => {
                 return Ok(Came { issued: (*answer).into(), nonce: None, confidential, brought: asking.claims });
             }
-            Ended::Expired => tracing::debug!(?errand, "the device code has expired"),
+            Ended::Expired(trouble) => {
+                match &trouble {
+                    None => tracing::debug!(?errand, "the device code has expired"),
+                    Some(trouble) => {
+                        tracing::info!(?errand, %trouble, "the device code ended while it was not asked about")
+                    }
+                }
+                unasked = trouble;
+            }
             Ended::Failed(trouble) => {
                 let wanted = application.asking_in(errand, browser)?.claims;
                 if wanted.is_none() || wanted == asking.claims {
@@ -95,7 +108,10 @@ pub(super) async fn sign_in(
             }
         }
     }
-    Err(unused(application.asking(errand)?.subject))
+    match unasked {
+        Some(trouble) => Err(trouble),
+        None => Err(unused(application.asking(errand)?.subject)),
+    }
 }
 
 /// Nobody came.
@@ -144,9 +160,6 @@ async fn wait(
     let mut confidential = application.is_confidential();
     let secret = details.device_code().secret();
     let unasked = Mutex::new(None);
-    // Where Entra could not be asked at the end, the person may have used it.
-    let expired =
-        || unasked.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ended::Expired, Ended::Failed);
     loop {
         let transport = application.transport(&asking.tenant, confidential);
         let trouble = |error| application.trouble(&asking.subject, &transport, &[secret], error);
@@ -163,11 +176,13 @@ async fn wait(
             answer = asked => answer,
             // The crate takes it for a lost connection, and asks on.
             trouble = transport.stuck() => return Ended::Failed(trouble),
-            () = tokio::time::sleep_until(end) => return expired(),
+            () = tokio::time::sleep_until(end) => {
+                return Ended::Expired(unasked.into_inner().unwrap_or_else(PoisonError::into_inner));
+            }
         };
         match answer {
             Ok(answer) => return Ended::SignedIn { answer: Box::new(answer), confidential },
-            Err(error) if is_expired(&error) => return expired(),
+            Err(error) if is_expired(&error) => return Ended::Expired(None),
             Err(_) if confidential && application.is_the_other_kind(confidential, &transport) => {
                 confidential = false;
                 pause(details.interval()).await;
@@ -178,7 +193,8 @@ async fn wait(
                     application.remember_claims(whose, &trouble, &transport, asking.claims.as_deref());
                 }
                 let wait = trouble.wait().max(details.interval());
-                if !transport.may_try_again(&trouble) || Instant::now() + wait >= end {
+                let passes = transport.refusal().is_some_and(|refusal| refusal.passes());
+                if !passes || Instant::now() + wait >= end {
                     return Ended::Failed(trouble);
                 }
                 // The code is as good as before.

@@ -12,6 +12,7 @@ use super::answers::Subject;
 use super::application::Application;
 use super::browser::{Browser, Errand};
 use super::claims::Whose;
+use super::codes;
 use super::issued::Issued;
 use super::{Reads, Trouble};
 use crate::settings::User;
@@ -127,6 +128,7 @@ impl Application {
     ) -> Result<(Issued, bool), Trouble> {
         let mut confidential = self.is_confidential();
         let mut pauses = PAUSES.into_iter();
+        let mut first = None;
         loop {
             let transport = self.transport(&asking.tenant, confidential);
             let answer = self
@@ -142,11 +144,16 @@ impl Application {
                 Err(error) => {
                     let sent = [code.expose_secret(), verifier.expose_secret()];
                     let trouble = self.trouble(&asking.subject, &transport, &sent, error);
+                    if transport.refusal().is_some_and(|refusal| refusal.has(codes::REDEEMED)) {
+                        // By us, whatever was said then: the person did nothing wrong.
+                        return Err(first.unwrap_or(trouble));
+                    }
                     if transport.may_try_again(&trouble)
                         && trouble.wait() <= LONGEST_PAUSE
                         && let Some(pause) = pauses.next()
                     {
                         tokio::time::sleep(pause.max(trouble.wait())).await;
+                        first.get_or_insert(trouble);
                         continue;
                     }
                     if let Some(whose) = whose {

@@ -99,7 +99,8 @@ impl<'a> Transport<'a> {
     /// Whether the last request surely had no effect and may have one soon: Entra could not serve it, or it was not sent.
     pub(super) fn may_try_again(&self, trouble: &Trouble) -> bool {
         let last = self.last();
-        let had_none = last.busy || last.refusal.is_some() || last.own_trouble.is_some();
+        let had_none =
+            last.busy || last.own_trouble.is_some() || last.refusal.as_ref().is_some_and(Refusal::had_no_effect);
         had_none && matches!(trouble, Trouble::Retry { .. })
     }
 
@@ -178,6 +179,7 @@ impl<'a> Transport<'a> {
 
     async fn once(&self, mut request: Request) -> Result<(StatusCode, Vec<u8>), NoAnswer> {
         *request.timeout_mut() = Some(PATIENCE);
+        self.last().refusal = None;
         let response = self.http.execute(request).await.map_err(|error| unreachable(&error))?;
         let status = response.status();
         self.watch.hear(response.headers().get(header::DATE));
@@ -186,7 +188,8 @@ impl<'a> Transport<'a> {
         let refusal = if status == StatusCode::OK { None } else { Refusal::read(&body) };
         self.last().refusal.clone_from(&refusal);
         if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
-            self.last().busy = true;
+            // Any other may come from what stands in between, while Entra did what was asked.
+            self.last().busy = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
             return Err(NoAnswer(format!("cannot serve the request now (HTTP {})", status.as_u16())));
         }
         if !is_object(&body) || (status != StatusCode::OK && refusal.is_none()) {

@@ -64,6 +64,34 @@ async fn a_code_that_entra_could_not_take_is_shown_again_before_the_person_has_t
     assert!(matches!(trouble, Trouble::Retry { .. }) && world.asked() == 4, "nobody waits a minute: {trouble}");
 }
 
+#[tokio::test]
+async fn a_code_that_may_have_been_redeemed_is_not_shown_again() {
+    let world = world().await;
+    let tokens = world.start(&world.settings(&["alex"])).await;
+    let slow = r#"{"error":"server_error","error_description":"AADSTS90012: x","error_codes":[90012]}"#;
+    for (count, what) in [
+        What::status(502, "<html>"),
+        What::status(504, ""),
+        What::status(500, "{}"),
+        What::status(400, slow),
+        What::status(400, r#"{"error":"something_new"}"#),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        world.cloud.fault(Fault::new("/token", what.clone()).times(1));
+        let trouble = way(&tokens, "alex").await.unwrap_err();
+        assert!(matches!(trouble, Trouble::Retry { .. }) && world.asked() == count + 1, "{what:?}: {trouble}");
+    }
+    let redeemed = r#"{"error":"invalid_grant","error_description":"AADSTS54005: x","error_codes":[54005]}"#;
+    for what in [What::status(400, redeemed), What::status(503, "")] {
+        world.cloud.fault(Fault::new("/token", what).times(1));
+    }
+    let trouble = way(&tokens, "alex").await.unwrap_err();
+    let is_first = matches!(trouble, Trouble::Retry { .. }) && trouble.to_string().contains("HTTP 503");
+    assert!(is_first && world.asked() == 7, "the person is blamed: {trouble}");
+}
+
 /// Entra, but for what redeems a code: that begins to be answered, and never ends. Notified when it is asked.
 async fn never_ends(entra: SocketAddr) -> (String, Arc<Notify>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

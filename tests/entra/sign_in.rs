@@ -110,6 +110,33 @@ async fn while_the_person_takes_time_entra_may_stumble() {
 }
 
 #[tokio::test]
+async fn the_next_code_follows_one_that_ended_after_a_question_without_an_answer() {
+    let world = World::new().await;
+    world.cloud.adjust(|rules| rules.interval = std::time::Duration::from_secs(1));
+    let expired = r#"{"error":"expired_token","error_description":"AADSTS70020: x","error_codes":[70020]}"#;
+    for what in [What::status(400, expired), What::Cut] {
+        world.cloud.fault(Fault::new("/token", what).times(1));
+    }
+    let shown = std::cell::RefCell::new(Vec::new());
+    let approve = |prompt: &graph2mqtt::entra::Prompt| {
+        shown.borrow_mut().push(prompt.user_code.clone());
+        world.cloud.approve(&prompt.user_code, &upn("alex")).unwrap();
+    };
+    world.start(&world.settings(&["alex"])).await.sign_in(&name("alex"), approve).await.unwrap();
+    let shown = shown.into_inner();
+    assert!(shown.len() == 2 && shown[0] != shown[1], "{shown:?}");
+}
+
+#[tokio::test]
+async fn an_error_that_nobody_has_heard_of_is_told_while_the_person_waits() {
+    let world = World::new().await;
+    world.cloud.adjust(|rules| rules.interval = std::time::Duration::from_secs(1));
+    world.cloud.fault(Fault::new("/token", What::status(400, r#"{"error":"something_new"}"#)).times(1));
+    let trouble = world.sign_in(&world.start(&world.settings(&["alex"])).await, "alex").await.unwrap_err();
+    assert!(trouble.to_string().contains("something_new") && world.asked() == 1, "{trouble}");
+}
+
+#[tokio::test]
 async fn who_is_told_to_slow_down_asks_five_seconds_later_than_before() {
     let world = World::new().await;
     world.cloud.adjust(|rules| rules.interval = std::time::Duration::from_secs(1));

@@ -6,12 +6,14 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::join_all;
-use graph2mqtt::entra::{Principal, Progress, Trouble};
+use graph2mqtt::entra::{Errand, Principal, Progress, Trouble};
 use graph2mqtt::simulator::{Application, Call, Fault, Route, What};
 use secrecy::ExposeSecret;
 
+use crate::browser::{HERE, browser};
 use crate::credentials::certificate;
 use crate::identities::{BY_APP, IMDS, MACHINE, OWN, PATIENCE, app, asked, misconfigured, own_token};
+use crate::sign_ins::newcomer;
 use crate::world::{CLIENT, SECRET, World};
 
 /// A world whose vault the machine's identity may read, and the keys that name it.
@@ -198,19 +200,29 @@ async fn a_code_that_could_not_be_redeemed_because_of_the_vault_is_not_said_to_b
     world.cloud.adjust(|rules| rules.interval = std::time::Duration::from_secs(1));
     world.cloud.put_secret("graph2mqtt", SECRET);
     world.cloud.fault(Fault::new("/secrets/", What::status(503, "{}")));
-    let tokens = world.start(&world.settings_in(OWN, &keys, &[(IMDS, &world.cloud.authority())])).await;
-    let mut progress = tokens.sign_ins().start(&crate::world::name("alex")).unwrap();
-    let shown = progress.wait_for(|progress| matches!(progress, Progress::Waiting { .. })).await.unwrap().clone();
-    let Progress::Waiting { prompt, .. } = shown else { unreachable!() };
-    world.cloud.approve(&prompt.user_code, &crate::world::upn("alex")).unwrap();
+    let yaml = format!("{OWN}web: {{ enrol: {{ tenants: [contoso.com] }} }}\n");
+    let tokens = world.start(&world.settings_in(&yaml, &keys, &[(IMDS, &world.cloud.authority())])).await;
+    let sign_ins = tokens.sign_ins();
+    let mut progress = sign_ins.start(&crate::world::name("alex")).unwrap();
+    sign_ins.ask_for_code(Errand::Enrol, browser(), HERE).unwrap();
+    let code = |progress: &Progress| match progress {
+        Progress::Waiting { prompt, .. } => Some(prompt.user_code.clone()),
+        _ => None,
+    };
+    let first = code(&progress.wait_for(|progress| code(progress).is_some()).await.unwrap()).unwrap();
+    newcomer(&sign_ins, &|progress| code(progress).is_some()).await;
     let tried = |calls: &[Call]| calls.iter().filter(|call| call.route == Route::Vault).count() > 1;
     world.cloud.calls().wait_for(PATIENCE, tried).await.unwrap();
     tokio::time::pause();
     tokio::time::advance(std::time::Duration::from_secs(901)).await;
     tokio::time::resume();
-    let end = tokio::time::timeout(PATIENCE, progress.wait_for(Progress::has_ended)).await.unwrap().unwrap().clone();
+    // Of a newcomer's, the first was the last.
+    let end = newcomer(&sign_ins, &Progress::has_ended).await;
     let Progress::Failed(trouble @ Trouble::Retry { .. }) = end else { panic!("{end:?}") };
     for words in ["entra.key_vault", "the vault answers 503", "begin again"] {
         assert!(trouble.to_string().contains(words), "{trouble}");
     }
+    let is_next = |progress: &Progress| code(progress).is_some_and(|code| code != first) || progress.has_ended();
+    let next = tokio::time::timeout(PATIENCE, progress.wait_for(is_next)).await.unwrap().unwrap().clone();
+    assert!(code(&next).is_some(), "no other code follows: {next:?}");
 }
