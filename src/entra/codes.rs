@@ -59,6 +59,7 @@ const OPEN: &[(&str, Kind)] = &[
     ("interaction_required", Kind::SignIn),
     ("login_required", Kind::SignIn),
     ("access_denied", Kind::SignIn),
+    ("permission_denied", Kind::SignIn),
     ("expired_token", Kind::SignIn),
     ("bad_verification_code", Kind::SignIn),
 ];

@@ -40,6 +40,11 @@ async fn what_a_url_says_of_a_consent_is_told_in_our_words_and_changes_nothing()
     for (query, status, words) in [
         ("admin_consent=False", 403, "no administrator has consented"),
         ("error=access_denied", 403, "no administrator has consented"),
+        (
+            "error=permission_denied&error_description=The+admin+canceled+the+request",
+            403,
+            "no administrator has consented",
+        ),
         ("admin_consent=True&error=consent_required&error_description=AADSTS7000222:x", 403, "secret has expired"),
         (
             "admin_consent=True&error=%3Cscript%3E&error_description=%3Cb%3E%1b+call+555-0100",
