@@ -198,7 +198,8 @@ impl Application {
 
     /// On whose behalf Entra is asked while nobody knows yet who it is. The page has its button.
     pub(super) fn newcomer(&self) -> Subject {
-        self.naming("your sign-in".to_owned(), "try again".to_owned(), self.enrolment_tenant())
+        let subject = self.naming("your sign-in".to_owned(), "try again".to_owned(), self.enrolment_tenant());
+        Subject { is_stranger: true, ..subject }
     }
 
     /// The account of the configuration that means this person of this tenant.

@@ -28,6 +28,7 @@ impl Application {
             secret: self.own().secret_place(),
             browser: None,
             may_take_approval: true,
+            is_stranger: false,
         }
     }
 
@@ -107,7 +108,7 @@ impl Application {
         error: RequestTokenError<NoAnswer, E>,
     ) -> Trouble {
         if let Some(trouble) = transport.own_trouble() {
-            return trouble.then(subject.then);
+            return subject.told(trouble).then(subject.then);
         }
         let after = transport.retry_after();
         let own = transport.shown();

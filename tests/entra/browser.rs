@@ -14,7 +14,7 @@ use crate::world::{CLIENT, SECRET, World, name, person, upn};
 const PATIENCE: Duration = Duration::from_secs(20);
 /// From where browsers ask.
 pub const HERE: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
-const BACK: &str = "http://localhost:8480/sign-in/callback";
+pub const BACK: &str = "http://localhost:8480/sign-in/callback";
 
 fn application(platform: Platform) -> Application {
     Application::public(CLIENT, "contoso.com").delegated(&["Presence.Read"]).redirect(platform, BACK)

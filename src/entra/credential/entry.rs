@@ -101,6 +101,7 @@ async fn exchange(request: reqwest::RequestBuilder, assertion: &SecretString) ->
         secret: String::new(),
         browser: None,
         may_take_approval: false,
+        is_stranger: false,
     };
     let refusal = Refusal::read(&body);
     Err(refusal.map_or_else(
