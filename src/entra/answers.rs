@@ -11,10 +11,6 @@ use super::{Remedy, Trouble};
 /// How long nothing is asked after Entra saw a loop (AADSTS50196).
 const AFTER_A_LOOP: Duration = Duration::from_secs(15 * 60);
 
-/// Of what the credential lacks, to strangers.
-const NOT_SET_UP: &str = "this installation cannot prove itself to Microsoft now: whoever runs it finds out why with \
-                          graph2mqtt check";
-
 /// Of who turned back, where Entra says no more than that.
 const TURNED_BACK: &str = "the sign-in was broken off on Microsoft's page";
 
@@ -53,21 +49,6 @@ pub(super) struct Subject {
     pub may_take_approval: bool,
     /// Whether it is anybody who comes by: how this installation is set up is nothing for them.
     pub is_stranger: bool,
-}
-
-impl Subject {
-    /// What keeps the application from proving itself, as this one is told it.
-    pub(super) fn told(&self, own: Trouble) -> Trouble {
-        if !self.is_stranger {
-            return own;
-        }
-        tracing::debug!(trouble = %own, "somebody whom the configuration does not name could not sign in");
-        let (after, reason) = (own.wait(), NOT_SET_UP.to_owned());
-        match own {
-            Trouble::Retry { .. } => Trouble::Retry { after: Some(after).filter(|after| !after.is_zero()), reason },
-            _ => Trouble::Misconfigured { reason },
-        }
-    }
 }
 
 impl Refusal {

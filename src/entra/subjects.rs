@@ -17,6 +17,25 @@ const BEGIN_AGAIN: &str = "begin again";
 /// What follows it in the background.
 const BY_ITSELF: &str = "it is tried again";
 
+/// Of what the credential lacks, to strangers.
+const NOT_SET_UP: &str = "this installation cannot prove itself to Microsoft now: whoever runs it finds out why with \
+                          graph2mqtt check";
+
+impl Subject {
+    /// What keeps the application from proving itself, as this one is told it.
+    pub(super) fn told(&self, own: Trouble) -> Trouble {
+        if !self.is_stranger {
+            return own;
+        }
+        tracing::debug!(trouble = %own, "somebody whom the configuration does not name could not sign in");
+        let (after, reason) = (own.wait(), NOT_SET_UP.to_owned());
+        match own {
+            Trouble::Retry { .. } => Trouble::Retry { after: Some(after).filter(|after| !after.is_zero()), reason },
+            _ => Trouble::Misconfigured { reason },
+        }
+    }
+}
+
 impl Application {
     /// Of whoever waits for an answer in this tenant.
     pub(super) fn naming(&self, who: String, sign_in: String, tenant: &str) -> Subject {
