@@ -224,6 +224,50 @@ async fn discovery_clear_takes_all_of_ours_and_nothing_else() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn discovery_clear_takes_locations_and_lights_that_are_gone_and_leaves_those_that_run_or_are_configured() {
+    let broker = Broker::start();
+    let observer = Observer::connect(broker.address(), "#").await;
+    let gone = [
+        ("g/actuator/study/state", "offline"),
+        ("g/actuator/study/light/desk", r#"{"light":"desk"}"#),
+        ("g/actuator/attic/light/lamp", r#"{"light":"lamp"}"#),
+        ("g/actuator/home/light/hall", r#"{"light":"hall"}"#),
+    ];
+    let stays = [
+        ("g/actuator/home/state", "offline"),
+        ("g/actuator/home/light/desk", r#"{"light":"desk"}"#),
+        ("g/actuator/cabin/state", "online"),
+        ("g/actuator/cabin/light/lamp", r#"{"light":"lamp"}"#),
+        ("g2/actuator/study/light/desk", r#"{"light":"desk"}"#),
+    ];
+    for (topic, payload) in gone.iter().chain(&stays) {
+        observer.publish(topic, *payload, true).await;
+        observer.until_is(topic, payload).await;
+    }
+    let home = Home::new(&yaml(&broker, &["desk"], "home_assistant: { discovery: false }\n"));
+    let clear = async || {
+        let arguments = ["discovery", "clear"];
+        let output = tokio::task::block_in_place(|| home.output(&arguments));
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let said = clear().await;
+    assert!(said.contains("0 devices") && said.contains("4 topics"), "{said}");
+    for (topic, _) in &gone {
+        observer.until_is(topic, "").await;
+    }
+    for (topic, payload) in &stays {
+        assert_eq!(observer.newest()[*topic], *payload);
+    }
+    // The last light goes, and the location with it.
+    home.configure(&format!("mqtt: {{ url: \"{}\", base_topic: g }}\n", broker.url()));
+    assert!(clear().await.contains("2 topics"));
+    for (topic, _) in &stays[..2] {
+        observer.until_is(topic, "").await;
+    }
+}
+
 #[test]
 fn a_level_that_is_none_is_refused_with_those_that_there_are() {
     let home = Home::new("mqtt: { url: \"mqtt://127.0.0.1:9\" }\n");

@@ -1,4 +1,5 @@
-//! `graph2mqtt discovery clear`: our devices leave Home Assistant, and accounts that are gone leave the broker.
+//! `graph2mqtt discovery clear`: our devices leave Home Assistant, and accounts, locations and lights that are gone
+//! leave the broker.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Failure, parts};
+use crate::actuator;
 use crate::discovery;
 use crate::mqtt::{Connection, Event, Message, Options, Received, Slot, Subscription, Wanted};
 use crate::presence::AccountName;
@@ -36,18 +38,32 @@ impl Wanted for Clears {
     }
 }
 
+/// What is not gone.
+struct Known {
+    /// Configured, or enrolled in our store.
+    accounts: BTreeSet<AccountName>,
+    /// The topics of this configuration's location and lights, among others.
+    topics: BTreeSet<String>,
+}
+
 /// What was found at the broker.
 #[derive(Default)]
 struct Found {
     devices: BTreeSet<String>,
-    ghosts: BTreeSet<String>,
+    /// Topics of accounts that are gone.
+    accounts: BTreeSet<String>,
+    /// Topics of locations and lights that are not of this configuration, with their location.
+    actuators: BTreeSet<(String, String)>,
+    /// The locations at which an actuator runs.
+    online: BTreeSet<String>,
 }
 
 pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
     let known = known(settings).await?;
     let found = look(settings, &known).await?;
-    let (devices, ghosts) = (found.devices.len(), found.ghosts.len());
-    let topics: Vec<String> = found.devices.into_iter().chain(found.ghosts).collect();
+    let devices = found.devices.len();
+    let topics = found.topics();
+    let ghosts = topics.len() - devices;
     if !topics.is_empty() {
         // Everything that is wanted is published at the connection, and the end waits for it.
         let (connection, mut events) = open(settings, Vec::new(), Arc::new(Clears(topics)))?;
@@ -55,25 +71,27 @@ pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
         connection.close(FAREWELL).await;
     }
     parts::print(&format!(
-        "{devices} devices leave Home Assistant, and {ghosts} topics of accounts that are gone are cleared. What runs \
-         publishes its devices again at its next start, or at Home Assistant's: stop it first, or set \
-         home_assistant.discovery to false."
+        "{devices} devices leave Home Assistant, and {ghosts} topics of accounts, locations and lights that are gone are \
+         cleared. What runs publishes its devices again at its next start, or at Home Assistant's, and a location with a \
+         running actuator keeps its topics: stop it first, or set home_assistant.discovery to false for the devices."
     ))
 }
 
-/// The accounts that are not gone: configured, or enrolled in our store.
-async fn known(settings: &Settings) -> Result<BTreeSet<AccountName>, Failure> {
-    let mut known: BTreeSet<AccountName> = settings.accounts.keys().cloned().collect();
+async fn known(settings: &Settings) -> Result<Known, Failure> {
+    let mut accounts: BTreeSet<AccountName> = settings.accounts.keys().cloned().collect();
     let grants = parts::store(settings).await?.grants().await.map_err(anyhow::Error::new)?;
-    known.extend(grants.into_iter().map(|grant| grant.account));
-    Ok(known)
+    accounts.extend(grants.into_iter().map(|grant| grant.account));
+    let listened = (!settings.lights.is_empty()).then(|| actuator::subscriptions(settings));
+    let topics = listened.into_iter().flatten().map(|subscription| subscription.filter).collect();
+    Ok(Known { accounts, topics })
 }
 
-async fn look(settings: &Settings, known: &BTreeSet<AccountName>) -> Result<Found, Failure> {
+async fn look(settings: &Settings, known: &Known) -> Result<Found, Failure> {
     let base = &settings.mqtt.base_topic;
-    let filters = [discovery::topic(&settings.home_assistant.prefix, "+"), format!("{base}/account/+/+")];
+    let ours = ["account/+/+", "actuator/+/state", "actuator/+/light/+"].map(|filter| format!("{base}/{filter}"));
+    let filters = ours.into_iter().chain([discovery::topic(&settings.home_assistant.prefix, "+")]);
     let subscriptions = filters.map(|filter| Subscription { filter, qos: 0, no_local: true });
-    let (connection, mut events) = open(settings, subscriptions.into(), Arc::new(()))?;
+    let (connection, mut events) = open(settings, subscriptions.collect(), Arc::new(()))?;
     connected(&mut events).await?;
     let mut found = Found::default();
     let end = Instant::now() + LONGEST;
@@ -90,19 +108,40 @@ async fn look(settings: &Settings, known: &BTreeSet<AccountName>) -> Result<Foun
 }
 
 impl Found {
-    fn take(&mut self, received: Received, base: &str, known: &BTreeSet<AccountName>) {
-        let account = received.topic.strip_prefix(base).and_then(|rest| rest.strip_prefix("/account/"));
-        if let Some((account, _)) = account.and_then(|rest| rest.split_once('/')) {
-            if !account.parse().is_ok_and(|name: AccountName| known.contains(&name)) {
-                self.ghosts.insert(received.topic);
+    fn take(&mut self, received: Received, base: &str, known: &Known) {
+        let Received { topic, payload, .. } = received;
+        let below = topic.strip_prefix(base).and_then(|rest| rest.strip_prefix('/'));
+        let mut levels = below.unwrap_or_default().split('/');
+        match (levels.next(), levels.next(), levels.next()) {
+            (Some("account"), Some(account), _) => {
+                if !account.parse().is_ok_and(|name: AccountName| known.accounts.contains(&name)) {
+                    self.accounts.insert(topic);
+                }
             }
-            return;
+            (Some("actuator"), Some(location), level) => {
+                let location = location.to_owned();
+                if level == Some("state") && *payload == *b"online" {
+                    self.online.insert(location);
+                } else if !known.topics.contains(&topic) {
+                    self.actuators.insert((location, topic));
+                }
+            }
+            _ => {
+                let text = String::from_utf8_lossy(&payload);
+                let names = |room: &&str| text.contains(&format!("\"{base}/{room}/"));
+                if text.contains("\"graph2mqtt\"") && ["bridge", "account", "actuator"].iter().any(names) {
+                    self.devices.insert(topic);
+                }
+            }
         }
-        let text = String::from_utf8_lossy(&received.payload);
-        let ours = ["bridge", "account", "actuator"].iter().any(|room| text.contains(&format!("\"{base}/{room}/")));
-        if ours && text.contains("\"graph2mqtt\"") {
-            self.devices.insert(received.topic);
-        }
+    }
+
+    /// All that is to be cleared. Where an actuator runs, nothing of its location is: it may have other lights than
+    /// this configuration.
+    fn topics(self) -> Vec<String> {
+        let Self { devices, accounts, actuators, online } = self;
+        let left = actuators.into_iter().filter(|(location, _)| !online.contains(location));
+        devices.into_iter().chain(accounts).chain(left.map(|(_, topic)| topic)).collect()
     }
 }
 

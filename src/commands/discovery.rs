@@ -17,7 +17,8 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Let our devices leave Home Assistant, and clear what accounts that are gone have left at the broker
+    /// Let our devices leave Home Assistant, and clear what accounts, locations and lights that are gone have left
+    /// at the broker
     Clear,
 }
 
