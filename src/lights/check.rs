@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use futures_util::future::join_all;
 
 use super::hue::HueHub;
-use super::segment;
 use super::wled::{Strip, Wanted};
+use super::{on, segment, targets};
 use crate::presence::Name;
 use crate::settings::{self, Color, Settings};
 use crate::store::Store;
@@ -27,8 +27,7 @@ pub async fn check(settings: &Settings, store: &Store) -> Vec<Finding> {
         let outcome = hub.check().await.map_err(|trouble| trouble.to_string());
         let is_usable = outcome.is_ok();
         let mut findings = vec![Finding { subject: format!("hub {name}"), outcome }];
-        for (light, it) in settings.lights.iter().filter(|(_, light)| light.wled.is_none() && light.hub == *name) {
-            let outcome = on_hub(settings, &hub, is_usable, it).await;
+        for (light, outcome) in on_hub(settings, &hub, is_usable).await {
             findings.push(Finding { subject: format!("light {light}"), outcome });
         }
         findings
@@ -40,18 +39,22 @@ pub async fn check(settings: &Settings, store: &Store) -> Vec<Finding> {
     findings
 }
 
-/// Looks a light up on its hub, unless that does not answer: it has been waited for once.
-pub(super) async fn on_hub(
-    settings: &Settings,
+/// Looks a hub's lights up on it, unless it does not answer: it has been waited for once.
+pub(super) async fn on_hub<'a>(
+    settings: &'a Settings,
     hub: &HueHub,
     is_usable: bool,
-    light: &settings::Light,
-) -> Result<String, String> {
-    if !is_usable {
-        return Err(format!("not looked up: mend hub {} first", hub.name()));
+) -> BTreeMap<&'a Name, Result<String, String>> {
+    let (targets, mut found) = (targets(settings, hub.name()), BTreeMap::new());
+    for (place, (name, light)) in on(settings, hub.name()).enumerate() {
+        let scenes: Vec<&str> = settings.colors_of(light).filter_map(scene).map(|(name, _)| name).collect();
+        let outcome = match is_usable {
+            true => hub.check_light(&targets, place, &scenes).await.map_err(|trouble| trouble.to_string()),
+            false => Err(format!("not looked up: mend hub {} first", hub.name())),
+        };
+        found.insert(name, outcome);
     }
-    let scenes: Vec<&str> = settings.colors_of(light).filter_map(scene).map(|(name, _)| name).collect();
-    hub.check_target(&light.target, &scenes).await.map_err(|trouble| trouble.to_string())
+    found
 }
 
 /// Asks every WLED once for the segments and presets that its lights need: different ones beside each other.

@@ -46,12 +46,13 @@ pub struct Hub {
 pub fn hubs(settings: &Settings, store: &Store) -> Vec<Hub> {
     let with_lights = |(name, hub): (&Name, &settings::Hub)| {
         let shared = Arc::new(hue::HueHub::new(name, hub.clone(), store.clone()));
-        let here = || settings.lights.iter().filter(|(_, light)| light.wled.is_none() && light.hub == *name);
-        let on_hub = |(light, it): (&Name, &settings::Light)| {
+        let here = || on(settings, name.as_str());
+        let targets = targets(settings, name.as_str());
+        let on_hub = |(place, (_, it)): (usize, (&Name, &settings::Light))| {
             let has_effects = settings.colors_of(it).any(|color| matches!(color, Color::On { effect: Some(_), .. }));
-            Arc::new(hue::HueLight::new(shared.clone(), light.clone(), it.target.clone(), has_effects))
+            Arc::new(hue::HueLight::new(shared.clone(), targets.clone(), place, has_effects))
         };
-        let all: Vec<Arc<hue::HueLight>> = here().map(on_hub).collect();
+        let all: Vec<Arc<hue::HueLight>> = here().enumerate().map(on_hub).collect();
         let boxed = |light: &Arc<hue::HueLight>| Box::new(light.clone()) as Box<dyn Light>;
         let lights = here().map(|(light, _)| light.clone()).zip(all.iter().map(boxed)).collect();
         let together: Arc<dyn Together> = Arc::new(hue::HueTogether::new(shared.clone(), all));
@@ -59,11 +60,21 @@ pub fn hubs(settings: &Settings, store: &Store) -> Vec<Hub> {
             let names = settings.colors_of(light).filter_map(check::scene).map(|(name, _)| name.to_owned());
             names.map(|name| (light.target.clone(), name)).collect()
         };
-        let watch = hue::Watch::new(shared, here().map(|(_, light)| light.target.clone()).collect());
+        let watch = hue::Watch::new(shared, targets.iter().map(|(_, target)| target.clone()).collect());
         let source = Arc::new(watch.with_scenes(here().flat_map(|(_, light)| scenes(light)).collect()));
         Hub { name: name.clone(), limits: hue::LIMITS, lights, source, together: Some(together) }
     };
     settings.hubs.iter().map(with_lights).filter(|hub| !hub.lights.is_empty()).chain(strips(settings)).collect()
+}
+
+/// The lights on a hub.
+fn on<'a>(settings: &'a Settings, hub: &str) -> impl Iterator<Item = (&'a Name, &'a settings::Light)> {
+    settings.lights.iter().filter(move |(_, light)| light.wled.is_none() && light.hub.as_str() == hub)
+}
+
+/// What they are on it.
+fn targets(settings: &Settings, hub: &str) -> Arc<hue::Lights> {
+    on(settings, hub).map(|(name, light)| (name.clone(), light.target.clone())).collect()
 }
 
 /// Every WLED strip is its own hub, with all lights that are at its address. People call it by the first one's name.

@@ -41,22 +41,18 @@ pub async fn survey(settings: &Settings, store: &Store) -> Result<Survey, StoreE
     let hubs = known_hubs(settings, store).await?;
     let asked: Vec<HueHub> = hubs.into_iter().map(|(name, hub)| HueHub::called(&name, hub, store.clone())).collect();
     let surveys = join_all(asked.iter().map(hue::survey));
-    let (surveys, mut strips) = futures_util::future::join(surveys, check::strips(settings)).await;
-    let mut lights = Vec::new();
-    for (light, it) in &settings.lights {
-        let is_its = |(hub, _): &(&HueHub, &HubSurvey)| it.wled.is_none() && hub.name() == it.hub.as_str();
-        let error = match asked.iter().zip(&surveys).find(is_its) {
-            Some((hub, survey)) => check::on_hub(settings, hub, survey.error.is_none(), it).await.err(),
-            None => strips.remove(light).and_then(Result::err),
-        };
-        lights.push(Configured {
-            light: light.to_string(),
-            hub: it.wled.clone().unwrap_or_else(|| it.hub.to_string()),
-            target: written(&it.target),
-            follow: it.follow.iter().map(ToString::to_string).collect(),
-            error,
-        });
+    let (surveys, mut outcomes) = futures_util::future::join(surveys, check::strips(settings)).await;
+    for (hub, survey) in asked.iter().zip(&surveys) {
+        outcomes.extend(check::on_hub(settings, hub, survey.error.is_none()).await);
     }
+    let configured = |(light, it): (&Name, &settings::Light)| Configured {
+        light: light.to_string(),
+        hub: it.wled.clone().unwrap_or_else(|| it.hub.to_string()),
+        target: written(&it.target),
+        follow: it.follow.iter().map(ToString::to_string).collect(),
+        error: outcomes.remove(light).and_then(Result::err),
+    };
+    let lights = settings.lights.iter().map(configured).collect();
     Ok(Survey { hubs: surveys, lights })
 }
 

@@ -13,6 +13,7 @@ mod hubs;
 mod members;
 mod restoring;
 mod rules;
+mod shared;
 #[path = "../support/mod.rs"]
 mod support;
 mod together;

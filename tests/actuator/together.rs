@@ -75,11 +75,12 @@ async fn where_one_of_them_does_not_obey_each_is_asked_by_itself() {
 #[tokio::test]
 async fn lights_that_want_different_things_or_share_the_hub_with_a_group_go_by_themselves() {
     for more in [
-        "  lamp: { hub: office, target: light/Ceiling, follow: alex }\n  hall: { hub: office, target: Hall, follow: sam }\n",
+        "  lamp: { hub: office, target: light/Mirror, follow: alex }\n  hall: { hub: office, target: Hall, follow: sam }\n",
         "    colors: { Busy: \"#00ff00\" }\n",
     ] {
         let hub = Hub::plan().room("Office", &LAMPS.map(|lamp| (lamp, Kind::Color(Gamut::C))));
-        let hub = hub.room("Hall", &[("Ceiling", Kind::Color(Gamut::C))]).start().await.unwrap();
+        let hub = hub.room("Hall", &[("Ceiling", Kind::Color(Gamut::C))]);
+        let hub = hub.room("Bath", &[("Mirror", Kind::Color(Gamut::C))]).start().await.unwrap();
         let mut world = World::around(hub).await;
         world.online(&["alex"]).await;
         let lights = "  desk: { hub: office, target: light/Desk, follow: alex }\n  shelf: { hub: office, target: light/Shelf, follow: alex }\n";

@@ -4,6 +4,7 @@
 
 mod changes;
 mod scenes;
+mod shared;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,9 +45,14 @@ impl World {
             .await
             .unwrap();
         hub.adjust(|limits| limits.group_gap = Duration::ZERO);
+        Self::around(hub, &format!("  one: {{ hub: office, target: \"{target}\", follow: alex }}\n")).await
+    }
+
+    /// These lights at a hub.
+    async fn around(hub: Hub, lights: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let yaml = format!(
-            "hubs:\n  office: {{ host: \"{}\", id: \"{}\", key: \"{}\" }}\nlights:\n  one: {{ hub: office, target: \"{target}\", follow: alex }}\n",
+            "hubs:\n  office: {{ host: \"{}\", id: \"{}\", key: \"{}\" }}\nlights:\n{lights}",
             hub.address(),
             hub.bridge_id(),
             hub.key()

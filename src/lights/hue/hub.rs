@@ -20,9 +20,10 @@ use super::client::{Answer, Client, Place, Session};
 use super::dialect::Dialect;
 use super::v2::command::Put;
 use super::v2::resources::Directory;
+use super::v2::shared::{self, Lights, Unserved};
 use crate::lights::{Lamp, Obeyed, Standing, Trouble};
 use crate::presence::Name;
-use crate::settings::{self, Api, Target};
+use crate::settings::{self, Api};
 use crate::store::{HubKey, Store, StoreError};
 
 /// Lights that are read one after another share one answer.
@@ -365,10 +366,20 @@ impl HueHub {
         Ok(format!("hub {id} at {} takes the key", link.session.client.place().host))
     }
 
-    /// Finds a target on the hub, and the scenes that it is to show. The texts are for people.
-    pub async fn check_target(&self, target: &Target, scenes: &[&str]) -> Result<String, Trouble> {
+    /// Finds one of its lights on the hub, and the scenes that it is to show. The texts are for people.
+    pub(in crate::lights) async fn check_light(
+        &self,
+        lights: &Lights,
+        light: usize,
+        scenes: &[&str],
+    ) -> Result<String, Trouble> {
         let (_, directory) = self.session().await?;
-        let endpoint = directory.find(target).map_err(|error| self.unfound(&error.to_string()))?;
+        let endpoint = shared::endpoint(&directory, lights, light).map_err(|why| match why {
+            Unserved::Unfound(error) => self.unfound(&error.to_string()),
+            Unserved::Shared { with, lamps } => {
+                self.unfound(&shared::refusal(&directory, &lights[light].0, &lights[with].0, &lamps))
+            }
+        })?;
         let missing = scenes.iter().find_map(|name| directory.scene(name, endpoint.place.as_deref()).err());
         match missing {
             Some(missing) => Err(self.unfound(&format!("{missing}: correct it in colors, or in those of the light"))),

@@ -29,6 +29,7 @@ pub use self::find::{DISCOVERY, FoundHub, Search, find, look_at};
 pub use self::hub::HueHub;
 pub use self::pair::{NotPaired, Paired, Pairing, Terms, pair};
 pub use self::survey::{HubSurvey, Place, Thing, survey};
+pub(super) use self::v2::shared::Lights;
 pub use self::v2::{HueLight, HueTogether, Watch};
 use super::Limits;
 

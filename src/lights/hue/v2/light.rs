@@ -10,7 +10,8 @@ use super::super::dialect::Dialect;
 use super::super::hub::{HueHub, Link};
 use super::agree::{agrees, shown_by, surely_shows};
 use super::command::{self, Put};
-use super::resources::{Directory, Endpoint, NotFound};
+use super::resources::{Directory, Endpoint};
+use super::shared::{self, Lights, Unserved};
 use crate::lights::{Asked, Lamp, Light, Load, Look, Obeyed, Seen, Trouble};
 use crate::presence::Name;
 use crate::settings::{Effect, Motion, Target, TargetKind};
@@ -35,6 +36,9 @@ struct Found {
 /// A light, room, zone, group or the whole home on a hub.
 pub struct HueLight {
     hub: Arc<HueHub>,
+    /// All that hang on the hub, and its place among them.
+    lights: Arc<Lights>,
+    place: usize,
     name: Name,
     target: Target,
     /// Whether the rules know effects: then any look may come behind a signal, another actuator's or one from
@@ -90,10 +94,12 @@ impl Running {
 }
 
 impl HueLight {
-    /// `name` is the light's in the configuration; `has_effects`: its rules know effects.
-    pub fn new(hub: Arc<HueHub>, name: Name, target: Target, has_effects: bool) -> Self {
+    /// `place`: which of the hub's lights it is; `has_effects`: its rules know effects.
+    pub fn new(hub: Arc<HueHub>, lights: Arc<Lights>, place: usize, has_effects: bool) -> Self {
+        let (name, target) = lights[place].clone();
         let (is_lost, was_there) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { hub, name, target, has_effects, is_lost, was_there, progress: std::sync::Mutex::default() }
+        let progress = std::sync::Mutex::default();
+        Self { hub, lights, place, name, target, has_effects, is_lost, was_there, progress }
     }
 
     /// The hub, and where on it commands go.
@@ -102,14 +108,23 @@ impl HueLight {
         if self.is_lost.load(Ordering::Relaxed) {
             directory = self.hub.read_anew(&link).await?;
         }
-        let found = directory.find(&self.target);
-        self.is_lost.store(found.is_err(), Ordering::Relaxed);
-        let endpoint = found.map_err(|error| self.unfound(&error))?;
+        let found = shared::endpoint(&directory, &self.lights, self.place);
+        // Where events tell of rooms that change, nobody need look whether lamps are still shared.
+        let may_be_other = |why: &Unserved| link.dialect == Dialect::V1 || matches!(why, Unserved::Unfound(_));
+        self.is_lost.store(found.as_ref().err().is_some_and(may_be_other), Ordering::Relaxed);
+        let endpoint = found.map_err(|why| self.unserved(&why, &directory))?;
         self.was_there.store(true, Ordering::Relaxed);
         Ok(Found { link, directory, endpoint })
     }
 
-    fn unfound(&self, error: &NotFound) -> Trouble {
+    fn unserved(&self, why: &Unserved, directory: &Directory) -> Trouble {
+        let error = match why {
+            Unserved::Unfound(error) => error,
+            Unserved::Shared { with, lamps } => {
+                let (other, _) = &self.lights[*with];
+                return self.hub.unfound(&shared::refusal(directory, &self.name, other, lamps));
+            }
+        };
         let gone = match self.was_there.load(Ordering::Relaxed) {
             true => "; it was removed or renamed in the Hue app: correct the target, or the name there",
             false => "",
@@ -121,9 +136,9 @@ impl HueLight {
         self.hub.directory().and_then(|directory| directory.find(&self.target).ok())
     }
 
-    /// What it is, where it is one lamp.
-    pub(super) fn endpoint_in(&self, directory: &Directory) -> Option<Endpoint> {
-        directory.find(&self.target).ok().filter(|endpoint| !endpoint.is_group())
+    /// What it is to be on the hub.
+    pub(super) fn target(&self) -> &Target {
+        &self.target
     }
 
     /// Whether a signal may run at it.

@@ -4,7 +4,8 @@
 //! - `resources`: what the hub holds, and where a target's commands go.
 //! - `command`: from a look to PUTs; `answer`: what is answered; `agree`: whether what is seen is a look.
 //! - `beside`: effects and gradients that lamps showed before us.
-//! - `light`: a target, commanded; `together`: several at once. `sse`, `watch`: the hub's event stream.
+//! - `light`: a target, commanded; `together`: several at once; `shared`: which of them have lamps in common.
+//! - `sse`, `watch`: the hub's event stream.
 
 mod agree;
 pub(super) mod answer;
@@ -12,6 +13,7 @@ pub(super) mod beside;
 pub(super) mod command;
 mod light;
 pub(super) mod resources;
+pub(super) mod shared;
 mod sse;
 mod together;
 mod watch;

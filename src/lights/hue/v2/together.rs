@@ -7,6 +7,7 @@ use super::super::hub::HueHub;
 use super::command;
 use super::light::HueLight;
 use super::resources::{Directory, Endpoint};
+use super::shared::endpoints;
 use crate::lights::{Asked, Look, Obeyed, Together, Trouble};
 use crate::settings::TargetKind;
 
@@ -48,11 +49,8 @@ impl HueTogether {
         let is_place = |kind| matches!(kind, TargetKind::Room | TargetKind::Zone | TargetKind::Home);
         let places = directory.resources.iter().filter(|resource| is_place(resource.kind));
         let set = |endpoint: Endpoint| {
-            let lights: Vec<usize> = endpoint
-                .lamps
-                .iter()
-                .map(|lamp| lamps.get(lamp.id.as_str()).copied().flatten())
-                .collect::<Option<_>>()?;
+            let lights: Vec<usize> =
+                endpoint.lamps.iter().map(|lamp| lamps.get(&lamp.id).copied()).collect::<Option<_>>()?;
             let is_alike = endpoint.lamps.windows(2).all(|pair| pair[0].ability.is_like(&pair[1].ability));
             (lights.len() > 1 && is_alike).then_some((lights, endpoint))
         };
@@ -61,15 +59,12 @@ impl HueTogether {
         sets
     }
 
-    /// Which light is which lamp; none where several lights are the same one.
-    fn lamps_in(&self, directory: &Directory) -> HashMap<String, Option<usize>> {
-        let mut lamps = HashMap::new();
-        for (place, light) in self.lights.iter().enumerate() {
-            for lamp in light.endpoint_in(directory).into_iter().flat_map(|endpoint| endpoint.lamps) {
-                lamps.entry(lamp.id).and_modify(|light| *light = None).or_insert(Some(place));
-            }
-        }
-        lamps
+    /// Which light is which lamp.
+    fn lamps_in(&self, directory: &Directory) -> HashMap<String, usize> {
+        let endpoints = endpoints(directory, self.lights.iter().map(|light| light.target()));
+        let found = endpoints.into_iter().enumerate().filter_map(|(place, endpoint)| Some((place, endpoint.ok()?)));
+        let single = found.filter(|(_, endpoint)| !endpoint.is_group());
+        single.flat_map(|(place, endpoint)| endpoint.lamps.into_iter().map(move |lamp| (lamp.id, place))).collect()
     }
 
     async fn command(&self, set: &[usize], look: Look, on: bool) -> Result<Obeyed, Trouble> {

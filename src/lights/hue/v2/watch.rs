@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::super::hub::HueHub;
 use super::super::v1::Poll;
 use super::resources::{Directory, LIGHT, seen};
+use super::shared::endpoints;
 use super::sse::{Frame, Reader, order};
 use crate::lights::stopped::was_stopped;
 use crate::lights::{Event, Seen, Source, Standing, Trouble};
@@ -276,8 +277,7 @@ impl Watch {
     async fn look_again(&self, place: &mut Place, events: &Sender<Event>) -> Result<bool, Unheard> {
         let Ok((link, _)) = self.hub.session().await else { return Ok(false) };
         let Ok(now) = self.hub.read_anew(&link).await else { return Ok(false) };
-        let found_in =
-            |held: &Directory| -> Vec<_> { self.targets.iter().map(|target| held.find(target).ok()).collect() };
+        let found_in = |held: &Directory| endpoints(held, &self.targets);
         let (was, is) = (place.held.as_deref().map(found_in).unwrap_or_default(), found_in(&now));
         place.held = Some(now);
         if was == is {
@@ -285,7 +285,7 @@ impl Watch {
         }
         events.send(Event::Rearranged).await.map_err(|_| Unheard)?;
         for (light, endpoint) in is.iter().enumerate() {
-            if endpoint.is_some() && was.get(light) != Some(endpoint) {
+            if endpoint.is_ok() && was.get(light) != Some(endpoint) {
                 events.send(Event::Back { light }).await.map_err(|_| Unheard)?;
             }
         }
@@ -354,8 +354,8 @@ impl Concerns {
             return;
         }
         (self.lights, self.lamps) = (HashMap::new(), HashMap::new());
-        for (light, target) in targets.iter().enumerate() {
-            let Ok(endpoint) = directory.find(target) else { continue };
+        for (light, endpoint) in endpoints(&directory, targets).into_iter().enumerate() {
+            let Ok(endpoint) = endpoint else { continue };
             for lamp in &endpoint.lamps {
                 let Some(device) = &lamp.device else { continue };
                 let lamps = self.lamps.entry(device.clone()).or_default();
