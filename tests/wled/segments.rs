@@ -96,14 +96,14 @@ async fn whichever_of_two_segments_is_given_back_last_after_a_restart_the_strip_
     for last in [0, 1] {
         let strip = Wled::start().await.unwrap();
         let (hub, _folder) = two(&strip).await;
-        let mut befores = Vec::new();
+        let mut readings = Vec::new();
         for (_, light) in &hub.lights {
-            befores.push(kept(&light.read().await.unwrap()));
+            readings.push(kept(&light.read().await.unwrap()));
             light.show(RED, false).await.unwrap();
         }
         let (restarted, _other_folder) = two(&strip).await;
         for at in [1 - last, last] {
-            let look = Look::Seen(befores[at].clone().into());
+            let look = Look::Seen(readings[at].clone().into());
             restarted.lights[at].1.show(look.clone(), false).await.unwrap();
             let seen = restarted.lights[at].1.read().await.unwrap();
             assert!(restarted.lights[at].1.agrees(&look, &seen), "{seen:?}");
