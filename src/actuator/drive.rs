@@ -192,7 +192,7 @@ impl Drive {
                 }
                 it.show(look, on).await
             }
-            Ok(None) => Ok(self.board.light(manner.place, |entry| entry.as_it_was())),
+            Ok(None) => Ok(Obeyed::default()),
             Err(trouble) => Err(trouble),
         };
         Ended { lights: vec![(light, wish)], look, took: started.elapsed(), result }

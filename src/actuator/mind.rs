@@ -348,8 +348,7 @@ fn hand_holds(
         // It was seen by other rules.
         _ if light.hand == OnHand::Ignore => false,
         Until::Time(until) => {
-            // Outside the hours no status counts.
-            let may_be_news = matches!(light.hand, OnHand::For(_)) && wish.why == Why::Status;
+            let may_be_news = matches!(light.hand, OnHand::For(_));
             *until > now.time && !(may_be_news && entry.came_before_the_news(&wish.inputs, now))
         }
         Until::Change(which) => {

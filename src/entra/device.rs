@@ -194,8 +194,11 @@ async fn wait(
                 }
                 let wait = trouble.wait().max(details.interval());
                 let passes = transport.refusal().is_some_and(|refusal| refusal.passes());
-                if !passes || Instant::now() + wait >= end {
+                if !passes {
                     return Ended::Failed(trouble);
+                }
+                if Instant::now() + wait >= end {
+                    return Ended::Expired(Some(trouble));
                 }
                 // The code is as good as before.
                 pause(wait).await;

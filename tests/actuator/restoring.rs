@@ -156,9 +156,16 @@ async fn a_lamp_that_was_dark_gets_its_colour_back_for_when_it_is_switched_on_wh
         world.presence("alex", "Offline").await;
         world.lets_go().await;
         restored(&world, "Desk", 42.0, 0.4).await;
-        let shelf = world.hub.lamp("Shelf");
+        // Nobody waits for that.
+        let asked = async {
+            while world.hub.commands().count(|command| &*command.target == "Shelf") == 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        assert!(tokio::time::timeout(PATIENCE, asked).await.is_ok(), "the dark lamp is told nothing");
         let expected = if keeps { (false, 42.0, Some((0.4, 0.4))) } else { (false, 100.0, Some(RED)) };
-        assert_eq!((shelf.on, shelf.brightness, shelf.xy), expected);
+        let such = |state: &LampState| (state.on, state.brightness, state.xy) == expected;
+        assert!(world.hub.wait_for("Shelf", PATIENCE, such).await.is_ok(), "{:?}", world.hub.lamp("Shelf"));
         let light = world.published("desk", |light| light["wanted"]["color"] == "restore").await;
         assert_eq!((&light["reachable"], &light["error"]), (&true.into(), &Value::Null), "{light}");
         actuator.stop().await;

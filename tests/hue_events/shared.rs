@@ -70,6 +70,16 @@ async fn the_second_light_with_a_lamp_is_refused_by_its_name_and_the_lamps() {
     }
 }
 
+/// What it is told comes of the hub: whoever hears it knows that the hub answers.
+#[tokio::test]
+async fn a_refused_light_of_a_hub_that_is_down_is_told_that_of_the_hub() {
+    let world = World::of(plan(), &["light/Desk", "room/Office"]).await;
+    world.refusals(1).await;
+    world.hub.down().await;
+    let asked = world.at(1).show(RED, false).await;
+    assert!(matches!(asked, Err(Trouble::Hub { .. })), "{asked:?}");
+}
+
 #[tokio::test]
 async fn lights_without_a_lamp_in_common_are_left_in_peace() {
     let world = World::of(plan(), &["zone/Corner", "light/Door", "Hall"]).await;

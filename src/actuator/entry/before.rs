@@ -170,13 +170,4 @@ mod tests {
         assert!(entry.was_read((&lit, Instant::now()), is_off, GRACE, now()).publish);
         assert_eq!((left(&entry).1, entry.common.before.version), (vec!["b"], version + 1));
     }
-
-    #[test]
-    fn a_command_that_had_nothing_to_change_changes_nothing_that_is_said_of_the_light() {
-        let mut entry = touched(RED);
-        assert_eq!(entry.as_it_was(), Obeyed::default());
-        entry.unreachable("no power");
-        let as_it_was = entry.as_it_was();
-        assert_eq!((as_it_was.unreachable, as_it_was.advice.as_deref()), (true, Some("no power")));
-    }
 }

@@ -56,11 +56,6 @@ impl Entry {
         self.error = obeyed.advice.clone().filter(|_| !is_known);
     }
 
-    /// What a command would be answered that had nothing to change.
-    pub fn as_it_was(&self) -> Obeyed {
-        Obeyed { unreachable: self.unreachable, advice: self.error.clone(), ..Obeyed::default() }
-    }
-
     /// The light cannot be commanded.
     pub fn unreachable(&mut self, error: &str) {
         (self.asked, self.unreachable) = (true, true);

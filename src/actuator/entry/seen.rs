@@ -33,8 +33,8 @@ struct SeenHand {
     at: Instant,
     /// At these lamps.
     lamps: Vec<Box<str>>,
-    /// By which presences the other look was wanted.
-    inputs: Inputs,
+    /// By which presences the other look was wanted, where it was by a status.
+    inputs: Option<Inputs>,
 }
 
 impl Lately {
@@ -159,7 +159,7 @@ impl Entry {
     /// first.
     pub fn came_before_the_news(&self, inputs: &Inputs, now: Now) -> bool {
         self.has_just_seen_a_hand(now.instant)
-            && self.lately.hand.as_ref().is_some_and(|hand| !covers(&hand.inputs, inputs))
+            && self.lately.hand.as_ref().and_then(|hand| hand.inputs.as_ref()).is_some_and(|ours| !covers(ours, inputs))
     }
 
     /// An event tells what is wanted: where another one spoke against it, this is the later one.
@@ -206,7 +206,9 @@ impl Entry {
             OnHand::Ignore => return Effects::NONE,
         };
         self.common.hand = Hand { version: next_version(self.common.hand.version, now.time), until }.bounded();
-        let inputs = self.wish.as_ref().map(|wish| wish.inputs.clone()).unwrap_or_default();
+        // Outside the hours no status counts.
+        let by_status = self.wish.as_ref().is_none_or(|wish| wish.why == Why::Status);
+        let inputs = by_status.then(|| self.wish.as_ref().map(|wish| wish.inputs.clone()).unwrap_or_default());
         let lamps = lamps.iter().map(|lamp| lamp.id.clone()).collect();
         self.lately.hand = Some(SeenHand { at: now.instant, lamps, inputs });
         self.overruled = self.last.clone();
@@ -326,6 +328,18 @@ mod tests {
             entry.common.hand.until != Until::Over
         };
         assert!(counts(r#"{"alex":5}"#) && !counts(r#"{"alex":4}"#));
+    }
+
+    #[test]
+    fn a_hand_comes_before_the_news_where_it_was_seen_while_a_status_counted() {
+        let comes_before = |why| {
+            let mut entry = green_behind_others();
+            entry.wish = Some(std::sync::Arc::new(Wish { why, ..Wish::clone(entry.wish.as_ref().unwrap()) }));
+            let seen = Seen(vec![Lamp { on: Some(true), ..Lamp::default() }]);
+            entry.changed((&seen, ECHO), |_| false, OnHand::For(Duration::from_secs(3600)), GRACE, at(50));
+            entry.came_before_the_news(&said("", r#"{"alex":5}"#, at(51)).common.inputs, at(51))
+        };
+        assert!(comes_before(Why::Status) && !comes_before(Why::Outside));
     }
 
     #[test]

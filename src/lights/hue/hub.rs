@@ -284,19 +284,21 @@ impl HueHub {
         {
             return Ok(lamps.clone());
         }
-        let at = Instant::now();
         let mut answers = Vec::new();
         for path in link.dialect.lamps_paths() {
             match self.ask(link, Method::GET, path, None).await {
                 Ok(answer) => answers.push(answer.body),
-                Err(trouble) if answers.is_empty() => return Err(trouble),
-                Err(trouble) => tracing::debug!(hub = self.name, path, "not told: {trouble}"),
+                // A hub that does not know it can be asked for the rest.
+                Err(trouble @ Trouble::Light { .. }) if !answers.is_empty() => {
+                    tracing::debug!(hub = self.name, path, "not told: {trouble}");
+                }
+                Err(trouble) => return Err(trouble),
             }
         }
         let lamps = link.dialect.lamps(&answers);
         let says = || link.dialect.refusal(&answers[0]).unwrap_or_else(|| "no JSON".to_owned());
         let lamps = Arc::new(lamps.ok_or_else(|| self.not_a_hub(&says()))?);
-        *read = Some((at, lamps.clone()));
+        *read = Some((Instant::now(), lamps.clone()));
         Ok(lamps)
     }
 

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::task::AbortHandle;
+
 use super::super::LIMITS;
 use super::super::ability::Ability;
 use super::super::dialect::Dialect;
@@ -49,6 +51,8 @@ pub struct HueLight {
     /// It was on the hub before.
     was_there: AtomicBool,
     progress: std::sync::Mutex<Progress>,
+    /// Commands that are sent behind a look, of which it does not depend.
+    later: std::sync::Mutex<Option<AbortHandle>>,
 }
 
 /// How far the last command came.
@@ -98,8 +102,8 @@ impl HueLight {
     pub fn new(hub: Arc<HueHub>, lights: Arc<Lights>, place: usize, has_effects: bool) -> Self {
         let (name, target) = lights[place].clone();
         let (is_lost, was_there) = (AtomicBool::new(false), AtomicBool::new(false));
-        let progress = std::sync::Mutex::default();
-        Self { hub, lights, place, name, target, has_effects, is_lost, was_there, progress }
+        let (progress, later) = (std::sync::Mutex::default(), std::sync::Mutex::default());
+        Self { hub, lights, place, name, target, has_effects, is_lost, was_there, progress, later }
     }
 
     /// The hub, and where on it commands go.
@@ -109,9 +113,8 @@ impl HueLight {
             directory = self.hub.read_anew(&link).await?;
         }
         let found = shared::endpoint(&directory, &self.lights, self.place);
-        // Where events tell of rooms that change, nobody need look whether lamps are still shared.
-        let may_be_other = |why: &Unserved| link.dialect == Dialect::V1 || matches!(why, Unserved::Unfound(_));
-        self.is_lost.store(found.as_ref().err().is_some_and(may_be_other), Ordering::Relaxed);
+        // The next try asks the hub: what a light is told says something of that too.
+        self.is_lost.store(found.is_err(), Ordering::Relaxed);
         let endpoint = found.map_err(|why| self.unserved(&why, &directory))?;
         self.was_there.store(true, Ordering::Relaxed);
         Ok(Found { link, directory, endpoint })
@@ -163,6 +166,7 @@ impl HueLight {
     }
 
     async fn command(&self, look: Look, on: bool) -> Result<Obeyed, Trouble> {
+        self.stop_what_is_for_later();
         let found = self.find().await?;
         let Progress { last, effect, begun, signals } = self.progress().clone();
         if on && effect.as_ref().is_some_and(|running| running.look.looks_like(&look)) {
@@ -176,7 +180,7 @@ impl HueLight {
             .map_err(|error| self.hub.unfound(&format!("light {}: {error}", self.name)))?;
         let commanded = self.send(&found, &puts).await;
         if commanded.is_ok() {
-            self.leave_for_later(&found, &look).await;
+            self.leave_for_later(&found, &look);
         }
         let mut progress = self.progress();
         *progress = match &commanded {
@@ -247,14 +251,27 @@ impl HueLight {
 
     /// What dark lamps are to show when they are switched on. Not every hub takes that, CLIP v1 never does: what becomes of
     /// it says nothing of the look.
-    async fn leave_for_later(&self, found: &Found, look: &Look) {
-        if found.link.dialect == Dialect::V1 {
+    ///
+    /// Nobody waits for it: another room's command, or the end, is not held up by that, and the next command stops it.
+    fn leave_for_later(&self, found: &Found, look: &Look) {
+        let puts = command::for_later(look, &found.endpoint);
+        if found.link.dialect == Dialect::V1 || puts.is_empty() {
             return;
         }
-        for put in command::for_later(look, &found.endpoint) {
-            if let Err(trouble) = self.hub.put(&found.link, &put).await {
-                return tracing::debug!(light = %self.name, "dark lamps keep our colour: {trouble}");
+        let (hub, link, name) = (self.hub.clone(), found.link.clone(), self.name.clone());
+        let sending = tokio::spawn(async move {
+            for put in puts {
+                if let Err(trouble) = hub.put(&link, &put).await {
+                    return tracing::debug!(light = %name, "dark lamps keep our colour: {trouble}");
+                }
             }
+        });
+        *self.later.lock().unwrap_or_else(PoisonError::into_inner) = Some(sending.abort_handle());
+    }
+
+    fn stop_what_is_for_later(&self) {
+        if let Some(sending) = self.later.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            sending.abort();
         }
     }
 
