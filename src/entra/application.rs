@@ -26,15 +26,15 @@ use crate::presence::{AccountName, ObjectId};
 use crate::settings::{Account, Settings, User, Via};
 use crate::store::{Grant, Origin};
 
-/// The oauth2 crate's client with Entra's two endpoints.
-pub(super) type Client = oauth2::Client<
+/// The oauth2 crate's client with Entra's token endpoint, and for codes with that of devices.
+pub(super) type Client<Device = EndpointNotSet> = oauth2::Client<
     BasicErrorResponse,
     Answer,
     BasicTokenIntrospectionResponse,
     StandardRevocableToken,
     BasicRevocationErrorResponse,
     EndpointNotSet,
-    EndpointSet,
+    Device,
     EndpointNotSet,
     EndpointNotSet,
     EndpointSet,
@@ -231,12 +231,17 @@ impl Application {
         url.into()
     }
 
-    pub(super) fn client(&self, tenant: &str) -> Client {
-        let device = self.at(tenant, &["oauth2", "v2.0", "devicecode"]);
+    /// Makes the requests that `transport` carries.
+    pub(super) fn client(&self, transport: &Transport<'_>) -> Client {
         oauth2::Client::new(ClientId::new(self.client_id.clone()))
             .set_auth_type(AuthType::RequestBody)
-            .set_token_uri(TokenUrl::from_url(self.token_endpoint(tenant)))
-            .set_device_authorization_url(DeviceAuthorizationUrl::from_url(device))
+            .set_token_uri(TokenUrl::from_url(transport.token_endpoint().clone()))
+    }
+
+    /// The same where a code is asked for.
+    pub(super) fn device_client(&self, tenant: &str, transport: &Transport<'_>) -> Client<EndpointSet> {
+        let device = self.at(tenant, &["oauth2", "v2.0", "devicecode"]);
+        self.client(transport).set_device_authorization_url(DeviceAuthorizationUrl::from_url(device))
     }
 
     /// What carries a tenant's requests. A public client's shows no credential, even where there is one.
@@ -244,11 +249,7 @@ impl Application {
         let credential = self.own.credential().filter(|_| confidential);
         let proving =
             credential.map(|credential| Proving { credential, client_id: &self.client_id, clock: self.clock });
-        Transport::new(&self.http, &self.watch, self.token_endpoint(tenant), proving)
-    }
-
-    fn token_endpoint(&self, tenant: &str) -> Url {
-        self.at(tenant, &["oauth2", "v2.0", "token"])
+        Transport::new(&self.http, &self.watch, self.at(tenant, &["oauth2", "v2.0", "token"]), proving)
     }
 
     pub(super) fn at(&self, tenant: &str, path: &[&str]) -> Url {

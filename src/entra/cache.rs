@@ -1,5 +1,6 @@
 //! What the store seals for an account: the refresh token, and the access token that is still good.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -16,38 +17,47 @@ const CLOCK_SLACK: Duration = Duration::from_secs(120);
 /// An access token that ends sooner is not taken from the store.
 const LEAST_LEFT: Duration = Duration::from_secs(30);
 
-/// An account's tokens. Times are the wall clock's: they are read after a restart.
+/// An account's tokens, where they stand: none of their thousands of characters is copied. Times are the wall clock's:
+/// they are read after a restart.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Cache {
-    refresh_token: String,
-    access_token: String,
+pub(super) struct Cache<'a> {
+    #[serde(borrow)]
+    refresh_token: Cow<'a, str>,
+    #[serde(borrow)]
+    access_token: Cow<'a, str>,
     obtained_at: Timestamp,
     expires_at: Timestamp,
     /// Graph's permissions for which the access token was asked.
-    permissions: Vec<String>,
+    #[serde(borrow)]
+    permissions: Vec<Cow<'a, str>>,
 }
 
-impl fmt::Debug for Cache {
+impl fmt::Debug for Cache<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cache").field("expires_at", &self.expires_at).finish_non_exhaustive()
     }
 }
 
-impl Cache {
-    /// `old` is the refresh token that stays where Entra sends no new one.
-    pub(super) fn new(issued: &Issued, old: Option<&str>, permissions: &[&str], now: Timestamp) -> Option<Self> {
-        Some(Self {
-            refresh_token: issued.refresh.as_ref().map(ExposeSecret::expose_secret).or(old)?.to_owned(),
-            access_token: issued.access.expose_secret().to_owned(),
+impl<'a> Cache<'a> {
+    /// Of a sign-in. None: Entra gave no refresh token.
+    pub(super) fn first(issued: &'a Issued, permissions: &[&'a str], now: Timestamp) -> Option<Self> {
+        issued.refresh.as_ref().map(|refresh| Self::next(issued, refresh.expose_secret(), permissions, now))
+    }
+
+    /// Of a refresh. `old` is the refresh token that stays where Entra sends no new one.
+    pub(super) fn next(issued: &'a Issued, old: &'a str, permissions: &[&'a str], now: Timestamp) -> Self {
+        Self {
+            refresh_token: issued.refresh.as_ref().map_or(old, ExposeSecret::expose_secret).into(),
+            access_token: issued.access.expose_secret().into(),
             obtained_at: now,
             expires_at: now.checked_add(issued.life).unwrap_or(now),
-            permissions: permissions.iter().map(|name| (*name).to_owned()).collect(),
-        })
+            permissions: permissions.iter().map(|name| (*name).into()).collect(),
+        }
     }
 
     /// None: something else than this program wrote it. The parser's error is not told: it may quote what
     /// it read.
-    pub(super) fn read(sealed: &SecretString) -> Option<Self> {
+    pub(super) fn read(sealed: &'a SecretString) -> Option<Self> {
         serde_json::from_str(sealed.expose_secret()).ok()
     }
 
@@ -79,7 +89,7 @@ impl Cache {
         let enough = permissions.iter().all(|name| self.permissions.iter().any(|has| has == name));
         let set_back = now.checked_add(CLOCK_SLACK).is_ok_and(|later| later < self.obtained_at);
         let left = Duration::try_from(self.expires_at.duration_since(now)).ok()?;
-        (!same && enough && !set_back && left > LEAST_LEFT).then(|| (self.access_token.clone().into(), left))
+        (!same && enough && !set_back && left > LEAST_LEFT).then(|| (self.access_token.as_ref().into(), left))
     }
 }
 
@@ -89,9 +99,12 @@ mod tests {
 
     use super::*;
 
-    fn cache(now: Timestamp) -> Cache {
-        let issued = Issued::new("access", Some("refresh"), Duration::from_secs(3600));
-        Cache::new(&issued, None, &["Presence.Read"], now).unwrap()
+    fn issued(refresh: Option<&str>) -> Issued {
+        Issued::new("access", refresh, Duration::from_secs(3600))
+    }
+
+    fn written(now: Timestamp) -> SecretString {
+        Cache::first(&issued(Some("refresh")), &["Presence.Read"], now).unwrap().write()
     }
 
     fn now() -> Timestamp {
@@ -100,7 +113,8 @@ mod tests {
 
     #[test]
     fn a_stored_access_token_is_good_until_shortly_before_its_end() {
-        let cache = cache(now());
+        let text = written(now());
+        let cache = Cache::read(&text).unwrap();
         let left = |at: Timestamp| cache.still_good(&["Presence.Read"], None, at).map(|(_, left)| left.as_secs());
         assert_eq!(left(now()), Some(3600));
         assert_eq!(left(now() + 59.minutes()), Some(60));
@@ -111,29 +125,32 @@ mod tests {
 
     #[test]
     fn after_the_clock_was_set_back_a_stored_access_token_is_not_believed() {
-        let cache = cache(now());
+        let text = written(now());
+        let cache = Cache::read(&text).unwrap();
         assert!(cache.still_good(&["Presence.Read"], None, now() - 1.minutes()).is_some());
         assert!(cache.still_good(&["Presence.Read"], None, now() - 5.minutes()).is_none());
     }
 
     #[test]
     fn a_stored_access_token_that_may_do_less_than_needed_is_not_used() {
-        assert!(cache(now()).still_good(&["Presence.Read.All"], None, now()).is_none());
-        assert!(cache(now()).still_good(&["Presence.Read"], Some(&"access".into()), now()).is_none());
-        assert!(cache(now()).still_good(&["Presence.Read"], Some(&"another".into()), now()).is_some());
+        let text = written(now());
+        let cache = Cache::read(&text).unwrap();
+        assert!(cache.still_good(&["Presence.Read.All"], None, now()).is_none());
+        assert!(cache.still_good(&["Presence.Read"], Some(&"access".into()), now()).is_none());
+        assert!(cache.still_good(&["Presence.Read"], Some(&"another".into()), now()).is_some());
     }
 
     #[test]
     fn the_old_refresh_token_stays_where_no_new_one_came() {
-        let issued = Issued::new("access", None, Duration::from_secs(3600));
-        assert_eq!(Cache::new(&issued, Some("old"), &[], now()).unwrap().refresh_token(), "old");
-        assert!(Cache::new(&issued, None, &[], now()).is_none());
-        assert_eq!(cache(now()).refresh_token(), "refresh");
+        let issued = issued(None);
+        assert_eq!(Cache::next(&issued, "old", &[], now()).refresh_token(), "old");
+        assert!(Cache::first(&issued, &[], now()).is_none());
+        assert_eq!(Cache::read(&written(now())).unwrap().refresh_token(), "refresh");
     }
 
     #[test]
     fn no_debug_output_shows_a_token() {
-        let shown = format!("{:?} {:?}", cache(now()), cache(now()).write());
+        let shown = format!("{:?} {:?}", Cache::read(&written(now())), written(now()));
         assert!(!shown.contains("refresh\"") && !shown.contains("access\""), "{shown}");
     }
 
@@ -142,6 +159,6 @@ mod tests {
         for content in ["", "{}", "null", r#"{"refresh_token":1}"#] {
             assert!(Cache::read(&content.into()).is_none(), "{content}");
         }
-        assert_eq!(Cache::read(&cache(now()).write()).unwrap().refresh_token(), "refresh");
+        assert!(Cache::read(&written(now())).is_some());
     }
 }

@@ -127,7 +127,7 @@ async fn ask_for_code(
     let transport = application.transport(&asking.tenant, false);
     let transport = transport.claiming(asking.claims.as_deref());
     let answer = application
-        .client(&asking.tenant)
+        .device_client(&asking.tenant, &transport)
         .exchange_device_code()
         .add_scopes(asking.scopes.iter().cloned().map(Scope::new))
         .request_async(&transport)
@@ -156,7 +156,6 @@ async fn wait(
     details: &StandardDeviceAuthorizationResponse,
     end: Instant,
 ) -> Ended {
-    let client = application.client(&asking.tenant);
     let mut confidential = application.is_confidential();
     let secret = details.device_code().secret();
     let unasked = Mutex::new(None);
@@ -168,6 +167,7 @@ async fn wait(
             *unasked.lock().unwrap_or_else(PoisonError::into_inner) = unanswered;
             tokio::time::sleep(interval.max(LEAST_INTERVAL).max(transport.retry_after().unwrap_or_default()))
         };
+        let client = application.client(&transport);
         let asked = client.exchange_device_access_token(details).set_max_backoff_interval(LONGEST_INTERVAL);
         // The crate would end the code by the wall clock, which may be set meanwhile: for it, time stands.
         let asked = asked.set_time_fn(Default::default);

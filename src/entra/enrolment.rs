@@ -25,7 +25,7 @@ impl Tokens {
     pub(super) async fn enrol(&self, came: &Came, browser: Option<Browser>) -> Result<SignedIn, Trouble> {
         let (issued, nonce, confidential) = (&came.issued, came.nonce.as_deref(), came.confidential);
         let now = Timestamp::now();
-        let cache = Cache::new(issued, None, Reads::Itself.permissions(), now).ok_or_else(|| {
+        let cache = Cache::first(issued, Reads::Itself.permissions(), now).ok_or_else(|| {
             Trouble::misconfigured("Entra gave no refresh token; allow offline_access to the application")
         })?;
         let held = self.caches().hold(&cache.write(), now, now + HELD).await?;

@@ -38,7 +38,7 @@ impl Application {
         loop {
             let transport = self.transport(tenant, confidential).claiming(claims);
             let answer = self
-                .client(tenant)
+                .client(&transport)
                 .exchange_refresh_token(&RefreshToken::new(token.to_owned()))
                 .add_scopes(scopes.iter().cloned().map(Scope::new))
                 .request_async(&transport)
@@ -89,7 +89,7 @@ impl Application {
         let subject = self.itself(tenant);
         let transport = self.transport(tenant, true).claiming(claims);
         let answer = self
-            .client(tenant)
+            .client(&transport)
             .exchange_client_credentials()
             .add_scope(Scope::new(self.resource().default_scope()))
             .request_async(&transport)

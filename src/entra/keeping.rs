@@ -40,7 +40,7 @@ impl Tokens {
         let (application, now) = (self.application(), self.now());
         let person = application.person(account, issued, nonce, now).await?;
         let permissions = application.permissions(account, issued)?;
-        let cache = Cache::new(issued, None, &permissions, now).ok_or_else(|| {
+        let cache = Cache::first(issued, &permissions, now).ok_or_else(|| {
             Trouble::misconfigured(format!(
                 "account {account}: Entra gave no refresh token; allow offline_access to the application"
             ))

@@ -132,7 +132,7 @@ impl Application {
         loop {
             let transport = self.transport(&asking.tenant, confidential);
             let answer = self
-                .client(&asking.tenant)
+                .client(&transport)
                 .exchange_code(AuthorizationCode::new(code.expose_secret().to_owned()))
                 .set_pkce_verifier(PkceCodeVerifier::new(verifier.expose_secret().to_owned()))
                 .set_redirect_uri(Cow::Owned(RedirectUrl::from_url(redirect_uri.clone())))

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use tokio::time::Instant;
 
 use super::Trouble;
@@ -55,7 +55,7 @@ struct State {
     /// How often in a row Entra could not be asked.
     failures: u32,
     /// What Graph refused: not to be taken from the store again.
-    refused: Option<SecretString>,
+    refused: Option<Arc<SecretString>>,
     /// What Graph asks of the next token, and of those after it.
     claims: Option<Arc<str>>,
     /// The grant's row in use; outer `None`: the store was not asked.
@@ -79,7 +79,7 @@ struct Pause {
 /// What a refresh starts from.
 pub(super) struct Start {
     /// The access token to be replaced.
-    pub replacing: Option<SecretString>,
+    pub replacing: Option<Arc<SecretString>>,
     /// The claims that Graph asked for, JSON.
     pub claims: Option<Arc<str>>,
     epoch: u64,
@@ -165,7 +165,7 @@ impl Slot {
         if let Some(since) = since.filter(|since| *since < BETWEEN_RENEWALS) {
             return Err(BETWEEN_RENEWALS - since);
         }
-        state.refused = Some(token.secret.expose_secret().into());
+        state.refused = Some(token.secret.clone());
         state.ready = None;
         if let Some(claims) = claims {
             state.claims = Some(claims.into());
@@ -197,12 +197,14 @@ impl Pause {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret;
+
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(3600);
 
     fn token(generation: u64) -> AccessToken {
-        AccessToken { secret: format!("token {generation}").into(), generation }
+        AccessToken { secret: Arc::new(format!("token {generation}").into()), generation }
     }
 
     fn ready(now: Instant) -> Slot {

@@ -49,8 +49,8 @@ pub enum OwnRight {
 /// An access token, and which one it is, so that a refused one is replaced only once.
 #[derive(Debug, Clone)]
 pub struct AccessToken {
-    /// For the Authorization header.
-    pub secret: SecretString,
+    /// For the Authorization header. It is handed out at each poll, and never copied.
+    pub secret: Arc<SecretString>,
     /// Another one for each token that was handed out.
     pub generation: u64,
 }
@@ -290,7 +290,7 @@ impl Inner {
         match fresh {
             Ok((secret, left, due)) => {
                 let generation = self.generations.fetch_add(1, Ordering::Relaxed);
-                let token = AccessToken { secret, generation };
+                let token = AccessToken { secret: Arc::new(secret), generation };
                 slot.succeed(&start, token.clone(), left, due, now);
                 Ok(token)
             }

@@ -81,6 +81,11 @@ impl<'a> Transport<'a> {
         Self { claims, ..self }
     }
 
+    /// Where tokens are asked for.
+    pub(super) fn token_endpoint(&self) -> &Url {
+        &self.token_endpoint
+    }
+
     /// The last answer's error body, where it had one.
     pub(super) fn refusal(&self) -> Option<Refusal> {
         self.last().refusal.clone()

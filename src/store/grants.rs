@@ -240,9 +240,9 @@ impl Store {
     pub(super) fn open_row(&self, row: &AnyRow) -> Result<Grant, StoreError> {
         let id: String = self.column(row, 0)?;
         let account = self.name(row, 1)?;
-        let sealed: Vec<u8> = self.column(row, 9)?;
+        let sealed: &[u8] = row.try_get(9).map_err(|error| self.explain(error))?;
         let cache = self
-            .unseal(&id, &sealed)
+            .unseal(&id, sealed)
             .ok_or_else(|| StoreError::Altered { place: self.inner.place.to_string(), account: account.clone() })?;
         let refreshed_at = jiff::Timestamp::from_millisecond(self.column(row, 8)?)
             .map_err(|_| self.unusable(&format!("the row of account {account} holds no time; sign it in again")))?;

@@ -73,14 +73,16 @@ impl Inner {
             let permissions: Vec<&str> =
                 party.reads.permissions().iter().copied().chain(writes.then_some(scopes::WRITE)).collect();
             self.writers.note(account, writes);
-            if let Some((token, left)) = cache.still_good(&permissions, start.replacing.as_ref(), (self.clock)()) {
+            if let Some((token, left)) = cache.still_good(&permissions, start.replacing.as_deref(), (self.clock)()) {
                 return Ok((token, left, due_after(left, fastrand::f64())));
             }
             let claims = start.claims.as_deref().or(grant.standing.claims());
             match self.application.refresh(&grant, &party, writes, cache.refresh_token(), claims).await {
                 Ok((issued, confidential)) => {
-                    let grant = Grant { confidential, ..grant };
-                    if let Some(fresh) = self.save(grant, &cache, issued, &permissions).await {
+                    let now = (self.clock)();
+                    let cache = Cache::next(&issued, cache.refresh_token(), &permissions, now).write();
+                    let row = Grant { cache, refreshed_at: now, confidential, ..grant };
+                    if let Some(fresh) = self.save(&row, issued).await {
                         // What was asked before is asked no more.
                         self.application.claims().ask(account, None);
                         return Ok(fresh);
@@ -98,12 +100,9 @@ impl Inner {
     }
 
     /// Makes what was issued durable. `None`: another process was first, and what it got is to be used.
-    async fn save(&self, grant: Grant, old: &Cache, issued: Issued, permissions: &[&str]) -> Option<Fresh> {
-        let now = (self.clock)();
-        let cache = Cache::new(&issued, Some(old.refresh_token()), permissions, now)?;
-        let row = Grant { cache: cache.write(), refreshed_at: now, ..grant };
+    async fn save(&self, row: &Grant, issued: Issued) -> Option<Fresh> {
         let account = &row.account;
-        match self.caches.save(&row).await {
+        match self.caches.save(row).await {
             Err(StoreError::Conflict) => return None,
             // The old refresh token stays on disk, and Entra does not revoke it: the presence goes on.
             Err(error) => tracing::warn!(%account, reason = %error, "a new token could not be kept"),
