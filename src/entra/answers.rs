@@ -94,7 +94,7 @@ impl Refusal {
     pub(super) fn words_for_anybody(&self) -> String {
         let code = codes::known(&self.numbers);
         let words = match (code, codes::kind(&self.error, None, code)) {
-            (Some(code), _) => code.words.replace(codes::SECRET, "the application's secret"),
+            (Some(code), _) => code.words.replace(codes::SECRET, codes::SOME_SECRET),
             (None, Kind::Consent | Kind::SignIn) => "no administrator has consented".to_owned(),
             (None, Kind::Retry | Kind::RetryMuchLater) => "it did not work this time".to_owned(),
             (None, _) => "the application's registration does not allow it".to_owned(),

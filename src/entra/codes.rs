@@ -10,6 +10,9 @@ pub(super) const PUBLIC: u32 = 700_025;
 /// In a code's words: where the application's secret stands.
 pub(super) const SECRET: &str = "{secret}";
 
+/// What stands there for those who are not to know.
+pub(super) const SOME_SECRET: &str = "the application's secret";
+
 /// The application is a confidential client here, and shows its credential.
 pub(super) const CONFIDENTIAL: u32 = 7_000_218;
 

@@ -8,6 +8,7 @@ use super::answers::Subject;
 use super::application::Application;
 use super::browser::{Browser, Came, Errand, SignedIn};
 use super::cache::Cache;
+use super::codes;
 use super::identity::must_grant;
 use super::issued::Issued;
 use super::person::{self, Person};
@@ -199,7 +200,7 @@ impl Application {
     /// On whose behalf Entra is asked while nobody knows yet who it is. The page has its button.
     pub(super) fn newcomer(&self) -> Subject {
         let subject = self.naming("your sign-in".to_owned(), "try again".to_owned(), self.enrolment_tenant());
-        Subject { is_stranger: true, ..subject }
+        Subject { secret: codes::SOME_SECRET.to_owned(), is_stranger: true, ..subject }
     }
 
     /// The account of the configuration that means this person of this tenant.

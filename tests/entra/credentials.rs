@@ -4,9 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use graph2mqtt::entra::{Principal, Tokens, Trouble};
-use graph2mqtt::simulator::Application;
+use graph2mqtt::simulator::{Application, Platform};
 use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, date_time_ymd};
 
+use crate::browser::{BACK, enrol, way};
 use crate::world::{CLIENT, SHORT, World, http, person};
 
 const KEY: &str = include_str!("keys/rsa.key");
@@ -116,6 +117,19 @@ async fn a_secret_that_is_replaced_while_entra_is_asked_is_tried_before_anybody_
     replace(&file, "new");
     asking.await.unwrap().unwrap();
     assert_eq!(world.asked(), 2);
+}
+
+#[tokio::test]
+async fn who_is_no_account_is_not_told_where_the_secret_stands_that_entra_refuses() {
+    let application = Application::confidential(CLIENT, "contoso.com", "new").delegated(&["Presence.Read"]);
+    let world = World::with(application.redirect(Platform::Web, BACK)).await;
+    fs::write(world.folder().join("secret"), "old").unwrap();
+    let yaml = format!("{OWN}web: {{ enrol: {{ tenants: [contoso.com] }} }}\n");
+    let tokens = world.start(&world.settings_of(&yaml, ", client_secret_file: secret")).await;
+    let told = enrol(&tokens.sign_ins(), "sam").await.0.unwrap_err().to_string();
+    assert!(told.contains("the application's secret is wrong") && !told.contains("client_secret_file"), "{told}");
+    let told = way(&tokens, "alex").await.unwrap_err().to_string();
+    assert!(told.contains("client_secret_file"), "{told}");
 }
 
 #[tokio::test]
