@@ -202,8 +202,8 @@ impl Drive {
     /// a light that was left alone may be what it shows.
     async fn read_first(&self, light: usize, look: &Look) -> Result<Option<Look>, Trouble> {
         let (manner, it) = (&self.manners[light], &self.hub.lights[light].1);
-        let is_read = !manner.restores || !self.board.light(manner.place, |entry| entry.is_untouched());
-        if is_read {
+        let is_due = manner.restores && self.board.light(manner.place, |entry| entry.is_untouched());
+        if !is_due {
             return Ok(Some(look.clone()));
         }
         let seen = match (it.read().await, look) {

@@ -35,12 +35,7 @@ async fn a_persons_hand_is_left_alone_until_the_next_status() {
 #[tokio::test]
 async fn a_hand_counts_for_a_time_or_not_at_all_where_the_rules_say_so() {
     for rule in ["2s", "ignore"] {
-        let mut world = World::with(&["alex"]).await;
-        let lights = format!("  desk: {{ hub: office, target: Office, follow: alex, hand: {rule} }}\n");
-        let actuator = world.actuator_with(&lights).await;
-        world.presence("alex", "Busy").await;
-        world.shows("Desk", RED).await;
-        world.watched().await;
+        let (world, actuator) = World::busy_under(rule).await;
         let before = world.commands();
         let until = |light: &Value| light["hand"]["until"].as_str().is_some_and(|until| until.ends_with('Z'));
         match rule {
@@ -67,12 +62,7 @@ async fn a_hand_that_was_seen_by_other_rules_does_not_count_where_hands_are_igno
 #[tokio::test]
 async fn a_hand_that_comes_while_nobodys_status_is_known_counts_until_another_one() {
     for rule in ["until_change", "ignore"] {
-        let mut world = World::with(&["alex"]).await;
-        let lights = format!("  desk: {{ hub: office, target: Office, follow: alex, hand: {rule} }}\n");
-        let actuator = world.actuator_with(&lights).await;
-        world.presence("alex", "Busy").await;
-        world.shows("Desk", RED).await;
-        world.watched().await;
+        let (mut world, actuator) = World::busy_under(rule).await;
         world.goes("alex", false).await;
         world.published("desk", |light| light["wanted"]["account"].is_null()).await;
         let before = world.commands();

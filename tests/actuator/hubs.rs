@@ -180,8 +180,7 @@ async fn a_room_is_not_commanded_again_and_again_for_a_lamp_that_is_out_of_reach
     world.presence("alex", "Busy").await;
     world.shows("Shelf", RED).await;
     world.watched().await;
-    // In its first second a stream may tell old events, and is not listened to.
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    world.hears().await;
     world.hub.unreachable("Shelf");
     world.published("desk", |light| light["reachable"] == false).await;
     world.presence("alex", "Away").await;
@@ -220,13 +219,7 @@ async fn what_a_lamp_shows_when_it_has_power_again_is_no_persons_hand() {
 
 #[tokio::test]
 async fn what_a_lamp_shows_after_a_loss_of_power_while_nobodys_status_is_known_is_mended_with_the_next_one() {
-    let mut world = World::with(&["alex"]).await;
-    let actuator = world.actuator().await;
-    world.presence("alex", "Busy").await;
-    world.shows("Desk", RED).await;
-    world.watched().await;
-    // In its first second a stream may tell old events, and is not listened to.
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let (world, actuator) = World::busy().await;
     world.goes("alex", false).await;
     world.published("desk", |light| light["wanted"]["account"].is_null()).await;
     world.hub.unreachable("Desk");
@@ -319,13 +312,7 @@ async fn a_hub_that_is_slow_silent_busy_or_lying_never_delays_another() {
 #[tokio::test]
 async fn after_a_gap_in_the_event_stream_everything_is_read_again() {
     for is_known in [true, false] {
-        let mut world = World::with(&["alex"]).await;
-        let actuator = world.actuator().await;
-        world.presence("alex", "Busy").await;
-        world.shows("Desk", RED).await;
-        world.watched().await;
-        // In its first second a stream may tell old events, and is not listened to.
-        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        let (world, actuator) = World::busy().await;
         if !is_known {
             world.goes("alex", false).await;
             world.published("desk", |light| light["wanted"]["account"].is_null()).await;

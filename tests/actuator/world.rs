@@ -20,6 +20,8 @@ pub const RED: (f64, f64) = (0.6915, 0.3083);
 pub const BLUE: (f64, f64) = (0.1532, 0.0475);
 pub const GREEN: (f64, f64) = (0.17, 0.7);
 
+const DESK: &str = "  desk: { hub: office, target: Office, follow: alex }\n";
+
 /// A hub with two rooms, a broker, and a stand-in for the bridge.
 pub struct World {
     pub hub: Hub,
@@ -136,7 +138,6 @@ impl World {
         settings::from_yaml(&yaml, self.folder.path()).unwrap_or_else(|mistakes| panic!("{mistakes}"))
     }
 
-    /// An actuator with the light `desk` on the office, following alex.
     /// A desk that followed alex, who is busy, until a person changed it; and its actuator.
     pub async fn overruled() -> (Self, Running) {
         Self::overruled_in(Self::new().await).await
@@ -148,17 +149,39 @@ impl World {
     }
 
     async fn overruled_in(mut world: Self) -> (Self, Running) {
-        world.online(&["alex"]).await;
-        let actuator = world.actuator().await;
-        world.presence("alex", "Busy").await;
-        world.shows("Desk", RED).await;
-        world.watched().await;
+        let actuator = world.is_busy(DESK).await;
         world.hand_until(|light| light["hand"]["until"] == "change").await;
         (world, actuator)
     }
 
+    /// A desk that follows alex, who is busy, at a hub that is heard; and its actuator.
+    pub async fn busy() -> (Self, Running) {
+        let mut world = Self::new().await;
+        let actuator = world.is_busy(DESK).await;
+        world.hears().await;
+        (world, actuator)
+    }
+
+    /// A desk that follows alex, who is busy, with this rule of hands; and its actuator.
+    pub async fn busy_under(rule: &str) -> (Self, Running) {
+        let mut world = Self::new().await;
+        let lights = format!("  desk: {{ hub: office, target: Office, follow: alex, hand: {rule} }}\n");
+        let actuator = world.is_busy(&lights).await;
+        (world, actuator)
+    }
+
+    async fn is_busy(&mut self, lights: &str) -> Running {
+        self.online(&["alex"]).await;
+        let actuator = self.actuator_with(lights).await;
+        self.presence("alex", "Busy").await;
+        self.shows("Desk", RED).await;
+        self.watched().await;
+        actuator
+    }
+
+    /// An actuator with the light `desk` on the office, following alex.
     pub async fn actuator(&self) -> Running {
-        self.actuator_with("  desk: { hub: office, target: Office, follow: alex }\n").await
+        self.actuator_with(DESK).await
     }
 
     pub async fn actuator_with(&self, lights: &str) -> Running {
@@ -221,6 +244,11 @@ impl World {
         let watched = |requests: &[Request]| requests.iter().any(|request| request.route.contains("eventstream"));
         self.hub.requests().wait_for(PATIENCE, watched).await.unwrap();
         self.published("desk", |light| light["shown"].is_object()).await;
+    }
+
+    /// Every event counts from now on: in its first second a stream may tell old ones, which are passed over.
+    pub async fn hears(&self) {
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
     }
 
     /// Somebody dims the lamp, again and again until the light's topic says so: the first events of a stream

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::task::AbortHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::super::LIMITS;
 use super::super::ability::Ability;
@@ -52,7 +52,7 @@ pub struct HueLight {
     was_there: AtomicBool,
     progress: std::sync::Mutex<Progress>,
     /// Commands that are sent behind a look, of which it does not depend.
-    later: std::sync::Mutex<Option<AbortHandle>>,
+    later: std::sync::Mutex<Option<AbortOnDropHandle<()>>>,
 }
 
 /// How far the last command came.
@@ -266,13 +266,11 @@ impl HueLight {
                 }
             }
         });
-        *self.later.lock().unwrap_or_else(PoisonError::into_inner) = Some(sending.abort_handle());
+        *self.later.lock().unwrap_or_else(PoisonError::into_inner) = Some(AbortOnDropHandle::new(sending));
     }
 
     fn stop_what_is_for_later(&self) {
-        if let Some(sending) = self.later.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            sending.abort();
-        }
+        *self.later.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Compares what was seen of each lamp, which may be none that is known, with what the look makes of it. None while
