@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::claims::is_claims_request;
 use super::codes::{self, Kind};
 use super::{Remedy, Trouble};
+use crate::presence::ObjectId;
 
 /// How long nothing is asked after Entra saw a loop (AADSTS50196).
 const AFTER_A_LOOP: Duration = Duration::from_secs(15 * 60);
@@ -100,8 +101,9 @@ impl Refusal {
             (None, _) => "the application's registration does not allow it".to_owned(),
         };
         let number = self.numbers.first().map(|number| format!("AADSTS{number}"));
-        let named =
-            |name: &str, id: &Option<String>| Some(format!("{name} {}", id.as_deref().filter(|id| is_guid(id))?));
+        let named = |name: &str, id: &Option<String>| {
+            Some(format!("{name} {}", id.as_deref().filter(|id| id.parse::<ObjectId>().is_ok())?))
+        };
         let details = [number, named("trace_id", &self.trace), named("correlation_id", &self.correlation)];
         let details: Vec<String> = details.into_iter().flatten().collect();
         if details.is_empty() { words } else { format!("{words} ({})", details.join(", ")) }
@@ -148,6 +150,11 @@ impl Refusal {
                 Trouble::Retry { after: Some(after.unwrap_or(AFTER_A_LOOP).max(AFTER_A_LOOP)), reason: say("") }
             }
         }
+    }
+
+    /// Whether it is the application that is refused, and not who signs in.
+    pub(super) fn is_of_client(&self) -> bool {
+        self.error == "invalid_client" || self.is_of_kind()
     }
 
     /// Whether it is about the kind of client that the application came as.
@@ -229,10 +236,6 @@ fn plain(text: &str) -> String {
 
 fn short(text: &str) -> String {
     text.chars().take(64).collect()
-}
-
-fn is_guid(text: &str) -> bool {
-    text.len() == 36 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
 /// The number in a text that begins `AADSTS50076: …`.

@@ -18,6 +18,7 @@ use super::credential::Own;
 use super::issued::Answer;
 use super::person;
 use super::scopes::{Reads, Resource};
+use super::subjects::Complaints;
 use super::tenants::TenantIds;
 use super::transport::{Proving, Transport};
 use super::way_in::WayIn;
@@ -65,6 +66,7 @@ pub(super) struct Application {
     way_in: WayIn,
     /// What Entra or Graph asks of somebody's next sign-in.
     claims: Claims,
+    complaints: Complaints,
     tenants: TenantIds,
     http: reqwest::Client,
     /// The wall clock, by which assertions are dated.
@@ -99,6 +101,7 @@ impl Application {
             enrolled: Mutex::default(),
             way_in: WayIn::of(settings),
             claims: Claims::default(),
+            complaints: Complaints::default(),
             tenants: TenantIds::default(),
             http,
             clock,
@@ -172,6 +175,11 @@ impl Application {
     /// What is asked of people's next sign-in.
     pub(super) fn claims(&self) -> &Claims {
         &self.claims
+    }
+
+    /// What strangers are not told.
+    pub(super) fn complaints(&self) -> &Complaints {
+        &self.complaints
     }
 
     pub(super) fn tenants(&self) -> &TenantIds {

@@ -273,7 +273,12 @@ async fn redeem(
         return Err(refusal.trouble(&asking.subject, &[], None));
     };
     let whose = Whose::of(errand, Some(browser));
-    let (issued, confidential) = application.redeem(whose, &asking, &code.into(), &verifier, &redirect_uri).await?;
+    let redeemed = application.redeem(whose, &asking, &code.into(), &verifier, &redirect_uri).await;
+    if let (Err(trouble), Errand::Account(account)) = (&redeemed, errand) {
+        // From Entra itself. What a browser brings may be anybody's words, and is told there alone.
+        tokens.registry().failed(account, trouble.clone());
+    }
+    let (issued, confidential) = redeemed?;
     tokens.conclude(errand, Some(browser), &Came { issued, nonce: Some(nonce), confidential, brought }).await
 }
 

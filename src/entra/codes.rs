@@ -163,6 +163,11 @@ const CODES: &[Code] = &[
         Kind::Misconfigured,
         "the application does not trust the token's subject: add a federated credential for it under Certificates & secrets",
     ),
+    code(
+        7002131,
+        Kind::Misconfigured,
+        "the application has no federated credential for the token's subject: add one under Certificates & secrets",
+    ),
     code(70021, Kind::Misconfigured, "the application has no federated credential for the token"),
     code(50013, Kind::Misconfigured, "the assertion's signature is not right"),
     code(

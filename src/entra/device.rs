@@ -175,7 +175,7 @@ async fn wait(
         let answer = tokio::select! {
             answer = asked => answer,
             // The crate takes it for a lost connection, and asks on.
-            own = transport.stuck() => return Ended::Failed(asking.subject.told(own)),
+            own = transport.stuck() => return Ended::Failed(application.told(&asking.subject, own)),
             () = tokio::time::sleep_until(end) => {
                 return Ended::Expired(unasked.into_inner().unwrap_or_else(PoisonError::into_inner));
             }

@@ -60,8 +60,7 @@ impl Tokens {
             let reason = format!("{} has not enrolled here: there is nothing to leave", person.preferred_username);
             return Err(Trouble::sign_in(reason));
         }
-        self.caches().remove(&account).await?;
-        self.forget(&Principal::Account(account.clone()));
+        self.remove(&account).await?;
         Ok(SignedIn { username: person.preferred_username, object_id: person.oid, account, kept: false })
     }
 
@@ -130,7 +129,7 @@ impl Tokens {
         // From the time before the configuration named them.
         let enrolled = account_of(person.oid);
         if self.caches().holder(&enrolled).await?.is_some_and(|holder| holder.origin == Origin::Enrolled) {
-            self.caches().remove(&enrolled).await?;
+            self.remove(&enrolled).await?;
         }
         Ok(SignedIn { username: person.preferred_username, object_id: person.oid, account, kept })
     }

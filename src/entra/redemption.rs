@@ -85,7 +85,7 @@ impl Application {
     pub(super) async fn ready(&self, errand: &Errand, browser: Option<Browser>) -> Result<Asking, Trouble> {
         self.find_tenant(errand).await;
         let asking = self.asking_in(errand, browser)?;
-        self.transport(&asking.tenant, true).rehearse().await.map_err(|own| asking.subject.told(own))?;
+        self.transport(&asking.tenant, true).rehearse().await.map_err(|own| self.told(&asking.subject, own))?;
         Ok(asking)
     }
 

@@ -267,6 +267,14 @@ impl Registry {
         }
     }
 
+    /// A sign-in in the browser came to nothing. While a code is out, that is what there is to tell.
+    pub(super) fn failed(&self, account: &AccountName, trouble: Trouble) {
+        let is_out = self.out().get(account).is_some_and(|entry| entry.ended.is_none());
+        if !is_out {
+            self.tell(account, Progress::Failed(trouble));
+        }
+    }
+
     /// Nobody waits for it any more.
     pub(super) fn cancel(&self, account: &AccountName) -> bool {
         self.end(account, Progress::Cancelled)

@@ -1,5 +1,7 @@
 //! On whose behalf Entra is asked: what troubles name, and where they send people.
 
+use std::sync::{Mutex, PoisonError};
+
 use oauth2::{ErrorResponse, RequestTokenError};
 use secrecy::ExposeSecret;
 
@@ -9,7 +11,7 @@ use super::browser::Errand;
 use super::transport::{NoAnswer, Transport};
 use super::{Remedy, Trouble};
 use crate::presence::AccountName;
-use crate::store::{Grant, Origin, StoreError};
+use crate::store::{Grant, Origin, StoreError, gist};
 
 /// What follows a passing trouble where a person waits: nobody asks again for them.
 const BEGIN_AGAIN: &str = "begin again";
@@ -21,22 +23,37 @@ const BY_ITSELF: &str = "it is tried again";
 const NOT_SET_UP: &str = "this installation cannot prove itself to Microsoft now: whoever runs it finds out why with \
                           graph2mqtt check";
 
-impl Subject {
-    /// What keeps the application from proving itself, as this one is told it.
-    pub(super) fn told(&self, own: Trouble) -> Trouble {
-        if !self.is_stranger {
-            return own;
-        }
-        tracing::debug!(trouble = %own, "somebody whom the configuration does not name could not sign in");
-        let (after, reason) = (own.wait(), NOT_SET_UP.to_owned());
-        match own {
-            Trouble::Retry { .. } => Trouble::Retry { after: Some(after).filter(|after| !after.is_zero()), reason },
-            _ => Trouble::Misconfigured { reason },
+/// What the log said last of that which keeps strangers out: they are not told, and somebody has to be.
+#[derive(Default)]
+pub(super) struct Complaints(Mutex<String>);
+
+impl Complaints {
+    /// Once until it is another one: people who are kept out try again.
+    fn say(&self, trouble: &Trouble) {
+        let gist = gist(trouble.reason());
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if *last != gist {
+            tracing::warn!(reason = %trouble, "people whom the configuration does not name cannot sign in");
+            *last = gist;
         }
     }
 }
 
 impl Application {
+    /// What keeps the application from proving itself, as this one is told it.
+    pub(super) fn told(&self, subject: &Subject, own: Trouble) -> Trouble {
+        if !subject.is_stranger {
+            return own;
+        }
+        let (after, reason) = (own.wait(), NOT_SET_UP.to_owned());
+        if let Trouble::Retry { .. } = own {
+            tracing::debug!(trouble = %own, "somebody whom the configuration does not name could not sign in");
+            return Trouble::Retry { after: Some(after).filter(|after| !after.is_zero()), reason };
+        }
+        self.complaints().say(&own);
+        Trouble::Misconfigured { reason }
+    }
+
     /// Of whoever waits for an answer in this tenant.
     pub(super) fn naming(&self, who: String, sign_in: String, tenant: &str) -> Subject {
         Subject {
@@ -127,7 +144,7 @@ impl Application {
         error: RequestTokenError<NoAnswer, E>,
     ) -> Trouble {
         if let Some(trouble) = transport.own_trouble() {
-            return subject.told(trouble).then(subject.then);
+            return self.told(subject, trouble).then(subject.then);
         }
         let after = transport.retry_after();
         let own = transport.shown();
@@ -141,6 +158,11 @@ impl Application {
             RequestTokenError::Request(no_answer) => retry(no_answer.to_string()),
             // Neither the body nor the parser's error is shown: they may hold a token.
             _ => match &refusal {
+                // Entra's words for it may name the identity or the certificate, and ours the place of the secret.
+                Some(refusal) if refusal.is_of_client() => {
+                    let whole = Subject { secret: self.own().secret_place(), ..subject.clone() };
+                    self.told(subject, refusal.trouble(&whole, &[], after))
+                }
                 Some(refusal) => refusal.trouble(subject, &[], after),
                 None => retry("answers with JSON that is not what was asked for".to_owned()),
             },

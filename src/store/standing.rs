@@ -1,6 +1,7 @@
 //! When two standings say the same: Entra and Graph write other ids and times into each refusal.
 
 use super::Standing;
+use crate::presence::ObjectId;
 
 impl Standing {
     /// Whether both say the same to people, and ask for the same.
@@ -23,13 +24,9 @@ pub fn gist(reason: &str) -> String {
     let before = std::iter::once("").chain(words.clone());
     let steady = words.zip(before).filter(|(word, before)| {
         let word = bare(word);
-        !(NAMES_OF_IDS.contains(&&*bare(before)) || is_guid(&word) || is_time(&word))
+        !(NAMES_OF_IDS.contains(&&*bare(before)) || word.parse::<ObjectId>().is_ok() || is_time(&word))
     });
     steady.map(|(word, _)| word).collect::<Vec<_>>().join(" ")
-}
-
-fn is_guid(word: &str) -> bool {
-    word.len() == 36 && word.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
 /// As RFC 3339 writes it.

@@ -77,6 +77,23 @@ async fn who_signs_in_at_entra_is_signed_in_here_and_stays_so() {
 }
 
 #[tokio::test]
+async fn why_entra_refused_a_browser_is_told_beyond_its_page_and_what_a_browser_brings_is_not() {
+    let world = world().await;
+    let tokens = world.start(&world.settings(&["alex"])).await;
+    let sign_ins = tokens.sign_ins();
+    let mut steps = sign_ins.steps();
+    let declined = visitor::answer(&begin(&sign_ins).await, &upn("alex"), "decline").await.unwrap();
+    outcome(&sign_ins, &sign_ins.receive(posted(&declined)).unwrap()).await.unwrap_err();
+    assert!(steps.is_empty());
+    let refusal = r#"{"error":"invalid_grant","error_description":"AADSTS53003: no"}"#;
+    world.cloud.fault(Fault::new("/token", What::status(400, refusal)).times(1));
+    let trouble = way(&tokens, "alex").await.unwrap_err();
+    let step = steps.try_recv().unwrap();
+    assert_eq!(step.account, name("alex"));
+    assert!(matches!(&step.progress, Progress::Failed(told) if *told == trouble), "{step:?}");
+}
+
+#[tokio::test]
 async fn entra_is_asked_for_what_is_needed_and_no_more_and_nothing_secret_is_in_the_url() {
     let world = world().await;
     let tokens = world.start(&world.settings(&["alex"])).await;

@@ -8,6 +8,7 @@ use graph2mqtt::simulator::{Application, Platform};
 use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, date_time_ymd};
 
 use crate::browser::{BACK, enrol, way};
+use crate::troubles::Captured;
 use crate::world::{CLIENT, SHORT, World, http, person};
 
 const KEY: &str = include_str!("keys/rsa.key");
@@ -120,14 +121,21 @@ async fn a_secret_that_is_replaced_while_entra_is_asked_is_tried_before_anybody_
 }
 
 #[tokio::test]
-async fn who_is_no_account_is_not_told_where_the_secret_stands_that_entra_refuses() {
+async fn what_is_wrong_with_the_secret_the_log_says_once_and_who_is_no_account_is_not_told() {
     let application = Application::confidential(CLIENT, "contoso.com", "new").delegated(&["Presence.Read"]);
     let world = World::with(application.redirect(Platform::Web, BACK)).await;
     fs::write(world.folder().join("secret"), "old").unwrap();
     let yaml = format!("{OWN}web: {{ enrol: {{ tenants: [contoso.com] }} }}\n");
     let tokens = world.start(&world.settings_of(&yaml, ", client_secret_file: secret")).await;
-    let told = enrol(&tokens.sign_ins(), "sam").await.0.unwrap_err().to_string();
-    assert!(told.contains("the application's secret is wrong") && !told.contains("client_secret_file"), "{told}");
+    let log = Captured::default();
+    let _here = tracing::subscriber::set_default(tracing_subscriber::fmt().with_writer(log.clone()).finish());
+    for _ in 0..2 {
+        let told = enrol(&tokens.sign_ins(), "sam").await.0.unwrap_err().to_string();
+        assert!(told.contains("cannot prove itself") && !told.contains("7000215"), "{told}");
+    }
+    let logged = log.text();
+    let warned: Vec<&str> = logged.lines().filter(|line| line.contains("WARN")).collect();
+    assert!(warned.len() == 1 && warned[0].contains("client_secret_file"), "once, and where: {logged}");
     let told = way(&tokens, "alex").await.unwrap_err().to_string();
     assert!(told.contains("client_secret_file"), "{told}");
 }

@@ -219,7 +219,7 @@ async fn what_is_wrong_with_the_registration_is_told_with_the_key_to_change() {
 
 /// Everything that is logged from now on, at the most verbose level.
 #[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
+pub struct Captured(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Captured {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -228,6 +228,12 @@ impl Write for Captured {
     }
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
+    }
+}
+
+impl Captured {
+    pub fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
 
@@ -265,7 +271,7 @@ async fn no_secret_reaches_a_log_an_error_or_a_debug_output() {
     let odd = world.start(&settings).await.access(&person("alex")).await.unwrap_err();
 
     let shown = format!("{trouble} {trouble:?} {odd} {odd:?} {grant:?} {row:?} {access:?} {tokens:?} {settings:?}");
-    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let logged = log.text();
     assert!(logged.contains("has a new token"), "the log was not captured");
     for secret in [access.secret.expose_secret(), &refresh, SECRET] {
         assert!(!shown.contains(secret), "{secret} is shown");
