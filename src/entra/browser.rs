@@ -130,6 +130,8 @@ enum Stage {
 
 /// What proves that a code was meant for us.
 struct Ticket {
+    /// At which tenant's page, as it was named in the URL: at no other is the code taken.
+    tenant: String,
     redirect_uri: Url,
     verifier: SecretString,
     nonce: String,
@@ -163,14 +165,14 @@ impl SignIns {
     ) -> Result<Url, Trouble> {
         let from = place(from);
         drop(self.journeys().admit(from)?);
-        let asking = self.ready(&errand, browser).await?;
+        let asking = self.tokens().hinted(&errand, self.ready(&errand, browser).await?).await;
         let application = self.tokens().application();
         let (state, nonce, verifier) = (random(), random(), random());
         let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
         let authorization = Authorization { redirect_uri, state: &state, nonce: &nonce, challenge: &challenge };
         let url = application.authorization_url(&asking, &authorization, None);
-        let (redirect_uri, brought) = (redirect_uri.clone(), asking.claims);
-        let ticket = Ticket { redirect_uri, verifier: verifier.into(), nonce, brought };
+        let (redirect_uri, tenant, brought) = (redirect_uri.clone(), asking.tenant, asking.claims);
+        let ticket = Ticket { tenant, redirect_uri, verifier: verifier.into(), nonce, brought };
         let stage = Stage::Away { state, ticket };
         self.journeys().add(Journey { errand, browser, from, begun: Instant::now(), stage })?;
         Ok(url)
@@ -263,9 +265,9 @@ async fn redeem(
     posted: Posted,
 ) -> Result<SignedIn, Trouble> {
     let application = tokens.application();
-    let Ticket { redirect_uri, verifier, nonce, brought } = ticket;
+    let Ticket { tenant, redirect_uri, verifier, nonce, brought } = ticket;
     let mut asking = application.asking(errand)?;
-    asking.claims.clone_from(&brought);
+    (asking.tenant, asking.claims) = (tenant, brought.clone());
     let Some(code) = posted.code.filter(|_| posted.error.is_none()) else {
         let error = posted.error.unwrap_or_else(|| "no_code".to_owned());
         let description = posted.error_description.unwrap_or_default();

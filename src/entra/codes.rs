@@ -128,6 +128,7 @@ const CODES: &[Code] = &[
     code(70018, Kind::SignIn, "the device code is not known"),
     code(70020, Kind::SignIn, "the device code has expired"),
     code(70043, Kind::SignIn, "a policy asks for a new sign-in from time to time, and its time has come"),
+    code(700005, Kind::SignIn, "the code is for another tenant than the one where it was shown"),
     code(700020, Kind::SignIn, "the sign-in is not valid any more"),
     code(700082, Kind::SignIn, "the sign-in has expired because it was not used for 90 days"),
     code(65001, Kind::Consent, "nobody has consented that the application may read this"),

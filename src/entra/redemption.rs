@@ -14,7 +14,7 @@ use super::browser::{Browser, Errand};
 use super::claims::Whose;
 use super::codes;
 use super::issued::Issued;
-use super::{Reads, Trouble};
+use super::{Reads, Tokens, Trouble};
 use crate::settings::User;
 
 /// The pauses before a code is shown again that Entra could not take: it is good for ten minutes, and somebody waits.
@@ -41,6 +41,18 @@ pub(super) struct Authorization<'a> {
     pub nonce: &'a str,
     /// The verifier's SHA-256.
     pub challenge: &'a str,
+}
+
+impl Tokens {
+    /// Whom Entra's page is to begin with where the configuration names an id: whoever signed in last, if it was them.
+    pub(super) async fn hinted(&self, errand: &Errand, asking: Asking) -> Asking {
+        let Errand::Account(name) = errand else { return asking };
+        let Ok(User::Id(id)) = self.application().account(name).map(|account| account.user.clone()) else {
+            return asking;
+        };
+        let held = self.caches().holder(name).await.ok().flatten().filter(|held| held.object_id == id);
+        Asking { hint: held.map(|held| held.username), ..asking }
+    }
 }
 
 impl Application {

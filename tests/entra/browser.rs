@@ -343,6 +343,27 @@ async fn people_of_one_tenant_with_several_names_enrol_in_the_browser_and_by_a_c
 }
 
 #[tokio::test]
+async fn a_code_is_redeemed_where_its_page_was_whatever_is_found_out_meanwhile() {
+    let world = World::with(application(Platform::Desktop).multi_tenant()).await;
+    world.cloud.add_domain("contoso.com", "contoso.de");
+    world.cloud.fault(Fault::new("openid-configuration", What::status(503, "")));
+    let enrols = "web: { enrol: { tenants: [contoso.com, contoso.de] } }\n";
+    let sign_ins = world.start(&world.settings_of(enrols, "")).await.sign_ins();
+    let send = async || sign_ins.send(Errand::Enrol, browser(), HERE, &BACK.parse().unwrap()).await.unwrap();
+    let url = send().await;
+    world.cloud.clear_faults();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(61)).await;
+    tokio::time::resume();
+    let tenants = [url.path(), send().await.path()].map(|path| path.split('/').nth(1).unwrap().to_owned());
+    assert_eq!(tenants, ["organizations", "contoso.com"]);
+    let post = visitor::answer(&url, &upn("sam"), "sign_in").await.unwrap();
+    let handle = sign_ins.receive(posted(&post)).unwrap();
+    let outcome = sign_ins.arrive(&handle, browser(), PATIENCE).await.unwrap().outcome.expect("Entra has answered");
+    assert_eq!(outcome.unwrap().username, "sam@contoso.com");
+}
+
+#[tokio::test]
 async fn whoever_comes_by_makes_us_ask_entra_once_a_minute_and_not_where_they_are_refused() {
     let world = world().await;
     world.cloud.fault(Fault::new("openid-configuration", What::status(503, "")));

@@ -1,4 +1,5 @@
-//! An id token that is not the one asked for: each is refused with what to do, and nothing is kept.
+//! An id token that is not the one asked for: each is refused with what to do, and nothing is kept. The name in the right
+//! one, Entra is told the next time.
 
 use std::time::Duration;
 
@@ -74,4 +75,19 @@ async fn an_id_token_of_another_tenant_audience_person_sign_in_or_time_is_refuse
         assert!(world.store().await.grants().await.unwrap().is_empty(), "{words}: it was kept");
     }
     way(&world, &tokens, |_| ()).await.expect("the right one is taken");
+}
+
+#[tokio::test]
+async fn who_is_configured_by_object_id_is_named_to_entra_once_they_have_signed_in() {
+    let world = crate::browser::world().await;
+    let id = world.cloud.person_id(&upn("alex"));
+    let settings = world.settings_of(&format!("accounts:\n  alex: {{ user: {id} }}\n"), "");
+    let tokens = world.start(&settings).await;
+    let hint = async || {
+        let url = crate::browser::begin(&tokens.sign_ins()).await;
+        url.query_pairs().find(|(key, _)| key == "login_hint").map(|(_, hint)| hint.into_owned())
+    };
+    assert_eq!(hint().await, None);
+    crate::browser::way(&tokens, "alex").await.unwrap();
+    assert_eq!(hint().await.as_deref(), Some("alex@contoso.com"));
 }

@@ -46,6 +46,8 @@ pub(super) struct Codes(Vec<Code>);
 
 struct Code {
     code: String,
+    /// Where its page was.
+    realm: Realm,
     application: usize,
     person: usize,
     platform: Platform,
@@ -189,6 +191,7 @@ impl World {
         codes.retain(|code| code.expires + CODE > now);
         codes.push(Code {
             code: code.clone(),
+            realm: request.realm,
             application: request.application,
             person,
             platform: request.platform,
@@ -232,6 +235,7 @@ impl World {
             () if code.redirect_uri != redirect_uri => {
                 return Err(Fail::redirect_differs(redirect_uri, &code.redirect_uri));
             }
+            () if self.directory.realm(tenant) != Some(code.realm) => return Err(Fail::code_of_another_tenant()),
             () if code.redeemed => return Err(Fail::code_redeemed()),
             () if code.expires <= Instant::now() => return Err(Fail::authorization_expired()),
             () if !is_verified(code.challenge.as_deref(), form.get("code_verifier")) => {

@@ -191,6 +191,15 @@ impl Fail {
         Self::bad("bad_verification_code", 70_018, text)
     }
 
+    pub(super) fn code_of_another_tenant() -> Self {
+        Self::bad(
+            "invalid_grant",
+            700_005,
+            "Provided Authorization Code is intended to use against other tenant, thus rejected. OAuth2 Authorization Code must be \
+             redeemed against same tenant it was acquired for (/common or /{tenant-ID} as appropriate)",
+        )
+    }
+
     pub(super) fn code_redeemed() -> Self {
         Self::bad(
             "invalid_grant",
