@@ -319,6 +319,20 @@ async fn a_scene_that_was_changed_in_an_app_is_known_as_it_is_now() {
 }
 
 #[tokio::test]
+async fn a_scene_is_known_on_when_what_the_hub_holds_is_read_anew() {
+    let (world, _events) = with_scene(None).await;
+    let unknown = r#"[{"error":{"type":3,"address":"/groups/1/action","description":"not available"}}]"#;
+    world.hub.fault(Fault::new("PUT", What::status(200, unknown)).times(1));
+    let all = || world.hub.requests().count(|it| it.route.ends_with("/groups"));
+    let before = all();
+    world.show(RED).await.unwrap_err();
+    world.show(RED).await.unwrap();
+    assert_eq!(all(), before + 1);
+    let light = &world.lights.lights[0].1;
+    assert!(!light.agrees(&relax(), &light.read().await.unwrap()), "it shows red");
+}
+
+#[tokio::test]
 async fn of_a_hub_that_tells_nothing_of_its_scenes_no_hand_is_made_up() {
     for body in
         [r#"{"name":"Relax","group":"1","version":1}"#, r#"[{"error":{"type":3,"description":"no"}}]"#, "<html>"]

@@ -364,6 +364,7 @@ impl Entry {
     /// A command failed.
     pub fn failed(&mut self, now: Now) {
         self.ended(now);
+        self.never_came();
         self.failures += 1;
     }
 

@@ -247,6 +247,8 @@ async fn one_lamp_that_refuses_is_told_by_name_and_costs_its_room_nothing() {
     world.hub.clear_faults();
     assert_eq!(world.light().show(RED, true).await, Ok(Obeyed::default()), "it is tried again");
     assert_eq!(world.hub.lamp("Shelf").mirek, Some(500));
+    let reads = world.hub.requests().count(|it| it.route == "GET /clip/v2/resource");
+    assert_eq!(reads, 1, "for one lamp, not all that the hub holds is asked for again");
     world.hub.fault(Fault::new("PUT /clip/v2/resource/grouped_light", What::status(400, refusal)));
     assert!(matches!(world.light().show(Look::Off, true).await, Err(Trouble::Light { .. })), "the room itself refuses");
     world.hub.clear_faults();

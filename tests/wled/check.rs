@@ -71,7 +71,13 @@ async fn a_segment_by_its_number_and_by_its_name_is_one_and_the_second_light_on_
     let (hubs, _folder) = hubs(&lights).await;
     let [left, right] = [0, 1].map(|light| &hubs[0].lights[light].1);
     left.prepare().await.unwrap();
-    for refused in [right.prepare().await, right.show(RED, false).await.map(drop), right.flash().await.map(drop)] {
+    let asked = [
+        right.prepare().await,
+        right.show(RED, false).await.map(drop),
+        right.read().await.map(drop),
+        right.flash().await.map(drop),
+    ];
+    for refused in asked {
         assert!(matches!(&refused, Err(Trouble::Light { reason }) if says(reason)), "{refused:?}");
     }
     left.show(RED, false).await.unwrap();

@@ -67,6 +67,19 @@ impl Entry {
         self.lit(|id, entry| entry.is_of_the_hand(id));
     }
 
+    /// The command that was under way when it was left alone has failed: it shows what it showed before that.
+    pub(super) fn never_came(&mut self) {
+        let is_left_alone = self.wish.as_ref().is_some_and(|wish| wish.look.is_none());
+        let ours = self.ours.as_ref().and_then(Words::of).filter(|_| is_left_alone);
+        let before = &mut self.common.before;
+        if let (Some(ours), Some(left)) = (ours, &mut before.left)
+            && left.shown != ours
+        {
+            left.shown = ours;
+            before.version += 1;
+        }
+    }
+
     /// Somebody lights what we left dark: should it be dark again, it is so by them. Answers whether that is news.
     pub(super) fn was_lit(&mut self, Seen(lamps): &Seen) -> bool {
         self.lit(|id, _| lamps.iter().any(|lamp| *lamp.id == *id && lamp.on == Some(true)))
@@ -152,6 +165,9 @@ mod tests {
         entry.sent();
         entry.wish(wish(None, Why::Paused), true, GRACE, now());
         assert_eq!(left(&entry).0, Some(GREEN), "it is on its way");
+        let version = entry.common.before.version;
+        entry.failed(now());
+        assert_eq!((left(&entry).0, entry.common.before.version), (Some(RED), version + 1), "and never came");
     }
 
     #[test]
@@ -162,6 +178,13 @@ mod tests {
         entry.changed((&lit, ECHO), is_off, OnHand::UntilChange, GRACE, now());
         entry.wish(wish(None, Why::Hand), true, GRACE, now());
         assert_eq!(left(&entry).1, ["b"], "the hand itself");
+
+        let mut entry = touched(Look::Off);
+        for id in ["a", "b"] {
+            entry.changed((&Seen(vec![lamp(id, true)]), ECHO), is_off, OnHand::UntilChange, GRACE, now());
+        }
+        entry.wish(wish(None, Why::Hand), true, GRACE, now());
+        assert!(left(&entry).1.is_empty(), "told lamp by lamp: {:?}", left(&entry));
 
         let mut entry = touched(Look::Off);
         entry.wish(wish(None, Why::Paused), true, GRACE, now());

@@ -7,7 +7,7 @@ use super::super::common::{Hand, Inputs, Until, covers, next_version};
 use super::super::converge::Aim;
 use super::super::payload::Report;
 use super::{Effects, Entry, News, Now, Shown, Why};
-use crate::lights::{Lamp, Look, Seen};
+use crate::lights::{Look, Seen};
 use crate::settings::OnHand;
 
 /// How far apart a hub tells that a lamp is back, and in which look.
@@ -31,7 +31,7 @@ pub(super) struct Lately {
 #[derive(Debug)]
 struct SeenHand {
     at: Instant,
-    /// At these lamps.
+    /// At these lamps: hubs tell of a room lamp by lamp.
     lamps: Vec<Box<str>>,
     /// By which presences the other look was wanted, where it was by a status.
     inputs: Option<Inputs>,
@@ -40,10 +40,17 @@ struct SeenHand {
 impl Lately {
     /// Whether all that is told here is of lamps that are just back.
     fn are_back(&self, Seen(lamps): &Seen, now: Instant) -> bool {
-        let is_back = |lamp: &Lamp| {
-            self.back.iter().any(|(back, at)| now < *at + RETURN && (back.is_empty() || back.contains(&lamp.id)))
-        };
-        lamps.iter().all(is_back)
+        lamps.iter().all(|lamp| self.is_back(&lamp.id, now))
+    }
+
+    fn is_back(&self, lamp: &str, now: Instant) -> bool {
+        let is_it = |back: &[Box<str>]| back.is_empty() || back.iter().any(|id| **id == *lamp);
+        self.back.iter().any(|(back, at)| now < *at + RETURN && is_it(back))
+    }
+
+    /// Whether the hand was at lamps that are just back, and at no other.
+    fn hand_was_a_return(&self, now: Instant) -> bool {
+        self.hand.as_ref().is_some_and(|hand| hand.lamps.iter().all(|lamp| self.is_back(lamp, now)))
     }
 }
 
@@ -113,8 +120,7 @@ impl Entry {
         self.found(lamps, now);
         self.lately.back.retain(|(_, at)| now.instant < *at + RETURN);
         self.lately.back.push((lamps.to_vec(), now.instant));
-        let is_of_it = |hand: &SeenHand| lamps.is_empty() || hand.lamps.iter().all(|lamp| lamps.contains(lamp));
-        let was_no_hand = self.has_seen_a_hand(RETURN, now.instant) && self.lately.hand.as_ref().is_some_and(is_of_it);
+        let was_no_hand = self.has_seen_a_hand(RETURN, now.instant) && self.lately.hand_was_a_return(now.instant);
         if was_no_hand {
             self.end_hand(now);
         }
@@ -205,11 +211,14 @@ impl Entry {
             OnHand::For(time) => Until::Time(now.time + time),
             OnHand::Ignore => return Effects::NONE,
         };
+        let goes_on = self.has_just_seen_a_hand(now.instant);
         self.common.hand = Hand { version: next_version(self.common.hand.version, now.time), until }.bounded();
         // Outside the hours no status counts.
         let by_status = self.wish.as_ref().is_none_or(|wish| wish.why == Why::Status);
         let inputs = by_status.then(|| self.wish.as_ref().map(|wish| wish.inputs.clone()).unwrap_or_default());
-        let lamps = lamps.iter().map(|lamp| lamp.id.clone()).collect();
+        let known = self.lately.hand.take().filter(|hand| goes_on && hand.inputs == inputs);
+        let known = known.into_iter().flat_map(|hand| hand.lamps);
+        let lamps = known.chain(lamps.iter().map(|lamp| lamp.id.clone())).collect();
         self.lately.hand = Some(SeenHand { at: now.instant, lamps, inputs });
         self.overruled = self.last.clone();
         self.against = Told::of(seen);
@@ -256,7 +265,7 @@ mod tests {
 
     use super::*;
     use crate::actuator::entry::{ECHO, LATE_ECHO, Wish};
-    use crate::lights::Obeyed;
+    use crate::lights::{Lamp, Obeyed};
     use crate::settings::{Color, Shade};
 
     const GRACE: Duration = Duration::from_secs(1);
@@ -340,6 +349,19 @@ mod tests {
             entry.came_before_the_news(&said("", r#"{"alex":5}"#, at(51)).common.inputs, at(51))
         };
         assert!(comes_before(Why::Status) && !comes_before(Why::Outside));
+    }
+
+    #[test]
+    fn a_hand_at_two_lamps_is_none_once_both_have_power_again_and_one_where_but_one_has() {
+        let mut entry = green_behind_others();
+        for lamp in ["a", "b"] {
+            let seen = Seen(vec![Lamp { id: lamp.into(), on: Some(true), ..Lamp::default() }]);
+            entry.changed((&seen, ECHO), |_| false, OnHand::UntilChange, GRACE, at(50));
+        }
+        entry.is_back(&["b".into()], GRACE, at(51));
+        assert_eq!(entry.common.hand.until, Until::Change(None));
+        entry.is_back(&["a".into()], GRACE, at(52));
+        assert_eq!(entry.common.hand.until, Until::Over);
     }
 
     #[test]

@@ -243,7 +243,9 @@ impl HueHub {
             Unread::NoSuchApi => self.not_a_hub("what it answered before is gone"),
             Unread::Trouble(trouble) => trouble,
         });
-        let directory = Arc::new(self.noted(Some(link.session.client.verifier()), read)?);
+        let mut directory = self.noted(Some(link.session.client.verifier()), read)?;
+        self.keep_learned_scenes(link, &mut directory);
+        let directory = Arc::new(directory);
         *lock(&self.directory) = Some(directory.clone());
         Ok(directory)
     }

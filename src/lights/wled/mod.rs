@@ -116,7 +116,9 @@ impl WledLight {
     async fn shown(&self) -> Result<Seen, Trouble> {
         let asked = Instant::now();
         loop {
-            let seen = self.seen(&self.state().await?);
+            let state = self.state().await?;
+            self.meant(&state)?;
+            let seen = self.seen(&state);
             if !state::is_flash(&seen) {
                 return Ok(seen);
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use reqwest::Method;
 
+use super::super::dialect::Dialect;
 use super::super::v2::resources::Directory;
 use super::{HueHub, Link, lock};
 use crate::settings::Target;
@@ -25,6 +26,16 @@ impl HueHub {
         let is_same = known.as_ref().is_some_and(|known| Arc::ptr_eq(known, &directory));
         if is_same && learned.scenes != directory.scenes {
             *known = Some(Arc::new(learned));
+        }
+    }
+
+    /// What was learned of scenes that are still there is known on, until it is learned anew.
+    pub(super) fn keep_learned_scenes(&self, link: &Link, directory: &mut Directory) {
+        let Some(before) = self.directory().filter(|_| link.dialect == Dialect::V1) else { return };
+        for scene in &mut directory.scenes {
+            if let Some(known) = before.scenes.iter().find(|known| known.id == scene.id) {
+                scene.lamps.clone_from(&known.lamps);
+            }
         }
     }
 }

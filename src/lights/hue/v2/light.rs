@@ -223,14 +223,15 @@ impl HueLight {
     }
 
     /// Sends commands one after another; what each is answered counts. That one lamp of a group refuses its own is
-    /// a word beside, as long as others obey.
+    /// a word beside, as long as others obey; whether it is gone, CLIP v2 tells by itself.
     async fn send(&self, found: &Found, puts: &[Put]) -> Result<Obeyed, Trouble> {
         let (mut all, mut refused) = (Obeyed::default(), Vec::new());
         for put in puts {
             let obeyed = match self.hub.put(&found.link, put).await {
                 Err(Trouble::Light { reason }) => {
-                    self.is_lost.store(true, Ordering::Relaxed);
-                    if put.is_group() || !found.endpoint.is_group() {
+                    let is_all = put.is_group() || !found.endpoint.is_group();
+                    self.is_lost.fetch_or(is_all || found.link.dialect == Dialect::V1, Ordering::Relaxed);
+                    if is_all {
                         return Err(Trouble::Light { reason });
                     }
                     refused.push(format!("{reason}: it was for the lamp {} alone", found.directory.name_of(&put.id)));
@@ -244,7 +245,10 @@ impl HueLight {
         }
         let has_one_obeyed = refused.len() < puts.len();
         match refused.into_iter().next() {
-            Some(reason) if !has_one_obeyed => Err(Trouble::Light { reason }),
+            Some(reason) if !has_one_obeyed => {
+                self.is_lost.store(true, Ordering::Relaxed);
+                Err(Trouble::Light { reason })
+            }
             reason => Ok(Obeyed { advice: reason.or(all.advice), ..all }),
         }
     }
