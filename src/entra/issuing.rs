@@ -1,6 +1,7 @@
 //! The requests by which a token comes without a person: the refresh of a grant, and the application's own token.
 
-use oauth2::{RefreshToken, Scope};
+use oauth2::basic::BasicErrorResponse;
+use oauth2::{RefreshToken, RequestTokenError, Scope};
 
 use super::Trouble;
 use super::answers::{Refusal, Subject};
@@ -8,7 +9,7 @@ use super::application::{Application, Configured};
 use super::claims::Whose;
 use super::credential::Own;
 use super::issued::Issued;
-use super::transport::Transport;
+use super::transport::{NoAnswer, Transport};
 use crate::store::Grant;
 
 impl Application {
@@ -88,13 +89,22 @@ impl Application {
         }
         let subject = self.itself(tenant);
         let transport = self.transport(tenant, true).claiming(claims);
+        let issued = self.own_token_by(&transport).await;
+        issued.map_err(|error| self.trouble(&subject, &transport, &[], error))
+    }
+
+    /// The same by this transport, with what the request comes to where it fails.
+    pub(super) async fn own_token_by(
+        &self,
+        transport: &Transport<'_>,
+    ) -> Result<Issued, RequestTokenError<NoAnswer, BasicErrorResponse>> {
         let answer = self
-            .client(&transport)
+            .client(transport)
             .exchange_client_credentials()
             .add_scope(Scope::new(self.resource().default_scope()))
-            .request_async(&transport)
+            .request_async(transport)
             .await;
-        answer.map(Issued::from).map_err(|error| self.trouble(&subject, &transport, &[], error))
+        answer.map(Issued::from)
     }
 }
 

@@ -7,7 +7,8 @@ use url::Url;
 use super::browser::Errand;
 use super::codes;
 use super::redemption::Authorization;
-use super::{Tokens, http};
+use super::tenants::ANY;
+use super::{Tokens, Trouble, http};
 
 /// The longest page of Entra that is looked at.
 const LARGEST: usize = 512 << 10;
@@ -17,6 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// `the redirect URI is not registered`
 const REDIRECT: u32 = 50_011;
+
+/// The application is not in the tenant: not, or not yet.
+const UNKNOWN: [u32; 2] = [700_016, 7_000_229];
 
 /// What is known of a registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +46,28 @@ impl Tokens {
             Some(code) if code.is_of_configuration() => Registration::Wrong(code.words),
             _ if page.contains("login_required") || page.contains("interaction_required") => Registration::Whole,
             _ => Registration::Unsaid,
+        }
+    }
+
+    /// Whether the application can prove itself where it is at home in no tenant: to Entra in this one (true), which need
+    /// not know the application before somebody signs in; otherwise that what it proves itself by is there (false).
+    pub async fn credential(&self, tenant: Option<&str>) -> Result<bool, Trouble> {
+        let application = self.application();
+        let transport = application.transport(tenant.unwrap_or(ANY), true);
+        transport.try_proof().await?;
+        if tenant.is_none() {
+            return Ok(false);
+        }
+        let issued = application.own_token_by(&transport).await;
+        match issued {
+            Ok(_) => Ok(true),
+            Err(_) if transport.refusal().is_some_and(|refusal| UNKNOWN.iter().any(|number| refusal.has(*number))) => {
+                Ok(false)
+            }
+            Err(error) => {
+                let subject = application.itself(tenant.unwrap_or(ANY));
+                Err(application.trouble(&subject, &transport, &[], error))
+            }
         }
     }
 

@@ -212,6 +212,17 @@ impl Tokens {
         self.inner.writers.contains(account)
     }
 
+    /// The same where it has to; or what it lacks.
+    pub fn must_write(&self, account: &AccountName) -> Result<(), String> {
+        if self.may_write(account) {
+            return Ok(());
+        }
+        Err(format!(
+            "{account} has not granted Presence.ReadWrite; add it to the application in Entra, and sign in again: {}",
+            self.way_in().account(account)
+        ))
+    }
+
     /// The device codes that are out.
     pub fn sign_ins(&self) -> SignIns {
         SignIns::new(self.clone())

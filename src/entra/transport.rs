@@ -111,12 +111,13 @@ impl<'a> Transport<'a> {
 
     /// What keeps the application from proving itself and is not mended by waiting, where it is so now.
     pub(super) async fn rehearse(&self) -> Result<(), Trouble> {
+        self.try_proof().await.or_else(|trouble| lasting(trouble).map_or(Ok(()), Err))
+    }
+
+    /// What keeps the application from proving itself now, also where it passes.
+    pub(super) async fn try_proof(&self) -> Result<(), Trouble> {
         match &self.proving {
-            Some(proving) => proving
-                .proof(&self.token_endpoint)
-                .await
-                .map(drop)
-                .or_else(|trouble| lasting(trouble).map_or(Ok(()), Err)),
+            Some(proving) => proving.proof(&self.token_endpoint).await.map(drop),
             None => Ok(()),
         }
     }

@@ -5,6 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use graph2mqtt::simulator::{Application, Fault, Platform, What};
 
+use crate::identities::{IMDS, MACHINE};
 use crate::world::{CLIENT, SECRET, World, upn};
 
 const PUBLIC_URL: &str = "https://presence.example.net";
@@ -21,6 +22,8 @@ struct Configuration<'a> {
     accounts: &'a str,
     /// Whose people may add themselves.
     enrol: &'a str,
+    /// Further keys of `graph`.
+    graph: &'a str,
 }
 
 const OWN: Configuration<'_> = Configuration {
@@ -29,6 +32,7 @@ const OWN: Configuration<'_> = Configuration {
     credential: "",
     accounts: "alex: { user: alex@contoso.com }",
     enrol: "",
+    graph: "",
 };
 
 fn application() -> Application {
@@ -41,17 +45,17 @@ fn confidential() -> Application {
 
 /// What the command says, as people see it.
 async fn check(world: &World, with: &Configuration<'_>) -> String {
-    let Configuration { tenant, client_id, credential, accounts, enrol } = with;
+    let Configuration { tenant, client_id, credential, accounts, enrol, graph } = with;
     let (authority, endpoint) = (world.cloud.authority(), world.cloud.graph());
     let yaml = format!(
         "mqtt: {{ url: 'mqtt://127.0.0.1:9' }}\nweb: {{ public_url: '{PUBLIC_URL}', enrol: {{ tenants: [{enrol}] }} }}\n\
          entra: {{ authority: '{authority}', tenant: {tenant}, client_id: {client_id}{credential} }}\n\
-         graph: {{ endpoint: '{endpoint}' }}\naccounts: {{ {accounts} }}\n"
+         graph: {{ endpoint: '{endpoint}'{graph} }}\naccounts: {{ {accounts} }}\n"
     );
     fs::write(world.folder().join("graph2mqtt.yaml"), yaml).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_graph2mqtt"));
     command.current_dir(world.folder()).args(["--config", "graph2mqtt.yaml", "check"]).stdin(Stdio::null());
-    command.env("no_proxy", "*");
+    command.env("no_proxy", "*").env(IMDS, world.cloud.authority());
     let Output { stdout, stderr, .. } = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     format!("{}{}", String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
@@ -193,4 +197,80 @@ async fn a_clock_that_is_off_is_told() {
     let headers = vec![("date".to_owned(), "Mon, 23 Nov 2020 08:00:00 GMT".to_owned())];
     world.cloud.fault(Fault::new("/token", What::Answer { status: 503, headers, body: String::new() }));
     fails(&check(&world, &OWN).await, "clock", "days ahead; set it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_to_set_their_presence_and_may_not_is_told_so() {
+    let world = World::with(application()).await;
+    let mut settings = world.settings(&["alex"]);
+    world.sign_in(&world.start(&settings).await, "alex").await.unwrap();
+    assert!(!check(&world, &OWN).await.contains("Presence.ReadWrite"));
+    let writing = Configuration { graph: ", write: true", ..OWN };
+    let said = check(&world, &writing).await;
+    fails(&said, "entra alex", "has not granted Presence.ReadWrite; add it to the application in Entra");
+    fails(&said, "entra alex", &format!("sign in again: {PUBLIC_URL}/sign-in/alex or graph2mqtt login"));
+    succeeds(&said, "graph alex", "Offline");
+
+    world.cloud.consent(CLIENT, "contoso.com", &["Presence.ReadWrite"]);
+    settings.graph.write = true;
+    world.sign_in(&world.start(&settings).await, "alex").await.unwrap();
+    let said = check(&world, &writing).await;
+    assert!(!said.contains("Presence.ReadWrite"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_tenant_whose_people_sign_in_is_asked() {
+    let world = World::with(application()).await;
+    world.cloud.add_tenant("northwind.com");
+    for (tenant, words) in
+        [("nowhere.com", "there is no such tenant"), ("northwind.com", "the tenant does not know the application")]
+    {
+        let accounts = format!("alex: {{ user: alex@contoso.com }}, sam: {{ user: sam@{tenant}, tenant: {tenant} }}");
+        let said = check(&world, &Configuration { accounts: &accounts, ..OWN }).await;
+        fails(&said, "entra", &format!("accounts.sam.tenant: {tenant}: {words}"));
+        succeeds(&said, "pages", "is registered");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_vault_that_does_not_let_the_machine_in_is_told_wherever_the_application_is_at_home() {
+    let world = World::with(confidential().multi_tenant()).await;
+    world.cloud.add_application(Application::identity(MACHINE, "contoso.com"));
+    world.cloud.assign_identity(MACHINE, true);
+    world.cloud.put_secret("graph2mqtt", SECRET);
+    let credential = format!(", key_vault: {{ vault: '{}', secret: graph2mqtt }}", world.cloud.vault());
+    const IN_TENANT: &str = "alex: { user: alex@contoso.com, tenant: contoso.com }";
+    const THERE: &str = "credential is there";
+    const PROVED: &str = "proves itself in tenant contoso.com";
+    let each = [
+        ("contoso.com", OWN.accounts, "", PROVED),
+        ("organizations", "", "contoso.com", PROVED),
+        ("organizations", IN_TENANT, "", PROVED),
+        ("organizations", OWN.accounts, "", THERE),
+    ]
+    .map(|(tenant, accounts, enrol, good)| {
+        (Configuration { tenant, accounts, enrol, credential: &credential, ..OWN }, good)
+    });
+    for (with, _) in &each {
+        fails(&check(&world, with).await, "entra app", "Key Vault Secrets User");
+    }
+    world.cloud.let_read_vault(MACHINE);
+    for (with, good) in &each {
+        succeeds(&check(&world, with).await, "entra app", good);
+    }
+    world.cloud.put_secret("graph2mqtt", "of yesterday");
+    fails(&check(&world, &each[1].0).await, "entra app", "secret graph2mqtt");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_managed_identity_is_named_as_one_and_the_role_that_it_lacks() {
+    let world = World::with(application()).await;
+    world.cloud.add_application(Application::identity(MACHINE, "contoso.com"));
+    world.cloud.assign_identity(MACHINE, true);
+    let identity = Configuration { credential: ", managed_identity: true", ..OWN };
+    succeeds(&check(&world, &identity).await, "entra app", "the managed identity has a token for Graph");
+    let by_app = "alex: { user: 00000000-0000-4000-8000-0000000000a1, via: app }";
+    let said = check(&world, &Configuration { accounts: by_app, ..identity }).await;
+    succeeds(&said, "entra app", "the managed identity has a token for Graph");
+    fails(&said, "graph alex", "Presence.Read.All");
 }

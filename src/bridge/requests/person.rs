@@ -140,12 +140,7 @@ fn writer(bridge: &Bridge, arguments: &Arguments) -> Result<(AccountName, Writer
     if *way != Way::Own {
         return Err(format!("{account} does not sign in itself, and nobody else can set its presence"));
     }
-    if !bridge.tokens.may_write(&account) {
-        return Err(format!(
-            "{account} has not granted Presence.ReadWrite; add it to the application in Entra, and sign in again: {}",
-            bridge.tokens.way_in().account(&account)
-        ));
-    }
+    bridge.tokens.must_write(&account)?;
     let user = bridge.board.write().accounts[index as usize].user_id();
     let user = user.ok_or_else(|| format!("{account} was not answered for yet; try again in some seconds"))?;
     let who = Principal::Account(account.clone());

@@ -1,10 +1,10 @@
 //! Entra and Graph: every right by which somebody is read, and the people read by it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Finding, Report};
 use crate::commands::{Failure, parts};
-use crate::entra::{Errand, Principal, Registration, Tokens};
+use crate::entra::{Errand, OwnRight, Principal, Registration, Tokens};
 use crate::graph::{self, BATCH, Client};
 use crate::presence::{AccountName, ObjectId, Presence};
 use crate::settings::{Account, Settings, User, Via};
@@ -13,6 +13,9 @@ use crate::store::Store;
 /// The most accounts that are tried one by one for each right: enough to see what is missing, few
 /// enough beside a bridge that runs. (By object id, up to 650 are tried in one call.)
 const ONE_BY_ONE: usize = 25;
+
+/// Where the application's own right is a managed identity's.
+const IDENTITY: &str = "the managed identity has a token for Graph";
 
 /// The accounts that are read by one right in one tenant.
 type Readers<'a> = BTreeMap<(Option<&'a AccountName>, &'a str), Vec<(&'a AccountName, &'a Account)>>;
@@ -46,10 +49,17 @@ impl Check<'_> {
                 self.leave_out("accounts that sign in")?;
                 break;
             }
-            self.signed_in(name, &tenant(account)).await?;
+            self.signed_in(name, &tenant(account), settings.graph.write).await?;
         }
-        self.way_back(settings).await?;
-        self.enrolment(settings).await?;
+        let signs_in = settings.accounts.values().any(|account| account.via == Via::SignIn);
+        let together = match settings.web.enrol.len() {
+            0 => Registration::Unsaid,
+            1 if signs_in => Registration::Unsaid,
+            _ => self.tokens.registration(&Errand::Enrol, None, &settings.web.public_url.redirect_uri()).await,
+        };
+        let known = if signs_in { self.registration(settings, default).await? } else { together };
+        self.way_back(settings, known)?;
+        self.enrolment(settings, together).await?;
         self.credential(settings).await?;
         let mut readers = Readers::new();
         for (name, account) in &settings.accounts {
@@ -76,24 +86,40 @@ impl Check<'_> {
         }
     }
 
-    /// Whether Entra knows the application, and would send a browser back to the pages.
-    async fn way_back(&mut self, settings: &Settings) -> Result<(), Failure> {
-        let mut own = settings.accounts.iter().filter(|(_, account)| account.via == Via::SignIn);
-        let errand = match own.next() {
-            Some((account, _)) => Errand::Account(account.clone()),
-            None if !settings.web.enrol.is_empty() => Errand::Enrol,
-            None => return Ok(()),
-        };
+    /// Whether each tenant whose people sign in knows the application; and what the first that does says of it.
+    async fn registration(&mut self, settings: &Settings, default: &str) -> Result<Registration, Failure> {
+        let uri = settings.web.public_url.redirect_uri();
+        let mut tenants = BTreeSet::new();
+        let own = settings.accounts.iter().filter(|(_, account)| account.via == Via::SignIn);
+        let of_each = own.filter(|(_, account)| tenants.insert(account.tenant.as_deref().unwrap_or(default)));
+        let mut known = None;
+        for (count, (name, account)) in of_each.enumerate() {
+            if count == ONE_BY_ONE {
+                self.leave_out("tenants whose people sign in")?;
+                break;
+            }
+            let registration = self.tokens.registration(&Errand::Account(name.clone()), None, &uri).await;
+            let Registration::Wrong(words) = registration else {
+                known.get_or_insert(registration);
+                continue;
+            };
+            let wrong = match &account.tenant {
+                Some(tenant) => format!("accounts.{name}.tenant: {tenant}: {words}"),
+                None => words.to_owned(),
+            };
+            self.report.add(&Finding::new("entra", Err(wrong)))?;
+        }
+        Ok(known.unwrap_or(Registration::Wrong("no tenant knows the application")))
+    }
+
+    /// Whether Entra would send a browser back to the pages. Who does not know the application, is told elsewhere.
+    fn way_back(&mut self, settings: &Settings, registration: Registration) -> Result<(), Failure> {
+        let nobody = settings.web.enrol.is_empty() && !settings.accounts.values().any(|own| own.via == Via::SignIn);
+        if nobody || matches!(registration, Registration::Wrong(_)) {
+            return Ok(());
+        }
         let public_url = &settings.web.public_url;
         let uri = public_url.redirect_uri();
-        let registration = self.tokens.registration(&errand, None, &uri).await;
-        if let Registration::Wrong(words) = registration {
-            if errand == Errand::Enrol {
-                // Each of its tenants is told of below.
-                return Ok(());
-            }
-            return self.report.add(&Finding::new("entra", Err(words.to_owned())));
-        }
         let outcome = match (public_url.unusable(), registration) {
             (Some(reason), _) => Err(format!("web.public_url: {reason}")),
             (None, Registration::Whole) => Ok(format!("people can sign in in a browser; {uri} is registered")),
@@ -111,12 +137,10 @@ impl Check<'_> {
 
     /// Whether each tenant whose people may add themselves is one and knows the application, and whether there is one
     /// place where all of them sign in.
-    async fn enrolment(&mut self, settings: &Settings) -> Result<(), Failure> {
+    async fn enrolment(&mut self, settings: &Settings, together: Registration) -> Result<(), Failure> {
         let uri = settings.web.public_url.redirect_uri();
-        let together = match settings.web.enrol.len() {
-            0 | 1 => Registration::Unsaid,
-            _ => self.tokens.registration(&Errand::Enrol, None, &uri).await,
-        };
+        // Of one alone, it is the same that is asked of each.
+        let together = if settings.web.enrol.len() > 1 { together } else { Registration::Unsaid };
         if let Registration::Wrong(words) = together {
             self.report.add(&Finding::new("entra enrol", Err(format!("web.enrol.tenants: {words}"))))?;
         }
@@ -141,18 +165,35 @@ impl Check<'_> {
     /// first to notice would be somebody who signs in.
     async fn credential(&mut self, settings: &Settings) -> Result<(), Failure> {
         let Some(entra) = settings.entra.as_ref().filter(|entra| entra.credential.is_some()) else { return Ok(()) };
-        if entra.tenant == "organizations" || settings.accounts.values().any(|account| account.via == Via::App) {
+        if settings.accounts.values().any(|account| account.via == Via::App) {
             return Ok(());
         }
-        let who = Principal::Application(entra.tenant.as_str().into());
-        let good = format!("the application proves itself in tenant {}", entra.tenant);
-        self.token(&who, "entra app".to_owned(), good).await.map(|_| ())
+        let is_identity = self.tokens.own_right(&entra.tenant) == OwnRight::Identity;
+        if is_identity || entra.tenant != "organizations" {
+            let who = Principal::Application(entra.tenant.as_str().into());
+            let good = match is_identity {
+                true => IDENTITY.to_owned(),
+                false => format!("the application proves itself in tenant {}", entra.tenant),
+            };
+            return self.token(&who, "entra app".to_owned(), good).await.map(|_| ());
+        }
+        let tenants = settings.accounts.values().filter_map(|account| account.tenant.as_deref());
+        let tenant = tenants.chain(settings.web.enrol.iter().map(|tenant| &**tenant)).next();
+        let outcome = match (self.tokens.credential(tenant).await, tenant) {
+            (Err(trouble), _) => Err(trouble.to_string()),
+            (Ok(true), Some(tenant)) => Ok(format!("the application proves itself in tenant {tenant}")),
+            (Ok(_), _) => Ok("the application's credential is there; Entra sees it when somebody signs in".to_owned()),
+        };
+        self.report.add(&Finding::new("entra app", outcome))
     }
 
     /// An account that reads its own presence.
-    async fn signed_in(&mut self, name: &AccountName, tenant: &str) -> Result<(), Failure> {
+    async fn signed_in(&mut self, name: &AccountName, tenant: &str, writes: bool) -> Result<(), Failure> {
         let who = Principal::Account(name.clone());
         if self.token(&who, format!("entra {name}"), "is signed in".to_owned()).await? {
+            if let (true, Err(wrong)) = (writes, self.tokens.must_write(name)) {
+                self.report.add(&Finding::new(format!("entra {name}"), Err(wrong)))?;
+            }
             let outcome = self.client.mine(&who, tenant).await.map(|reading| said(&reading.presence));
             self.graph(format!("graph {name}"), outcome)?;
         }
@@ -167,7 +208,10 @@ impl Check<'_> {
         people: &[(&AccountName, &Account)],
     ) -> Result<(), Failure> {
         if let Principal::Application(_) = who {
-            let text = format!("the application has a token for tenant {tenant}");
+            let text = match self.tokens.own_right(tenant) {
+                OwnRight::Identity => IDENTITY.to_owned(),
+                OwnRight::Application { .. } => format!("the application has a token for tenant {tenant}"),
+            };
             if !self.token(who, "entra app".to_owned(), text).await? {
                 return Ok(());
             }
