@@ -24,6 +24,10 @@ const LEAST_INTERVAL: Duration = Duration::from_secs(1);
 /// The longest time between two questions while Entra does not answer.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(30);
 
+/// How long is waited, where Entra does not say it, before another code is asked for again that could not be had; and
+/// how long such a trouble may last.
+const WITHOUT_A_CODE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(900));
+
 /// What Entra may say of a code and of the interval, and still be understood.
 const SANE: (Duration, Duration) = (Duration::from_secs(24 * 3600), Duration::from_secs(120));
 
@@ -79,10 +83,12 @@ pub(super) async fn sign_in(
 ) -> Result<Came, Trouble> {
     let whose = Whose::of(errand, browser);
     let mut unasked = None;
-    for _ in (0..offer.codes).take_while(|_| !offer.is_over()) {
-        let mut asking = application.ready(errand, browser).await?;
-        asking.subject.browser = application.way_in().browser(errand);
-        let details = ask_for_code(application, &asking).await?;
+    for number in (0..offer.codes).take_while(|_| !offer.is_over()) {
+        // What Entra asked for while the last code was out counts for the next one.
+        tokio::time::sleep(unasked.as_ref().map_or(Duration::ZERO, Trouble::wait)).await;
+        // Whoever waits for the first code is told what keeps it; later the person may be anywhere.
+        let patience = if number == 0 { Duration::ZERO } else { WITHOUT_A_CODE.1 };
+        let (asking, details) = code(application, errand, browser, patience).await?;
         show(&prompt(&asking.subject, &details)?);
         let end = offer.end_of(details.expires_in());
         match wait(application, whose, &asking, &details, end).await {
@@ -111,6 +117,32 @@ pub(super) async fn sign_in(
     match unasked {
         Some(trouble) => Err(trouble),
         None => Err(unused(application.asking(errand)?.subject)),
+    }
+}
+
+/// Another code, as soon as it can be had.
+async fn code(
+    application: &Application,
+    errand: &Errand,
+    browser: Option<Browser>,
+    patience: Duration,
+) -> Result<(Asking, StandardDeviceAuthorizationResponse), Trouble> {
+    let begun = Instant::now();
+    loop {
+        let got = async {
+            let mut asking = application.ready(errand, browser).await?;
+            asking.subject.browser = application.way_in().browser(errand);
+            let details = ask_for_code(application, &asking).await?;
+            Ok((asking, details))
+        };
+        match got.await {
+            Err(trouble @ Trouble::Retry { .. }) if begun.elapsed() < patience => {
+                tracing::info!(?errand, %trouble, "no other device code yet");
+                let wait = Some(trouble.wait()).filter(|wait| !wait.is_zero());
+                tokio::time::sleep(wait.unwrap_or(WITHOUT_A_CODE.0)).await;
+            }
+            got => return got,
+        }
     }
 }
 

@@ -110,6 +110,27 @@ async fn while_the_person_takes_time_entra_may_stumble() {
 }
 
 #[tokio::test]
+async fn another_code_follows_though_entra_cannot_give_it_at_once() {
+    let world = World::new().await;
+    world.cloud.adjust(|rules| rules.interval = std::time::Duration::from_secs(1));
+    let tokens = world.start(&world.settings(&["alex"])).await;
+    let mut shown = 0;
+    let late = |prompt: &graph2mqtt::entra::Prompt| {
+        shown += 1;
+        if shown == 1 {
+            world.cloud.fault(Fault::new("/devicecode", What::retry_after(503, 1)).times(2));
+            world.cloud.expire_codes();
+            return;
+        }
+        world.cloud.approve(&prompt.user_code, &upn("alex")).unwrap();
+    };
+    tokens.sign_in(&name("alex"), late).await.unwrap();
+    world.cloud.fault(Fault::new("/devicecode", What::retry_after(503, 1)).times(1));
+    let first = tokens.sign_in(&name("alex"), |_| ()).await.unwrap_err();
+    assert!(matches!(first, Trouble::Retry { .. }), "who waits for the first one is told: {first}");
+}
+
+#[tokio::test]
 async fn the_next_code_follows_one_that_ended_after_a_question_without_an_answer() {
     let world = World::new().await;
     world.cloud.adjust(|rules| rules.interval = std::time::Duration::from_secs(1));
